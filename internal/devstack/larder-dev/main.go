@@ -1,0 +1,89 @@
+// Command larder-dev runs Larder on a developer's machine; `make help` lists what it is used for.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"larder/internal/devstack"
+)
+
+const usage = `Usage: larder-dev <command>
+
+  run              PostgreSQL, Redis, both services and a demo family, until Ctrl-C
+  test -- <cmd…>   run a command with DATABASE_URL and REDIS_URL set to servers for tests
+  services         keep the servers for tests running, until Ctrl-C
+
+Environment:
+  DATABASE_URL, REDIS_URL           use these servers instead of bringing some up
+  AUTHSERVER_ADDR, RESOURCEAPI_ADDR listen here (localhost:9000, localhost:9100)
+  LARDER_DEV_DIR                    keep everything here (.dev)
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() > 0 {
+		os.Exit(failed.ExitCode()) // The command has said what is wrong.
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "larder-dev: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New("no command\n\n" + usage)
+	}
+	stack, err := here()
+	if err != nil {
+		return err
+	}
+	if err := dieWithMake(os.Getenv); err != nil {
+		return err
+	}
+	switch command := args[0]; {
+	case command == "run" && len(args) == 1:
+		return stack.Run(ctx)
+	case command == "services" && len(args) == 1:
+		return stack.Services(ctx)
+	case command == "test" && len(args) > 2 && args[1] == "--":
+		return stack.Test(ctx, args[2:])
+	case command == "help" || command == "-h" || command == "--help":
+		_, err := fmt.Print(usage)
+		return err
+	default:
+		return fmt.Errorf("cannot make sense of %q\n\n%s", args, usage)
+	}
+}
+
+// here is the stack of the module that the working directory is in.
+func here() (*devstack.Stack, error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			break
+		}
+		if filepath.Dir(root) == root {
+			return nil, errors.New("start it inside the source tree: there is no go.mod above the working directory")
+		}
+		root = filepath.Dir(root)
+	}
+	dir := os.Getenv("LARDER_DEV_DIR")
+	if dir == "" {
+		dir = filepath.Join(root, ".dev")
+	}
+	dir, err = filepath.Abs(dir)
+	return &devstack.Stack{Root: root, Dir: dir, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr}, err
+}

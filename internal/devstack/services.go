@@ -1,0 +1,174 @@
+package devstack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+
+	"larder/internal/devstack/engine"
+	"larder/internal/devstack/process"
+)
+
+// Stack is one copy of the development stack.
+type Stack struct {
+	// Root is the folder of the module.
+	Root string
+	// Dir is the development directory, absolute.
+	Dir string
+	// Getenv looks up the environment.
+	Getenv func(string) string
+	Stdout io.Writer
+	Stderr io.Writer
+}
+
+// Services is the document `.dev/test/services.json`: the servers that tests may use.
+type Services struct {
+	DatabaseURL string `json:"database_url"`
+	RedisURL    string `json:"redis_url"`
+}
+
+// ServicesFile is where Stack.Services leaves its document below the development directory.
+const ServicesFile = "test/services.json"
+
+// parallelTests bounds how many test runs of one copy may have servers of their own at the same time.
+const parallelTests = 8
+
+func (s *Stack) say(format string, args ...any) {
+	fmt.Fprintf(s.Stderr, "larder-dev: "+format+"\n", args...)
+}
+
+// engines brings both servers up in the directory.
+func (s *Stack) engines(ctx context.Context, dir *directory, kept *secrets, durable bool) (*engine.Engines, error) {
+	up, err := engine.Start(ctx, engine.Options{
+		Dir: dir.path, DatabaseURL: s.Getenv("DATABASE_URL"), RedisURL: s.Getenv("REDIS_URL"),
+		Postgres: kept.Postgres, Redis: kept.Redis, Durable: durable, Say: s.say,
+	})
+	if err != nil {
+		return nil, err
+	}
+	kept.Postgres, kept.Redis = up.Postgres, up.Redis
+	if err := dir.saveSecrets(kept); err != nil {
+		up.Stop()
+		return nil, err
+	}
+	return up, nil
+}
+
+// Services keeps the servers for tests running until the context ends.
+func (s *Stack) Services(ctx context.Context) error {
+	dir, err := openDirectory(filepath.Join(s.Dir, "test"))
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	kept, err := dir.loadSecrets()
+	if err != nil {
+		return err
+	}
+	up, err := s.engines(ctx, dir, kept, false)
+	if err != nil {
+		return err
+	}
+	defer up.Stop()
+	file := filepath.Join(s.Dir, ServicesFile)
+	if err := writeJSON(file, Services{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	fmt.Fprintf(s.Stdout, "export DATABASE_URL='%s'\nexport REDIS_URL='%s'\n", up.DatabaseURL, up.RedisURL)
+	s.say("Tests find these servers by themselves now. Ctrl-C stops them.")
+	return s.watch(ctx, up.Children())
+}
+
+// Test runs the command with DATABASE_URL and REDIS_URL set to servers for tests: those that Services keeps running,
+// else its own until the command is done. A command that fails gives an *exec.ExitError.
+func (s *Stack) Test(ctx context.Context, command []string) error {
+	if len(command) == 0 {
+		return errors.New("no command to run with the servers")
+	}
+	if running, ok := s.running(ctx); ok {
+		s.say("Using the servers that `larder-dev services` keeps running.")
+		return s.with(ctx, running, command)
+	}
+	dir, err := s.testDirectory()
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	kept, err := dir.loadSecrets()
+	if err != nil {
+		return err
+	}
+	up, err := s.engines(ctx, dir, kept, false)
+	if err != nil {
+		return err
+	}
+	defer up.Stop()
+	return s.with(ctx, Services{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, command)
+}
+
+// running returns the servers of services.json if they answer and the environment names no others.
+func (s *Stack) running(ctx context.Context) (Services, bool) {
+	if s.Getenv("DATABASE_URL") != "" || s.Getenv("REDIS_URL") != "" {
+		return Services{}, false
+	}
+	found, err := ReadServices(filepath.Join(s.Dir, ServicesFile))
+	if err != nil {
+		return Services{}, false
+	}
+	return found, engine.Answer(ctx, found.DatabaseURL, found.RedisURL) == nil
+}
+
+// ReadServices reads the document that Stack.Services writes.
+func ReadServices(path string) (Services, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Services{}, err
+	}
+	var found Services
+	err = json.Unmarshal(raw, &found)
+	return found, err
+}
+
+// testDirectory gives each of several test runs at the same time a directory of its own.
+func (s *Stack) testDirectory() (*directory, error) {
+	for n := 1; ; n++ {
+		name := "test"
+		if n > 1 {
+			name = fmt.Sprintf("test-%d", n)
+		}
+		dir, err := openDirectory(filepath.Join(s.Dir, name))
+		if !errors.Is(err, errBusy) || n == parallelTests {
+			return dir, err
+		}
+	}
+}
+
+func (s *Stack) with(ctx context.Context, services Services, command []string) error {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+services.DatabaseURL, "REDIS_URL="+services.RedisURL)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, s.Stdout, s.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = process.DefaultGrace
+	return cmd.Run()
+}
+
+// watch waits until the context ends, which is how to stop and no error, or a child dies, which is one.
+func (s *Stack) watch(ctx context.Context, children []*process.Process) error {
+	cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
+	for _, child := range children {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(child.Done())})
+	}
+	chosen, _, _ := reflect.Select(cases)
+	if chosen == 0 {
+		s.say("Stopping.")
+		return nil
+	}
+	return children[chosen-1].Err()
+}
