@@ -1,0 +1,79 @@
+package oidc
+
+import (
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Client authentication methods (RFC 7591 §2).
+const (
+	ClientSecretBasic = "client_secret_basic"
+	ClientSecretPost  = "client_secret_post"
+	PrivateKeyJWT     = "private_key_jwt"
+	AuthMethodNone    = "none"
+)
+
+// Grant types (RFC 7591 §2).
+const (
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
+	ClientCredentials = "client_credentials"
+)
+
+// Client is a registered client as the running server knows it. It is shared
+// between requests and must not be changed.
+type Client struct {
+	ID           string
+	SecretHashes [][]byte // secret.Sum of each secret in force, at most two
+	Metadata     Metadata
+	Version      int64 // grows with each change
+	CreatedAt    time.Time
+	Disabled     bool
+}
+
+// Metadata is what is registered of a client: the members of RFC 7591 §2 and
+// OpenID Connect Registration §2 under their own names, and ours behind them.
+type Metadata struct {
+	ClientName              string   `json:"client_name"`
+	RedirectURIs            []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs  []string `json:"post_logout_redirect_uris,omitempty"`
+	GrantTypes              []string `json:"grant_types"`
+	ResponseTypes           []string `json:"response_types,omitempty"`
+	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
+	Scope                   string   `json:"scope"` // space-separated ceiling of what may be asked for
+	IDTokenSignedAlg        string   `json:"id_token_signed_response_alg,omitempty"` // "" is ES256
+	LogoURI                 string   `json:"logo_uri,omitempty"`
+	ClientURI               string   `json:"client_uri,omitempty"`
+	PolicyURI               string   `json:"policy_uri,omitempty"`
+	TOSURI                  string   `json:"tos_uri,omitempty"`
+
+	// JWKS holds the client's public keys, for private_key_jwt.
+	JWKS *jose.JSONWebKeySet `json:"jwks,omitempty"`
+	// RequirePKCE is false only for an old confidential client that was
+	// registered so; nil and true both demand a challenge (RFC 9700 §2.1.1).
+	RequirePKCE *bool `json:"require_pkce,omitempty"`
+	// Resources are the resource indicators (RFC 8707) that the client may
+	// name; the first is the audience when it names none.
+	Resources []string `json:"resources,omitempty"`
+	// FirstParty clients belong to the operator and need no consent page.
+	FirstParty bool `json:"first_party,omitempty"`
+	// IntrospectResource makes the client the resource server of that
+	// resource: it may introspect every token meant for it.
+	IntrospectResource string `json:"introspect_resource,omitempty"`
+}
+
+// Public reports whether the client has no credential (RFC 6749 §2.1).
+func (c *Client) Public() bool { return c.Metadata.TokenEndpointAuthMethod == AuthMethodNone }
+
+// PKCERequired reports whether an authorization request of this client must
+// carry a code_challenge. A public client's always must.
+func (c *Client) PKCERequired() bool {
+	return c.Public() || c.Metadata.RequirePKCE == nil || *c.Metadata.RequirePKCE
+}
+
+// AllowsGrant reports whether the client is registered for a grant type.
+func (c *Client) AllowsGrant(grantType string) bool {
+	return slices.Contains(c.Metadata.GrantTypes, grantType)
+}

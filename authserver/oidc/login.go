@@ -1,0 +1,23 @@
+package oidc
+
+import (
+	"time"
+
+	"larder/internal/id"
+)
+
+// Login is a person signed in at this browser: what a session remembers and
+// what tokens say of it.
+type Login struct {
+	Subject  id.ID     // the user
+	SID      string    // names the browser session in tokens (sid); never the cookie's value
+	AuthTime time.Time // when the person last proved who they are
+	ACR      string    // authentication context class, see the ACR constants
+	AMR      []string  // RFC 8176, such as "pwd"
+}
+
+// Authentication context classes.
+const (
+	ACRPassword = "urn:larder:acr:pwd" //nolint:gosec // a name, not a credential
+	ACRMFA      = "urn:larder:acr:mfa"
+)

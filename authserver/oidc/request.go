@@ -1,0 +1,31 @@
+package oidc
+
+import (
+	"net/url"
+	"time"
+)
+
+// AuthRequest is a validated authorization request (RFC 6749 §4.1.1, OpenID
+// Connect Core §3.1.2.1) as it is parked while the person signs in and
+// consents. Form is the request itself, to be validated again when it resumes.
+type AuthRequest struct {
+	ClientID    string         `json:"client_id"`
+	Form        url.Values     `json:"form"`
+	Scopes      []string       `json:"scopes"`
+	Resources   []string       `json:"resources"`
+	Prompt      []string       `json:"prompt,omitempty"`
+	MaxAge      *time.Duration `json:"max_age,omitempty"` // nil when the request has none
+	LoginHint   string         `json:"login_hint,omitempty"`
+	UILocales   []string       `json:"ui_locales,omitempty"`
+	RequestedAt time.Time      `json:"requested_at"`
+}
+
+// Step is what an authorization request waits for.
+type Step int
+
+// The steps, in their order.
+const (
+	StepLogin Step = iota
+	StepConsent
+	StepDone
+)

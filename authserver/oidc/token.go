@@ -1,0 +1,48 @@
+package oidc
+
+import (
+	"time"
+
+	"larder/internal/id"
+)
+
+// AccessToken is what a verified access token says (RFC 9068 §2.2). Subject is
+// a user's id, or the client_id where the client acts for itself.
+type AccessToken struct {
+	Subject   string
+	ClientID  string
+	Scopes    []string
+	Audience  []string
+	JTI       string
+	GrantID   string // the grant it came from (Grant Management for OAuth 2.0); "" without one
+	SID       string
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+	AuthTime  time.Time
+	ACR       string
+	AMR       []string
+}
+
+// APIKey is a service account's key as introspection tells it.
+type APIKey struct {
+	ID               id.ID
+	ServiceAccountID id.ID
+	Name             string
+	FamilyID         id.ID
+	Scopes           []string
+	CreatedAt        time.Time
+	ExpiresAt        time.Time // zero when it does not expire
+}
+
+// User is a person with the standard claims of OpenID Connect Core §5.1;
+// Profile holds those without a field of their own, by claim name.
+type User struct {
+	ID            id.ID
+	Name          string
+	Email         string
+	EmailVerified bool
+	Profile       map[string]any
+	Operator      bool
+	Disabled      bool
+	UpdatedAt     time.Time
+}

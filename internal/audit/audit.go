@@ -1,0 +1,105 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"larder/internal/id"
+)
+
+// Result is how an audited action ended.
+type Result string
+
+// The results.
+const (
+	Success Result = "success"
+	Failure Result = "failure" // tried and not accomplished, such as a wrong password
+	Denied  Result = "denied"  // a policy said no
+)
+
+// Actor is who acted. Kind is user, client, api_key, operator, system or
+// anonymous; ID is the subject, client_id or key id.
+type Actor struct {
+	Kind string
+	ID   string
+}
+
+// Event is one row of the audit log. OccurredAt and Action are mandatory.
+type Event struct {
+	OccurredAt time.Time
+	Action     string // noun.verb, such as "refresh_token.reused"
+	Result     Result
+	Actor      Actor
+	ClientID   string
+	FamilyID   id.ID // grocery only
+	Target     string
+	Reason     string
+	Policies   []string
+	SourceIP   string
+	UserAgent  string
+	RequestID  string
+	Details    map[string]any
+	count      int
+}
+
+// Log is the audit_events table of one schema.
+type Log struct {
+	insert    string
+	hasFamily bool
+}
+
+// Auth is the log of schema auth.
+func Auth() Log {
+	return Log{insert: `INSERT INTO auth.audit_events
+ (id, occurred_at, action, result, actor_kind, actor_id, client_id, target, reason, policies, count, source_ip, user_agent, request_id, details)
+ VALUES ($1,$2,$3,$4,$5,$6,nullif($7,''),nullif($8,''),nullif($9,''),$10,$11,nullif($12,''),nullif($13,''),nullif($14,''),$15)`}
+}
+
+// Grocery is the log of schema grocery, whose rows belong to a family.
+func Grocery() Log {
+	return Log{hasFamily: true, insert: `INSERT INTO grocery.audit_events
+ (id, occurred_at, action, result, actor_kind, actor_id, client_id, target, reason, policies, count, source_ip, user_agent, request_id, details, family_id)
+ VALUES ($1,$2,$3,$4,$5,$6,nullif($7,''),nullif($8,''),nullif($9,''),$10,$11,nullif($12,''),nullif($13,''),nullif($14,''),$15,$16)`}
+}
+
+// Execer is a pool, a connection or a transaction.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// Insert appends e through db, which is the transaction of the change that e
+// tells of.
+func (l Log) Insert(ctx context.Context, db Execer, e Event) error {
+	_, err := db.Exec(ctx, l.insert, l.args(e)...)
+	return err
+}
+
+// Batch queues the insertion of e on a batch.
+func (l Log) Batch(b *pgx.Batch, e Event) { b.Queue(l.insert, l.args(e)...) }
+
+func (l Log) args(e Event) []any {
+	if e.Details == nil {
+		e.Details = map[string]any{}
+	}
+	if e.Policies == nil {
+		e.Policies = []string{}
+	}
+	args := []any{
+		id.New(), e.OccurredAt, e.Action, string(e.Result), e.Actor.Kind, e.Actor.ID, e.ClientID, e.Target, e.Reason,
+		e.Policies, max(e.count, 1), e.SourceIP, clip(e.UserAgent, 400), e.RequestID, e.Details,
+	}
+	if l.hasFamily {
+		args = append(args, e.FamilyID)
+	}
+	return args
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

@@ -1,0 +1,39 @@
+package cache
+
+import (
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"larder/internal/fault"
+	"larder/internal/secret"
+)
+
+// ErrNone is the answer for a key that is not there.
+var ErrNone = redis.Nil
+
+// Open returns a client for the Redis server in url. It does not wait for it.
+func Open(url secret.String) (*redis.Client, error) {
+	opts, err := redis.ParseURL(url.Reveal())
+	if err != nil {
+		return nil, errors.New("the Redis URL cannot be read") // the error may repeat the password
+	}
+	opts.DialTimeout = 2 * time.Second
+	opts.ReadTimeout = 2 * time.Second
+	opts.WriteTimeout = 2 * time.Second
+	opts.PoolSize = 64
+	opts.MaxRetries = 1
+	opts.ContextTimeoutEnabled = true
+	opts.DisableIdentity = true
+	return redis.NewClient(opts), nil
+}
+
+// Translate classifies an error of Redis: everything but ErrNone and nil means
+// that it does not serve now.
+func Translate(err error) error {
+	if err == nil || errors.Is(err, ErrNone) {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, "The service cannot reach its data right now. Please try again.", err)
+}

@@ -1,0 +1,61 @@
+package id
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// ID is a UUID. Its zero value is the nil UUID and stands for "none".
+type ID uuid.UUID
+
+// New returns a fresh UUID version 7.
+func New() ID { return ID(uuid.Must(uuid.NewV7())) }
+
+// Parse reads a UUID in canonical form: 36 characters, lower or upper case.
+func Parse(s string) (ID, error) {
+	if len(s) != 36 {
+		return ID{}, errors.New("not a UUID")
+	}
+	u, err := uuid.Parse(s)
+	if err != nil {
+		return ID{}, errors.New("not a UUID")
+	}
+	return ID(u), nil
+}
+
+// String returns the canonical lower-case form.
+func (i ID) String() string { return uuid.UUID(i).String() }
+
+// IsZero reports whether i is the nil UUID.
+func (i ID) IsZero() bool { return i == ID{} }
+
+// MarshalText writes the canonical form; JSON uses it too.
+func (i ID) MarshalText() ([]byte, error) { return uuid.UUID(i).MarshalText() }
+
+// UnmarshalText reads what Parse reads.
+func (i *ID) UnmarshalText(b []byte) error {
+	parsed, err := Parse(strings.TrimSpace(string(b)))
+	if err != nil {
+		return err
+	}
+	*i = parsed
+	return nil
+}
+
+// ScanUUID lets pgx read a uuid column; NULL reads as the nil UUID.
+func (i *ID) ScanUUID(v pgtype.UUID) error {
+	if !v.Valid {
+		*i = ID{}
+		return nil
+	}
+	*i = v.Bytes
+	return nil
+}
+
+// UUIDValue lets pgx write a uuid parameter; the nil UUID writes as NULL.
+func (i ID) UUIDValue() (pgtype.UUID, error) {
+	return pgtype.UUID{Bytes: i, Valid: !i.IsZero()}, nil
+}

@@ -1,0 +1,87 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"larder/internal/fault"
+)
+
+const maxDepth = 32 // nesting of arrays and objects in a request body
+
+// DecodeJSON reads the request's body, one JSON value of the shape of v and
+// nothing else: unknown members, trailing data and nesting over 32 levels are
+// refused. How many bytes are read is the Server's limit.
+func DecodeJSON(r *http.Request, v any) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return fault.New(fault.UnsupportedMedia, "The body must be application/json.")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ReadFault(err)
+	}
+	if deep(body) {
+		return fault.New(fault.Invalid, "The body is nested too deeply.")
+	}
+	dec := json.NewDecoder(strings.NewReader(string(body)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return decodeFault(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Invalid, "The body must be one JSON value.")
+	}
+	return nil
+}
+
+// ReadFault classifies an error of reading a request's body.
+func ReadFault(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return fault.Wrap(fault.TooLarge, "The body is too large.", err)
+	}
+	return fault.Wrap(fault.Invalid, "The body could not be read.", err)
+}
+
+func decodeFault(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		pointer := "/" + strings.ReplaceAll(wrongType.Field, ".", "/")
+		return fault.Wrap(fault.Invalid, "A member has the wrong type.", err).
+			WithFields(fault.Field{Pointer: pointer, Detail: "must be " + wrongType.Type.String()})
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fault.Wrap(fault.Invalid, "The body has a member that is not known here.", err).
+			WithFields(fault.Field{Pointer: "/" + strings.Trim(name, `"`), Detail: "unknown member"})
+	}
+	return fault.Wrap(fault.Invalid, "The body is not valid JSON of the expected shape.", err)
+}
+
+// deep reports whether b nests beyond maxDepth, before anything recursive
+// looks at it.
+func deep(b []byte) bool {
+	depth, inString, escaped := 0, false, false
+	for _, c := range b {
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped = c == '\\'
+			inString = c != '"'
+		case c == '"':
+			inString = true
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}

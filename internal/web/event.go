@@ -1,0 +1,186 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"larder/internal/fault"
+)
+
+// RequestIDHeader carries the request's id in and out.
+const RequestIDHeader = "X-Request-Id"
+
+// event is what one request will log. Handlers add to it with Annotate; it is
+// used by the request's own goroutine only.
+type event struct {
+	id    string
+	trace string
+	route string
+	attrs []slog.Attr
+	err   error
+}
+
+type eventKey struct{}
+
+func eventFrom(ctx context.Context) *event {
+	ev, _ := ctx.Value(eventKey{}).(*event)
+	return ev
+}
+
+// Annotate adds attributes to the request's one log event.
+func Annotate(ctx context.Context, attrs ...slog.Attr) {
+	if ev := eventFrom(ctx); ev != nil {
+		ev.attrs = append(ev.attrs, attrs...)
+	}
+}
+
+// RequestID returns the id of the request that ctx belongs to, "" outside one.
+func RequestID(ctx context.Context) string {
+	if ev := eventFrom(ctx); ev != nil {
+		return ev.id
+	}
+	return ""
+}
+
+func note(ctx context.Context, err error) {
+	if ev := eventFrom(ctx); ev != nil {
+		ev.err = err
+	}
+}
+
+// Observer gives each request an id, and when it is over a log event and its
+// place in the metrics. A panic becomes a bare 500 through Report.
+type Observer struct {
+	Log    *slog.Logger
+	Now    func() time.Time
+	Report ErrorWriter
+
+	duration *prometheus.HistogramVec
+}
+
+// Wrap returns h observed; the histogram is registered with reg.
+func (o *Observer) Wrap(h http.Handler, reg prometheus.Registerer) http.Handler {
+	o.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "http_request_duration_seconds",
+		Help:    "Time to answer a request, by route, method and status.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+	}, []string{"route", "method", "status"})
+	reg.MustRegister(o.duration)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.serve(h, w, r) })
+}
+
+func (o *Observer) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	start := o.Now()
+	ev := &event{id: r.Header.Get(RequestIDHeader), trace: traceID(r.Header.Get("Traceparent"))}
+	if !plainID(ev.id) {
+		ev.id = rand.Text()
+	}
+	w.Header().Set(RequestIDHeader, ev.id)
+	rec := &recorder{ResponseWriter: w}
+	r = r.WithContext(context.WithValue(r.Context(), eventKey{}, ev))
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is compared as net/http does
+				panic(p)
+			}
+			ev.err = fault.New(fault.Internal, "panic")
+			ev.attrs = append(ev.attrs, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			if rec.status == 0 {
+				o.Report(rec, r, ev.err)
+			}
+		}
+		o.log(r, rec, ev, o.Now().Sub(start))
+	}()
+	h.ServeHTTP(rec, r)
+}
+
+func (o *Observer) log(r *http.Request, rec *recorder, ev *event, took time.Duration) {
+	status := rec.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	route := ev.route
+	if route == "" {
+		route = "none"
+	}
+	o.duration.WithLabelValues(route, r.Method, strconv.Itoa(status)).Observe(took.Seconds())
+
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !o.Log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 10+len(ev.attrs))
+	attrs = append(attrs,
+		slog.String("request_id", ev.id),
+		slog.String("method", r.Method),
+		slog.String("route", route),
+		slog.Int("status", status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("took", took),
+	)
+	if ev.trace != "" {
+		attrs = append(attrs, slog.String("trace_id", ev.trace))
+	}
+	if ev.err != nil {
+		attrs = append(attrs, slog.String("error", ev.err.Error()))
+	}
+	o.Log.LogAttrs(r.Context(), level, "request", append(attrs, ev.attrs...)...)
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// plainID reports whether a caller's request id may stand in our log.
+func plainID(s string) bool {
+	if len(s) < 8 || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// traceID reads the trace id out of a W3C traceparent header.
+func traceID(h string) string {
+	const length = 55 // version-traceid-spanid-flags
+	if len(h) != length || h[2] != '-' || h[35] != '-' || !plainID(h[3:35]) {
+		return ""
+	}
+	return h[3:35]
+}

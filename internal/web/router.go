@@ -1,0 +1,93 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"larder/internal/fault"
+)
+
+// Handler answers a request or says why it cannot. It must not have written
+// anything when it returns an error.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// ErrorWriter answers a request that failed, in the vocabulary of its surface.
+type ErrorWriter func(w http.ResponseWriter, r *http.Request, err error)
+
+// Router is the little that Larder uses of gorilla/mux: exact methods, path
+// variables, and an error writer per surface.
+type Router struct {
+	mux    *mux.Router
+	report ErrorWriter
+}
+
+// NewRouter returns an empty router; report answers failed requests, unknown
+// paths and wrong methods.
+func NewRouter(report ErrorWriter) *Router {
+	m := mux.NewRouter().UseEncodedPath()
+	m.NotFoundHandler = failing(report, fault.New(fault.NotFound, "There is nothing at this address."))
+	m.MethodNotAllowedHandler = failing(report, fault.New(fault.MethodNotAllowed, "This address does not take this method."))
+	return &Router{mux: m, report: report}
+}
+
+// With returns a router over the same paths that reports errors its own way.
+func (rt *Router) With(report ErrorWriter) *Router {
+	return &Router{mux: rt.mux, report: report}
+}
+
+// Handle serves one method on one path. GET also serves HEAD. Path variables
+// are written {name} and read by Var.
+func (rt *Router) Handle(method, path string, h Handler) {
+	methods := []string{method}
+	if method == http.MethodGet {
+		methods = append(methods, http.MethodHead)
+	}
+	rt.mux.Methods(methods...).Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ev := eventFrom(r.Context()); ev != nil {
+			ev.route = path
+		}
+		if err := h(w, r); err != nil {
+			rt.fail(w, r, err)
+		}
+	})
+}
+
+// HandlePrefix serves every method below a path with a plain handler.
+func (rt *Router) HandlePrefix(prefix string, h http.Handler) {
+	rt.mux.PathPrefix(prefix).Handler(h)
+}
+
+// ServeHTTP implements http.Handler.
+func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
+
+// Routes calls f with the method and path of every route that Handle added.
+func (rt *Router) Routes(f func(method, path string)) error {
+	return rt.mux.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		path, err := route.GetPathTemplate()
+		if err != nil {
+			return err
+		}
+		methods, err := route.GetMethods()
+		if err != nil {
+			return nil //nolint:nilerr // a prefix mount has no methods and is not a route of the API
+		}
+		f(methods[0], path)
+		return nil
+	})
+}
+
+func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
+	note(r.Context(), err)
+	rt.report(w, r, err)
+}
+
+// Var returns a path variable, "" if the route has none of that name.
+func Var(r *http.Request, name string) string { return mux.Vars(r)[name] }
+
+func failing(report ErrorWriter, err error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		note(r.Context(), err)
+		report(w, r, err)
+	})
+}

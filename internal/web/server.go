@@ -1,0 +1,91 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	maxHeaderBytes = 32 << 10
+	maxBodyBytes   = 1 << 20
+	drainTimeout   = 20 * time.Second
+)
+
+// Listener is one address and what it serves.
+type Listener struct {
+	Name    string // for the log
+	Addr    string // host:port
+	Handler http.Handler
+}
+
+// Serve answers on every listener until ctx is done, then stops accepting,
+// lets requests in flight finish for up to 20 s, and returns. ready, if not
+// nil, is called with the bound addresses once all listen.
+func Serve(ctx context.Context, log *slog.Logger, listeners []Listener, ready func([]net.Addr)) error {
+	var (
+		servers []*http.Server
+		addrs   []net.Addr
+		lc      net.ListenConfig
+		failed  = make(chan error, len(listeners))
+	)
+	// Requests outlive ctx while they drain.
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	for _, l := range listeners {
+		ln, err := lc.Listen(ctx, "tcp", l.Addr)
+		if err != nil {
+			shutdown(log, servers)
+			return err
+		}
+		srv := &http.Server{
+			Handler:           limit(l.Handler),
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+			BaseContext:       func(net.Listener) context.Context { return base },
+		}
+		servers, addrs = append(servers, srv), append(addrs, ln.Addr())
+		log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", l.Name), slog.String("addr", ln.Addr().String()))
+		go func() { failed <- srv.Serve(ln) }()
+	}
+	if ready != nil {
+		ready(addrs)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	shutdown(log, servers)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func shutdown(log *slog.Logger, servers []*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	for _, srv := range servers {
+		if err := srv.Shutdown(ctx); err != nil {
+			log.LogAttrs(ctx, slog.LevelWarn, "drain cut short", slog.String("error", err.Error()))
+			_ = srv.Close()
+		}
+	}
+}
+
+// limit caps the body of every request before a handler can read it.
+func limit(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
