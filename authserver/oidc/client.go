@@ -42,7 +42,7 @@ type Metadata struct {
 	GrantTypes              []string `json:"grant_types"`
 	ResponseTypes           []string `json:"response_types,omitempty"`
 	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
-	Scope                   string   `json:"scope"` // space-separated ceiling of what may be asked for
+	Scope                   string   `json:"scope"`                                  // space-separated ceiling of what may be asked for
 	IDTokenSignedAlg        string   `json:"id_token_signed_response_alg,omitempty"` // "" is ES256
 	LogoURI                 string   `json:"logo_uri,omitempty"`
 	ClientURI               string   `json:"client_uri,omitempty"`

@@ -2,7 +2,6 @@ package devstack
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"larder/internal/devstack/engine"
 	"larder/internal/devstack/process"
+	"larder/internal/devstack/servers"
 )
 
 // Stack is one copy of the development stack.
@@ -26,15 +26,6 @@ type Stack struct {
 	Stdout io.Writer
 	Stderr io.Writer
 }
-
-// Services is the document `.dev/test/services.json`: the servers that tests may use.
-type Services struct {
-	DatabaseURL string `json:"database_url"`
-	RedisURL    string `json:"redis_url"`
-}
-
-// ServicesFile is where Stack.Services leaves its document below the development directory.
-const ServicesFile = "test/services.json"
 
 // parallelTests bounds how many test runs of one copy may have servers of their own at the same time.
 const parallelTests = 8
@@ -76,8 +67,8 @@ func (s *Stack) Services(ctx context.Context) error {
 		return err
 	}
 	defer up.Stop()
-	file := filepath.Join(s.Dir, ServicesFile)
-	if err := writeJSON(file, Services{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}); err != nil {
+	file := filepath.Join(s.Dir, servers.File)
+	if err := writeJSON(file, servers.Addresses{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}); err != nil {
 		return err
 	}
 	defer os.Remove(file)
@@ -110,30 +101,19 @@ func (s *Stack) Test(ctx context.Context, command []string) error {
 		return err
 	}
 	defer up.Stop()
-	return s.with(ctx, Services{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, command)
+	return s.with(ctx, servers.Addresses{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, command)
 }
 
 // running returns the servers of services.json if they answer and the environment names no others.
-func (s *Stack) running(ctx context.Context) (Services, bool) {
+func (s *Stack) running(ctx context.Context) (servers.Addresses, bool) {
 	if s.Getenv("DATABASE_URL") != "" || s.Getenv("REDIS_URL") != "" {
-		return Services{}, false
+		return servers.Addresses{}, false
 	}
-	found, err := ReadServices(filepath.Join(s.Dir, ServicesFile))
+	found, err := servers.Read(filepath.Join(s.Dir, servers.File))
 	if err != nil {
-		return Services{}, false
+		return servers.Addresses{}, false
 	}
 	return found, engine.Answer(ctx, found.DatabaseURL, found.RedisURL) == nil
-}
-
-// ReadServices reads the document that Stack.Services writes.
-func ReadServices(path string) (Services, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return Services{}, err
-	}
-	var found Services
-	err = json.Unmarshal(raw, &found)
-	return found, err
 }
 
 // testDirectory gives each of several test runs at the same time a directory of its own.
@@ -150,9 +130,9 @@ func (s *Stack) testDirectory() (*directory, error) {
 	}
 }
 
-func (s *Stack) with(ctx context.Context, services Services, command []string) error {
+func (s *Stack) with(ctx context.Context, at servers.Addresses, command []string) error {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+services.DatabaseURL, "REDIS_URL="+services.RedisURL)
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, s.Stdout, s.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = process.DefaultGrace

@@ -8,10 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"larder/internal/devstack"
+	"larder/internal/devstack/servers"
 )
 
 const usage = `Usage: larder-dev <command>
@@ -67,23 +67,10 @@ func run(ctx context.Context, args []string) error {
 
 // here is the stack of the module that the working directory is in.
 func here() (*devstack.Stack, error) {
-	root, err := os.Getwd()
+	root, err := servers.Root()
 	if err != nil {
 		return nil, err
 	}
-	for {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			break
-		}
-		if filepath.Dir(root) == root {
-			return nil, errors.New("start it inside the source tree: there is no go.mod above the working directory")
-		}
-		root = filepath.Dir(root)
-	}
-	dir := os.Getenv("LARDER_DEV_DIR")
-	if dir == "" {
-		dir = filepath.Join(root, ".dev")
-	}
-	dir, err = filepath.Abs(dir)
+	dir, err := servers.Directory(os.Getenv)
 	return &devstack.Stack{Root: root, Dir: dir, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr}, err
 }
