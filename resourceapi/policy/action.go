@@ -1,0 +1,108 @@
+package policy
+
+// Action is what the caller wants to do: noun.verb.
+type Action string
+
+// The actions. Reading a list's items is ListRead. ListList and the other
+// collections are asked about the Family; what the collection then shows is
+// the database's to filter.
+const (
+	FamilyCreate Action = "family.create"
+	FamilyRead   Action = "family.read"
+	FamilyUpdate Action = "family.update"
+	FamilyDelete Action = "family.delete"
+
+	MemberList       Action = "member.list"
+	MemberRemove     Action = "member.remove"
+	MemberChangeRole Action = "member.change_role"
+	MemberLeave      Action = "member.leave"
+
+	InvitationList   Action = "invitation.list"
+	InvitationCreate Action = "invitation.create"
+	InvitationRevoke Action = "invitation.revoke"
+	InvitationAccept Action = "invitation.accept"
+
+	ListList   Action = "list.list"
+	ListCreate Action = "list.create"
+	ListRead   Action = "list.read"
+	ListUpdate Action = "list.update"
+	ListDelete Action = "list.delete"
+	ListShare  Action = "list.share" // read and change what guests are granted on it
+
+	ItemAdd     Action = "item.add"
+	ItemEdit    Action = "item.edit"
+	ItemCheck   Action = "item.check" // check off and back
+	ItemRemove  Action = "item.remove"
+	ItemReorder Action = "item.reorder"
+
+	AppList      Action = "app.list"
+	AppInstall   Action = "app.install"
+	AppUninstall Action = "app.uninstall"
+
+	AuditRead Action = "audit.read"
+)
+
+// The scopes of the API.
+const (
+	ScopeFamilyRead  = "family:read"
+	ScopeFamilyWrite = "family:write"
+	ScopeListsRead   = "lists:read"
+	ScopeListsWrite  = "lists:write"
+	ScopeAuditRead   = "audit:read"
+)
+
+// Scopes returns every scope of the API.
+func Scopes() []string {
+	return []string{ScopeFamilyRead, ScopeFamilyWrite, ScopeListsRead, ScopeListsWrite, ScopeAuditRead}
+}
+
+// rule is what is fixed about an action: the scope that it takes, and the type
+// of resource that it is asked about.
+type rule struct {
+	action   Action
+	scope    string
+	resource ResourceType
+}
+
+// ruleOf is the one table that ties actions to scopes. A switch, so that the
+// lookup costs nothing and there is nothing global to change.
+func ruleOf(a Action) (rule, bool) {
+	switch a {
+	case FamilyRead, MemberList, AppList:
+		return rule{a, ScopeFamilyRead, FamilyResource}, true
+	case InvitationList: // invitations are an admin's tool, and listing them is part of handing them out
+		return rule{a, ScopeFamilyWrite, FamilyResource}, true
+	case FamilyCreate, FamilyUpdate, FamilyDelete:
+		return rule{a, ScopeFamilyWrite, FamilyResource}, true
+	case MemberRemove, MemberChangeRole, MemberLeave:
+		return rule{a, ScopeFamilyWrite, MemberResource}, true
+	case InvitationCreate, InvitationRevoke, InvitationAccept:
+		return rule{a, ScopeFamilyWrite, InvitationResource}, true
+	case AppInstall, AppUninstall:
+		return rule{a, ScopeFamilyWrite, AppResource}, true
+	case ListList:
+		return rule{a, ScopeListsRead, FamilyResource}, true
+	case ListRead:
+		return rule{a, ScopeListsRead, ListResource}, true
+	case ListCreate, ListUpdate, ListDelete, ListShare:
+		return rule{a, ScopeListsWrite, ListResource}, true
+	case ItemAdd, ItemEdit, ItemCheck, ItemRemove, ItemReorder:
+		return rule{a, ScopeListsWrite, ItemResource}, true
+	case AuditRead:
+		return rule{a, ScopeAuditRead, AuditResource}, true
+	}
+	return rule{}, false
+}
+
+// Actions returns every action.
+func Actions() []Action {
+	return []Action{
+		FamilyCreate, FamilyRead, FamilyUpdate, FamilyDelete,
+		MemberList, MemberRemove, MemberChangeRole, MemberLeave,
+		InvitationList, InvitationCreate, InvitationRevoke, InvitationAccept,
+		ListList, ListCreate, ListRead, ListUpdate, ListDelete, ListShare,
+		ItemAdd, ItemEdit, ItemCheck, ItemRemove, ItemReorder,
+		AppList, AppInstall, AppUninstall,
+		AuditRead,
+	}
+}

@@ -1,0 +1,192 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"larder/internal/id"
+)
+
+// Authorizer decides requests. Engine is the one for production.
+type Authorizer interface {
+	Authorize(ctx context.Context, r Request) Decision
+}
+
+// Role is what a user is in one family.
+type Role string
+
+// The roles. None is that of a user who is no member of the family.
+const (
+	None   Role = ""
+	Admin  Role = "admin"
+	Member Role = "member"
+	Guest  Role = "guest"
+)
+
+// Kind is what sort of principal calls.
+type Kind string
+
+// The kinds of principal.
+const (
+	User   Kind = "user"    // a person, through whichever client
+	App    Kind = "app"     // an installed client that acts for itself
+	APIKey Kind = "api_key" // a service account's key
+)
+
+// Principal is who asks, within one family.
+type Principal struct {
+	Kind   Kind
+	ID     string   // the user's subject, the client_id, or the key's service account
+	Family id.ID    // the family in which Role was read, the app is installed, or the key was made
+	Role   Role     // of a user; None for an app or a key
+	Scopes []string // the ceiling: the token's, for an app already cut down to its installation's
+}
+
+// Verb is one thing that a guest was granted on a list.
+type Verb string
+
+// The verbs. Each lets the guest see the list; Manage stands for all of them
+// and renaming the list besides.
+const (
+	View   Verb = "view"
+	Check  Verb = "check"
+	Add    Verb = "add"
+	Edit   Verb = "edit" // change, move and remove items
+	Manage Verb = "manage"
+)
+
+// ResourceType is what sort of thing is acted on.
+type ResourceType string
+
+// The resource types.
+const (
+	FamilyResource     ResourceType = "Family"
+	MemberResource     ResourceType = "Member"
+	InvitationResource ResourceType = "Invitation"
+	ListResource       ResourceType = "List"
+	ItemResource       ResourceType = "Item"
+	AppResource        ResourceType = "App"
+	AuditResource      ResourceType = "Audit"
+)
+
+// The kinds of list.
+const (
+	Shared   = "shared"
+	Personal = "personal"
+)
+
+// Resource is what is acted on. Kind, Owner and Grants of an item are those of
+// its list. Fields that do not belong to the type are left empty.
+type Resource struct {
+	Type       ResourceType
+	ID         id.ID  // may be zero for a thing that is about to be made
+	Family     id.ID  // the family that it belongs to; of a Family its own id
+	Kind       string // of a list: Shared or Personal
+	Owner      string // of a list: the subject of the user who made it, "" if a machine did; of a Member: his subject
+	Grants     []Verb // of a list: what the calling guest was granted on it, nobody else's
+	TargetRole Role   // of a Member: the role that he is to get, or holds when he is removed
+}
+
+// Unknown is the value of a textual attribute that nobody could establish.
+const Unknown = "unknown"
+
+// RiskUnknown is the risk score of a request that nobody scored.
+const RiskUnknown int64 = -1
+
+// Context is the circumstances of a request. Every attribute is mandatory;
+// one that is not known says so. A zero AuthTime means that no person
+// authenticated (a machine) and fails every rule on freshness.
+type Context struct {
+	Now       time.Time
+	SourceIP  netip.Addr // netip.IPv6Unspecified() when unknown
+	Device    string
+	AuthTime  time.Time
+	ACR       string
+	RiskScore int64 // 0 to 100, or RiskUnknown
+}
+
+// UnknownContext returns circumstances of which only the time is known.
+func UnknownContext(now time.Time) Context {
+	return Context{Now: now, SourceIP: netip.IPv6Unspecified(), Device: Unknown, ACR: Unknown, RiskScore: RiskUnknown}
+}
+
+// Request is one question.
+type Request struct {
+	Principal Principal
+	Action    Action
+	Resource  Resource
+	Context   Context
+}
+
+// Ids of what decided when no policy did.
+const (
+	DefaultDeny      = "default_deny"      // no policy permits it
+	MalformedRequest = "malformed_request" // an attribute is missing or makes no sense: a defect of ours
+	EvaluationError  = "evaluation_error"  // a policy could not be evaluated: a defect of the policy
+)
+
+// Decision is the answer.
+type Decision struct {
+	Allowed  bool
+	Policies []string // @id of the policies that decided, in the order of the files
+	Reason   string   // @reason of the first of them; for the 403 and the audit log
+	// MissingScope and StepUp say what would turn a denial into a yes; they
+	// are empty when it would stay a no all the same.
+	MissingScope string  // RFC 6750 §3.1, insufficient_scope
+	StepUp       *StepUp // RFC 9470
+}
+
+// StepUp is the authentication that a policy asks for.
+type StepUp struct {
+	ACRValues []string
+	MaxAge    time.Duration // 0 when any age will do
+}
+
+// check reports what is wrong with the request. A request that fails here is
+// never shown to Cedar: a forbid whose condition meets a missing attribute is
+// skipped, and so would allow.
+func (r Request) check() error {
+	rule, ok := ruleOf(r.Action)
+	p, res, c := r.Principal, r.Resource, r.Context
+	switch {
+	case !ok:
+		return errors.New("unknown action")
+	case rule.resource != res.Type:
+		return errors.New("the action does not apply to this type of resource")
+	case p.ID == "":
+		return errors.New("the principal has no id")
+	case p.Family.IsZero() || res.Family.IsZero():
+		return errors.New("no family")
+	case p.Kind != User && p.Kind != App && p.Kind != APIKey:
+		return errors.New("unknown kind of principal")
+	case !known(p.Role) || !known(res.TargetRole):
+		return errors.New("unknown role")
+	case p.Kind != User && p.Role != None:
+		return errors.New("only a user has a role")
+	case res.listed() && res.Kind != Shared && res.Kind != Personal:
+		return errors.New("unknown kind of list")
+	case !res.listed() && (res.Kind != "" || len(res.Grants) > 0):
+		return errors.New("only a list has a kind and grants")
+	case res.Type == MemberResource && res.Owner == "":
+		return errors.New("a member has no subject")
+	case slices.ContainsFunc(res.Grants, func(v Verb) bool { return !slices.Contains(verbs(), v) }):
+		return errors.New("unknown verb")
+	case c.Now.IsZero():
+		return errors.New("no time")
+	case !c.SourceIP.IsValid(), c.Device == "", c.ACR == "":
+		return errors.New("a circumstance is missing")
+	case c.RiskScore < RiskUnknown || c.RiskScore > 100:
+		return errors.New("the risk score is out of range")
+	}
+	return nil
+}
+
+// listed reports whether r is a list or stands on one.
+func (r Resource) listed() bool { return r.Type == ListResource || r.Type == ItemResource }
+
+func known(r Role) bool { return r == None || r == Admin || r == Member || r == Guest }
+
+func verbs() []Verb { return []Verb{View, Check, Add, Edit, Manage} }
