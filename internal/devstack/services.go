@@ -78,7 +78,7 @@ func (s *Stack) Services(ctx context.Context) error {
 }
 
 // Test runs the command with DATABASE_URL and REDIS_URL set to servers for tests: those that Services keeps running,
-// else its own until the command is done. A command that fails gives an *exec.ExitError.
+// else its own until the command is done. A command that fails gives an *ExitError.
 func (s *Stack) Test(ctx context.Context, command []string) error {
 	if len(command) == 0 {
 		return errors.New("no command to run with the servers")
@@ -130,13 +130,21 @@ func (s *Stack) testDirectory() (*directory, error) {
 	}
 }
 
+// ExitError says that the command of Test failed, and has said so itself.
+type ExitError struct {
+	// Code is the command's exit status.
+	Code int
+}
+
+func (e *ExitError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
+
 func (s *Stack) with(ctx context.Context, at servers.Addresses, command []string) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, s.Stdout, s.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = process.DefaultGrace
-	return cmd.Run()
+	env := append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL)
+	err := process.Attached(ctx, command, env, s.Stdout, s.Stderr)
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() > 0 {
+		return &ExitError{Code: failed.ExitCode()}
+	}
+	return err
 }
 
 // watch waits until the context ends, which is how to stop and no error, or a child dies, which is one.

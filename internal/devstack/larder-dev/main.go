@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"syscall"
 
@@ -19,6 +18,7 @@ const usage = `Usage: larder-dev <command>
   run              PostgreSQL, Redis, both services and a demo family, until Ctrl-C
   test -- <cmd…>   run a command with DATABASE_URL and REDIS_URL set to servers for tests
   services         keep the servers for tests running, until Ctrl-C
+  clean            remove all that the others made, data included
 
 Environment:
   DATABASE_URL, REDIS_URL           use these servers instead of bringing some up
@@ -27,11 +27,15 @@ Environment:
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup asks to go on
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	err := run(ctx, os.Args[1:])
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() > 0 {
-		os.Exit(failed.ExitCode()) // The command has said what is wrong.
+	stop()
+	if failed, ok := errors.AsType[*devstack.ExitError](err); ok {
+		os.Exit(failed.Code)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "larder-dev: %v\n", err)
@@ -55,6 +59,8 @@ func run(ctx context.Context, args []string) error {
 		return stack.Run(ctx)
 	case command == "services" && len(args) == 1:
 		return stack.Services(ctx)
+	case command == "clean" && len(args) == 1:
+		return stack.Clean()
 	case command == "test" && len(args) > 2 && args[1] == "--":
 		return stack.Test(ctx, args[2:])
 	case command == "help" || command == "-h" || command == "--help":
