@@ -89,8 +89,7 @@ func (b binary) once(ctx context.Context, stdin io.Reader, subcommand string) ([
 	cmd.WaitDelay = process.DefaultGrace
 	output, err := cmd.Output()
 	if err != nil {
-		// Not %w: the exit status of a subcommand is no exit status of ours.
-		return nil, fmt.Errorf("%s %s: %v\n%s", b.name, subcommand, err, strings.TrimSpace(complaint.String()))
+		return nil, fmt.Errorf("%s %s: %w\n%s", b.name, subcommand, err, strings.TrimSpace(complaint.String()))
 	}
 	return output, nil
 }

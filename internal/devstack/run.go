@@ -61,8 +61,8 @@ func (s *Stack) Run(ctx context.Context) error {
 
 // stopped makes Ctrl-C during the start what it is later: no error.
 func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		err = nil
 	}
 	return err
 }

@@ -100,7 +100,7 @@ func (o Options) container(ctx context.Context, c container) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := retry(ctx, startTimeout, child, func(ctx context.Context) error { return c.ping(ctx, c.url) }); err != nil {
+	if err := retry(ctx, child, func(ctx context.Context) error { return c.ping(ctx, c.url) }); err != nil {
 		child.Stop()
 		remove()
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func Start(ctx context.Context, o Options) (_ *Engines, err error) {
 		}
 	} else {
 		o.Say("PostgreSQL: the one at DATABASE_URL.")
-		if err := retry(ctx, startTimeout, nil, func(ctx context.Context) error { return pingPostgres(ctx, o.DatabaseURL) }); err != nil {
+		if err := retry(ctx, nil, func(ctx context.Context) error { return pingPostgres(ctx, o.DatabaseURL) }); err != nil {
 			return nil, fmt.Errorf("the PostgreSQL server at DATABASE_URL does not answer: %w", err)
 		}
 	}
@@ -84,7 +85,7 @@ func Start(ctx context.Context, o Options) (_ *Engines, err error) {
 		return e, err
 	}
 	o.Say("Redis: the one at REDIS_URL.")
-	if err := retry(ctx, startTimeout, nil, func(ctx context.Context) error { return pingRedis(ctx, o.RedisURL) }); err != nil {
+	if err := retry(ctx, nil, func(ctx context.Context) error { return pingRedis(ctx, o.RedisURL) }); err != nil {
 		return nil, fmt.Errorf("the Redis server at REDIS_URL does not answer: %w", err)
 	}
 	return e, nil
@@ -95,8 +96,8 @@ func (e *Engines) Children() []*process.Process { return e.children }
 
 // Stop stops what Start started: Redis before PostgreSQL, each with its data safe.
 func (e *Engines) Stop() {
-	for i := len(e.children) - 1; i >= 0; i-- {
-		e.children[i].Stop()
+	for _, child := range slices.Backward(e.children) {
+		child.Stop()
 	}
 	for _, closer := range e.closers {
 		closer()
@@ -119,20 +120,20 @@ type server struct {
 	close func()
 }
 
-// notHere is the reason why a source has nothing to offer, so that the next one is asked. Any other failure ends the
+// missingError is the reason why a source has nothing to offer, so that the next one is asked. Any other failure ends the
 // search: a server that is here and does not work needs a person, not a substitute without its data.
-type notHere struct{ reason error }
+type missingError struct{ reason error }
 
-func (n *notHere) Error() string { return n.reason.Error() }
-func (n *notHere) Unwrap() error { return n.reason }
+func (n *missingError) Error() string { return n.reason.Error() }
+func (n *missingError) Unwrap() error { return n.reason }
 
-func missing(format string, args ...any) error { return &notHere{fmt.Errorf(format, args...)} }
+func missing(format string, args ...any) error { return &missingError{fmt.Errorf(format, args...)} }
 
 func (e *Engines) bringUp(ctx context.Context, name string, access Access, say func(string, ...any), sources []source) (string, Access, error) {
 	var tried []string
 	for _, s := range sources {
 		got, used, err := s.tryPorts(ctx, access)
-		if _, ok := errors.AsType[*notHere](err); ok {
+		if _, ok := errors.AsType[*missingError](err); ok {
 			tried = append(tried, fmt.Sprintf("  %s: %v", s.what, err))
 			continue
 		}
@@ -186,9 +187,9 @@ func freePort(ctx context.Context, want int) (int, error) {
 	return address.Port, nil
 }
 
-// retry calls ready until it succeeds, the child dies or the time is up.
-func retry(ctx context.Context, limit time.Duration, child *process.Process, ready func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// retry calls ready until it succeeds, the child dies or startTimeout is over.
+func retry(ctx context.Context, child *process.Process, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var gone <-chan struct{}
 	if child != nil {

@@ -101,8 +101,11 @@ func parsePostgresVersion(answer string) (version string, major int, ok bool) {
 // pick returns the newest installation for a new cluster, or the one whose major version made the cluster in data.
 func pick(found []installation, data string) (installation, error) {
 	raw, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) {
 		return found[0], nil
+	}
+	if err != nil {
+		return installation{}, err
 	}
 	made := strings.TrimSpace(string(raw))
 	for _, i := range found {
@@ -153,7 +156,7 @@ func (o Options) runPostgres(ctx context.Context, found []installation, access A
 		return nil, err
 	}
 	address := postgresURL(access)
-	if err := retry(ctx, startTimeout, child, func(ctx context.Context) error { return pingPostgres(ctx, address) }); err != nil {
+	if err := retry(ctx, child, func(ctx context.Context) error { return pingPostgres(ctx, address) }); err != nil {
 		child.Stop()
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "28P01" {
 			return nil, fmt.Errorf("the password kept beside %s is not the one of its data: remove %s to start afresh", home, o.Dir)
@@ -212,9 +215,8 @@ func clearOrphan(ctx context.Context, data string) error {
 	if err != nil {
 		return err
 	}
-	first, _, _ := strings.Cut(string(raw), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || pid <= 1 || !process.Alive(pid) {
+	pid := postmaster(raw)
+	if pid <= 1 || !process.Alive(pid) {
 		return nil // PostgreSQL itself knows what to do with the file of a dead server.
 	}
 	if !strings.Contains(commandLine(ctx, pid), data) {
@@ -235,6 +237,16 @@ func clearOrphan(ctx context.Context, data string) error {
 		return fmt.Errorf("a PostgreSQL server of a killed run, process %d, still uses %s and does not stop", pid, data)
 	}
 	return nil
+}
+
+// postmaster reads the process id from postmaster.pid; 0 when there is none.
+func postmaster(raw []byte) int {
+	first, _, _ := strings.Cut(string(raw), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 // commandLine says what a process runs; empty when it cannot be known.

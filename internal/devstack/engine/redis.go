@@ -88,7 +88,7 @@ func (o Options) runRedis(ctx context.Context, program, version string, access A
 		return nil, err
 	}
 	address := redisURL(access)
-	if err := retry(ctx, startTimeout, child, func(ctx context.Context) error { return pingRedis(ctx, address) }); err != nil {
+	if err := retry(ctx, child, func(ctx context.Context) error { return pingRedis(ctx, address) }); err != nil {
 		child.Stop()
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("no command\n\n" + usage)
+		return fmt.Errorf("no command\n\n%s", usage)
 	}
 	stack, err := here()
 	if err != nil {
