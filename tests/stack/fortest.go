@@ -1,0 +1,64 @@
+package stack
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"larder/internal/devstack/demo"
+	"larder/internal/pgtest"
+)
+
+// startLimit bounds bringing a stack up.
+const startLimit = 2 * time.Minute
+
+// Options says what a test needs; the zero value is one replica of each service.
+type Options struct {
+	AuthServers, ResourceAPIs int
+}
+
+// New starts a stack of the test's own and stops it at the end. A replica that does not exit with code 0 fails the
+// test, and a failed test shows what the replicas wrote last.
+func New(t testing.TB, binaries Binaries, options Options) *Stack {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	db, redis := pgtest.New(t), pgtest.RedisURL(t)
+	dir := t.TempDir()
+	for _, name := range []string{"mail", "sms"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Start(ctx, Config{
+		Binaries: binaries, Dir: dir,
+		OwnerURL: db.OwnerURL, AuthURL: db.AuthURL, GroceryURL: db.GroceryURL, RedisURL: redis,
+		AuthServers: options.AuthServers, ResourceAPIs: options.ResourceAPIs,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			for _, service := range append(s.AuthServers, s.ResourceAPIs...) {
+				t.Logf("%s wrote last:\n%s", service.Name, service.LastWords())
+			}
+		}
+	})
+	return s
+}
+
+// User returns the demo user with the role, or fails the test.
+func (s *Stack) User(t testing.TB, role demo.Role) demo.User {
+	t.Helper()
+	user, ok := s.Demo.User(role)
+	if !ok {
+		t.Fatalf("the demo document has no %s", role)
+	}
+	return user
+}

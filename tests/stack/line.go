@@ -1,0 +1,155 @@
+package stack
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+)
+
+// Line is a TCP proxy in front of a server, to be cut and mended.
+type Line struct {
+	// Addr is where the services find the server.
+	Addr string
+
+	target   string
+	listener net.Listener
+
+	mu      sync.Mutex
+	cut     bool
+	thawed  chan struct{} // closed while bytes may flow
+	open    map[net.Conn]struct{}
+	running sync.WaitGroup
+}
+
+// NewLine listens on a loopback address and passes everything on to target (host:port).
+func NewLine(target string) (*Line, error) {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	flowing := make(chan struct{})
+	close(flowing)
+	l := &Line{
+		Addr: listener.Addr().String(), target: target, listener: listener,
+		thawed: flowing, open: make(map[net.Conn]struct{}),
+	}
+	l.running.Go(l.accept)
+	return l, nil
+}
+
+// Cut ends every connection and each new one at once: the server is gone.
+func (l *Line) Cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = true
+	for c := range l.open {
+		_ = c.Close()
+	}
+}
+
+// Freeze keeps the connections and passes no more bytes: the server hangs, or the network swallows packets.
+func (l *Line) Freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.thawed:
+		l.thawed = make(chan struct{})
+	default:
+	}
+}
+
+// Mend undoes Cut and Freeze.
+func (l *Line) Mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = false
+	select {
+	case <-l.thawed:
+	default:
+		close(l.thawed)
+	}
+}
+
+// Close ends the proxy.
+func (l *Line) Close() {
+	_ = l.listener.Close()
+	l.Mend()
+	l.Cut()
+	l.running.Wait()
+}
+
+func (l *Line) accept() {
+	for {
+		client, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		l.running.Go(func() { l.join(client) })
+	}
+}
+
+// join connects a client with the server until either hangs up.
+func (l *Line) join(client net.Conn) {
+	defer client.Close()
+	server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.target)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	if !l.hold(client, server) {
+		return
+	}
+	defer l.release(client, server)
+	var both sync.WaitGroup
+	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
+		both.Go(func() {
+			l.pump(pair[0], pair[1])
+			_ = pair[0].Close()
+			_ = pair[1].Close()
+		})
+	}
+	both.Wait()
+}
+
+func (l *Line) pump(from io.Reader, to io.Writer) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		<-l.flowing()
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (l *Line) flowing() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.thawed
+}
+
+func (l *Line) hold(conns ...net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut {
+		return false
+	}
+	for _, c := range conns {
+		l.open[c] = struct{}{}
+	}
+	return true
+}
+
+func (l *Line) release(conns ...net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range conns {
+		delete(l.open, c)
+	}
+}
