@@ -1,0 +1,39 @@
+// Package oauth speaks OAuth 2.0 and OpenID Connect: every protocol endpoint
+// is here, one file each, and nothing outside imports ory/fosite.
+//
+// An authorization request waits until the person has signed in and agreed; the
+// pages for that belong to other features and send the browser back here.
+//
+//	GET|POST /authorize ----.
+//	                        v        no session, prompt, max_age
+//	              authorize_request.go ---------> 303 /login?flow=ID ---.
+//	              (who asks, for what)   not covered by a consent       |
+//	                        |      `------------> 303 /consent?flow=ID -|
+//	                        v                                           |
+//	              authorize.go: decide <---- /authorize/continue?flow=ID
+//	                        v
+//	              303 redirect_uri?code&state&iss      store_code.go (Redis)
+//
+//	POST /token: form.go -> client_auth.go -> token.go -> fosite
+//	    authorization_code   grant_authorization_code.go   one Redis, one Postgres
+//	    refresh_token        grant_refresh_token.go        one Postgres statement
+//	    client_credentials   grant_client_credentials.go   neither
+//
+// # fosite
+//
+// fosite v0.49 parses, validates and dispatches; it is frozen upstream and
+// several of its defaults are unsafe, so it is held as follows. engine.go
+// chooses its handlers for each request and sets every field of its
+// configuration. A unit of work travels in the request's context (work.go) and
+// serves fosite's storage interfaces from memory, so that a code is consumed by
+// one atomic command and a grant is written by one statement. Tokens, client
+// authentication, refresh, ID tokens and every answer are ours. What its
+// defaults do instead is kept in traps_test.go.
+//
+// # Errors
+//
+// An oauthError is answered as JSON (RFC 6749 §5.2), a redirectError goes back
+// to the client through the browser (§4.1.2.1), and any other error of the
+// authorization endpoint is shown to the person on a page, because the request
+// did not prove where it may be sent.
+package oauth

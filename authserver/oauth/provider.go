@@ -1,0 +1,182 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/id"
+	"larder/internal/revocation"
+	"larder/internal/web"
+)
+
+// Config is what an operator may choose. A zero duration means the default.
+type Config struct {
+	Issuer              string        // https origin, without a trailing slash
+	AccessTokenLifespan time.Duration // 5 minutes
+	IDTokenLifespan     time.Duration // 10 minutes
+	CodeLifespan        time.Duration // 60 seconds
+	RefreshIdle         time.Duration // 30 days: how long a refresh token may lie unused
+	RefreshAbsolute     time.Duration // 90 days: how long a grant lives however it is used
+	RefreshGrace        time.Duration // 30 seconds: how long a used refresh token gets its successor again
+	JWKSLifetime        time.Duration // 5 minutes: how long the key rotation lets others cache the JWKS
+	ResourceServers     []oidc.ResourceServer
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{
+		{&c.AccessTokenLifespan, 5 * time.Minute},
+		{&c.IDTokenLifespan, 10 * time.Minute},
+		{&c.CodeLifespan, time.Minute},
+		{&c.RefreshIdle, 30 * 24 * time.Hour},
+		{&c.RefreshAbsolute, 90 * 24 * time.Hour},
+		{&c.RefreshGrace, 30 * time.Second},
+		{&c.JWKSLifetime, 5 * time.Minute},
+	} {
+		if *d.value == 0 {
+			*d.value = d.usual
+		}
+	}
+	return c
+}
+
+// Clients finds registered clients; an unknown or disabled one is
+// fault.NotFound.
+type Clients interface {
+	Client(ctx context.Context, clientID string) (*oidc.Client, error)
+}
+
+// Signer makes and checks compact JWS (RFC 7515). Verify takes the algorithm
+// from the published key, never from the token, and accepts only the given
+// typ headers.
+type Signer interface {
+	Sign(ctx context.Context, alg, typ string, payload []byte) (string, error)
+	Verify(token string, typ ...string) (payload []byte, alg string, err error)
+}
+
+// KeySet is what we publish of our signing keys.
+type KeySet interface {
+	JWKS() []byte
+	Algorithms() []string
+}
+
+// Keys signs, publishes and authenticates. MACKeys gives the keys of a
+// purpose, the one to use first.
+type Keys interface {
+	Signer
+	KeySet
+	MACKeys(purpose string) [][]byte
+}
+
+// Sessions knows who is signed in at this browser; nil when nobody is.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+	End(ctx context.Context, w http.ResponseWriter, r *http.Request) error
+}
+
+// Consents remembers what a person has agreed to.
+type Consents interface {
+	Covered(ctx context.Context, user id.ID, clientID string, scopes, resources []string) (bool, error)
+}
+
+// Users finds people; a deleted one is fault.NotFound.
+type Users interface {
+	User(ctx context.Context, subject id.ID) (*oidc.User, error)
+}
+
+// APIKeys judges API keys; one that is not in force is fault.Unauthenticated.
+type APIKeys interface {
+	Introspect(ctx context.Context, key string) (*oidc.APIKey, error)
+}
+
+// Flows parks an authorization request, bound to the browser that made it.
+// Finish reports whether this call was the one that ended it.
+type Flows interface {
+	Begin(ctx context.Context, w http.ResponseWriter, r *http.Request, req oidc.AuthRequest) (flowID string, err error)
+	Resume(ctx context.Context, r *http.Request, flowID string) (req *oidc.AuthRequest, approvedSID string, denied bool, err error)
+	Finish(ctx context.Context, flowID string) (first bool, err error)
+}
+
+// Pages shows people what no client will.
+type Pages interface {
+	Error(w http.ResponseWriter, r *http.Request, err error)
+	ConfirmLogout(w http.ResponseWriter, r *http.Request, clientName string, hidden map[string]string) error
+	LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) error
+}
+
+// Auditor takes audit events off the request's path.
+type Auditor interface {
+	Put(e audit.Event)
+}
+
+// Dependencies are what a Provider is made of. All are mandatory but APIKeys.
+type Dependencies struct {
+	Config      Config
+	Clients     Clients
+	Keys        Keys
+	Sessions    Sessions
+	Consents    Consents
+	Users       Users
+	APIKeys     APIKeys
+	Flows       Flows
+	Pages       Pages
+	Audit       Auditor
+	Revocations *revocation.Set
+	DB          *pgxpool.Pool
+	Redis       redis.UniversalClient
+	Now         func() time.Time
+	Log         *slog.Logger
+}
+
+// Provider answers the protocol endpoints.
+type Provider struct {
+	Dependencies
+	engine *engine
+	codes  *codeStore
+	grants *grantStore
+	jwks   atomic.Pointer[document]
+}
+
+// New returns a provider over its dependencies.
+func New(d Dependencies) (*Provider, error) {
+	if d.Config.Issuer == "" || d.Clients == nil || d.Keys == nil || d.Sessions == nil || d.Consents == nil || d.Users == nil ||
+		d.Flows == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
+		return nil, errors.New("oauth: a dependency is missing")
+	}
+	d.Config = d.Config.withDefaults()
+	p := &Provider{Dependencies: d}
+	p.codes = &codeStore{redis: d.Redis}
+	p.grants = &grantStore{db: d.DB, keys: d.Keys, revocations: d.Revocations, cfg: d.Config, now: d.Now}
+	p.engine = newEngine(p)
+	return p, nil
+}
+
+// Mount adds every protocol endpoint to rt.
+func (p *Provider) Mount(rt *web.Router) {
+	browser := rt.With(p.writeAuthorizeError)
+	browser.Handle(http.MethodGet, "/authorize", p.handleAuthorize)
+	browser.Handle(http.MethodPost, "/authorize", p.handleAuthorize)
+	browser.Handle(http.MethodGet, "/authorize/continue", p.handleContinue)
+
+	api := rt.With(writeError)
+	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.handleToken))
+	api.Handle(http.MethodOptions, "/token", preflight("POST"))
+
+	p.mountMetadata(rt)
+	p.mountTokens(rt)
+	p.mountLogout(rt)
+}
+
+// endpoint is the absolute address of one of ours.
+func (p *Provider) endpoint(path string) string { return p.Config.Issuer + path }

@@ -1,0 +1,240 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/postgres"
+	"larder/internal/revocation"
+)
+
+// grant is what a person gave a client once (Grant Management for OAuth 2.0):
+// a row of auth.grants and, where there are refresh tokens, their whole family.
+type grant struct {
+	ID            id.ID
+	ClientID      string
+	UserID        id.ID
+	SID           string // the browser session it came from
+	Scopes        []string
+	Resources     []string // resource indicators; none means the issuer itself
+	Session       grantSession
+	Generation    int32 // of the newest refresh token
+	Salt          []byte
+	PreviousSalt  []byte
+	RotatedAt     time.Time // zero before the first rotation
+	CreatedAt     time.Time
+	IdleExpiresAt time.Time
+	ExpiresAt     time.Time
+	RevokedAt     time.Time // zero while in force
+}
+
+// grantSession is how the person had signed in, as every token of the grant
+// repeats it.
+type grantSession struct {
+	AuthTime time.Time `json:"auth_time"`
+	ACR      string    `json:"acr,omitempty"`
+	AMR      []string  `json:"amr,omitempty"`
+}
+
+// grantStore keeps grants in Postgres.
+type grantStore struct {
+	db          *pgxpool.Pool
+	keys        interface{ MACKeys(purpose string) [][]byte }
+	revocations *revocation.Set
+	cfg         Config
+	now         func() time.Time
+}
+
+// A grant of a disabled person is not written. One that was revoked before it
+// came to be, because its code was replayed meanwhile, is born revoked.
+const insertGrant = `
+INSERT INTO auth.grants (id, code_hash, client_id, user_id, sid, scopes, resources, session, salt,
+                         created_at, idle_expires_at, expires_at, revoked_at, revoked_reason)
+SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
+  FROM auth.users u LEFT JOIN auth.revocations r ON r.kind = 'grant_id' AND r.value = $1::uuid::text
+ WHERE u.id = $4 AND u.disabled_at IS NULL`
+
+// errGrantRefused says that the person may not be acted for any more.
+var errGrantRefused = errors.New("the account is gone or disabled")
+
+// errCodeSpent says that a grant was made from this code before.
+var errCodeSpent = errors.New("the code has made a grant before")
+
+// create writes a new grant. codeHash is unique for all time: it is the
+// durable second check that a code is spent once, should Redis forget.
+func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte) error {
+	tag, err := s.db.Exec(ctx, insertGrant, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
+		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt)
+	switch err = postgres.Translate(err); {
+	case fault.Is(err, fault.Conflict):
+		return errCodeSpent
+	case err != nil:
+		return err
+	case tag.RowsAffected() == 0:
+		return errGrantRefused
+	}
+	return nil
+}
+
+const selectGrant = `
+SELECT id, client_id, user_id, sid, scopes, resources, session, generation, salt, previous_salt, rotated_at,
+       created_at, idle_expires_at, expires_at, revoked_at
+  FROM auth.grants WHERE id = $1`
+
+// find returns the grant that a refresh token belongs to and whether the token
+// may still be used: it is the newest of its family or, within the grace, the
+// one before, and the grant is in force. A string that we never made is
+// fault.NotFound and costs no query.
+func (s *grantStore) find(ctx context.Context, refreshToken string) (g *grant, active bool, err error) {
+	t, ok := readRefreshToken(refreshToken, s.keys.MACKeys(refreshPurpose))
+	if !ok {
+		return nil, false, fault.New(fault.NotFound, "There is no such refresh token.")
+	}
+	rows, err := s.db.Query(ctx, selectGrant, t.grantID)
+	if err != nil {
+		return nil, false, postgres.Translate(err)
+	}
+	g, err = pgx.CollectExactlyOneRow(rows, scanGrant)
+	if err != nil {
+		return nil, false, postgres.Translate(err)
+	}
+	return g, s.usable(g, t), nil
+}
+
+func (s *grantStore) usable(g *grant, t refreshToken) bool {
+	now := s.now()
+	if !g.RevokedAt.IsZero() || !now.Before(g.ExpiresAt) || !now.Before(g.IdleExpiresAt) {
+		return false
+	}
+	newest := t.generation == g.Generation && t.hasSalt(g.Salt)
+	previous := t.generation+1 == g.Generation && t.hasSalt(g.PreviousSalt) && now.Sub(g.RotatedAt) < s.cfg.RefreshGrace
+	return newest || previous
+}
+
+func scanGrant(row pgx.CollectableRow) (*grant, error) {
+	var g grant
+	var rotatedAt, revokedAt *time.Time
+	err := row.Scan(&g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.Generation, &g.Salt,
+		&g.PreviousSalt, &rotatedAt, &g.CreatedAt, &g.IdleExpiresAt, &g.ExpiresAt, &revokedAt)
+	if rotatedAt != nil {
+		g.RotatedAt = *rotatedAt
+	}
+	if revokedAt != nil {
+		g.RevokedAt = *revokedAt
+	}
+	return &g, err
+}
+
+// One statement ends the grant and tells the resource servers. It tells them
+// too when there is no such grant (yet), see replayed.
+const revokeGrant = `
+WITH dead AS (
+  UPDATE auth.grants SET revoked_at = coalesce(revoked_at, $2), revoked_reason = coalesce(revoked_reason, $3)
+   WHERE id = $1 RETURNING 1),
+told AS (
+  INSERT INTO auth.revocations (kind, value, expires_at) VALUES ('grant_id', $1::uuid::text, $4)
+  ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)
+  RETURNING revoked_at)
+SELECT (SELECT count(*) FROM dead) > 0, told.revoked_at FROM told`
+
+// revoke ends a grant with its whole refresh token family, and with it the
+// access tokens that came from it. It reports whether there is such a grant.
+func (s *grantStore) revoke(ctx context.Context, grantID id.ID, reason string) (found bool, err error) {
+	expires := s.revocationExpiry()
+	var at time.Time
+	if err := s.db.QueryRow(ctx, revokeGrant, grantID, s.now(), reason, expires).Scan(&found, &at); err != nil {
+		return false, postgres.Translate(err)
+	}
+	s.tell(revocation.Grant, grantID.String(), at, expires)
+	return found, nil
+}
+
+const (
+	replayAttempts = 10
+	replayPause    = 50 * time.Millisecond
+)
+
+// replayed ends the grant of a code that came twice. The first redemption may
+// be just about to write its grant, so an absent one is looked for again: what
+// begins after the first attempt is born revoked, what began before it is
+// found by a later one.
+func (s *grantStore) replayed(ctx context.Context, grantID id.ID) error {
+	for attempt := 1; ; attempt++ {
+		found, err := s.revoke(ctx, grantID, "code_replayed")
+		if err != nil || found || attempt == replayAttempts {
+			return err
+		}
+		select {
+		case <-time.After(replayPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// A grant with offline_access outlives the browser session that it came from
+// (OpenID Connect Core §11); every other ends with it.
+const revokeSession = `
+WITH dead AS (
+  UPDATE auth.grants SET revoked_at = $2, revoked_reason = $3
+   WHERE sid = $1 AND revoked_at IS NULL AND NOT 'offline_access' = ANY (scopes) RETURNING 1)
+INSERT INTO auth.revocations (kind, value, expires_at)
+SELECT 'sid', $1::text, $4 FROM (SELECT count(*) FROM dead) AS all_of_them
+ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)
+RETURNING revoked_at`
+
+// endSession ends the grants of a browser session that is over, and every
+// access token that carries its sid.
+func (s *grantStore) endSession(ctx context.Context, sid, reason string) error {
+	expires := s.revocationExpiry()
+	var at time.Time
+	if err := s.db.QueryRow(ctx, revokeSession, sid, s.now(), reason, expires).Scan(&at); err != nil {
+		return postgres.Translate(err)
+	}
+	s.tell(revocation.Session, sid, at, expires)
+	return nil
+}
+
+// revokeToken ends one access token by its jti. expires is the token's own.
+func (s *grantStore) revokeToken(ctx context.Context, jti string, expires time.Time) error {
+	if err := revocation.Insert(ctx, s.db, revocation.JTI, jti, expires); err != nil {
+		return postgres.Translate(err)
+	}
+	s.tell(revocation.JTI, jti, s.now(), expires)
+	return nil
+}
+
+// revocationExpiry is when every access token that exists now is over.
+func (s *grantStore) revocationExpiry() time.Time {
+	return s.now().Add(s.cfg.AccessTokenLifespan + clockLeeway)
+}
+
+// tell makes a revocation felt in this process at once; the other replicas read
+// it from the table.
+func (s *grantStore) tell(kind, value string, at, expires time.Time) {
+	s.revocations.Add(s.now(), revocation.Entry{Kind: kind, Value: value, RevokedAt: at, ExpiresAt: expires})
+}
+
+const deleteEndedGrants = `
+DELETE FROM auth.grants WHERE id IN (SELECT id FROM auth.grants WHERE expires_at < $1 LIMIT 1000)`
+
+// sweep deletes grants that ended a day ago or earlier, by whose code nothing
+// can be spent any more. It returns how many.
+func (s *grantStore) sweep(ctx context.Context) (int64, error) {
+	const batch = 1000
+	for total := int64(0); ; {
+		tag, err := s.db.Exec(ctx, deleteEndedGrants, s.now().Add(-24*time.Hour))
+		if err != nil {
+			return total, postgres.Translate(err)
+		}
+		if total += tag.RowsAffected(); tag.RowsAffected() < batch {
+			return total, nil
+		}
+	}
+}
