@@ -79,10 +79,12 @@ type Keys interface {
 	MACKeys(purpose string) [][]byte
 }
 
-// Sessions knows who is signed in at this browser; nil when nobody is.
+// Sessions knows who is signed in at this browser; nil when nobody is. End
+// also takes the cookie away; EndSID ends a session from afar, by its sid.
 type Sessions interface {
 	Current(r *http.Request) (*oidc.Login, error)
 	End(ctx context.Context, w http.ResponseWriter, r *http.Request) error
+	EndSID(ctx context.Context, sid string) error
 }
 
 // Consents remembers what a person has agreed to.
@@ -111,8 +113,8 @@ type Flows interface {
 // Pages shows people what no client will.
 type Pages interface {
 	Error(w http.ResponseWriter, r *http.Request, err error)
-	ConfirmLogout(w http.ResponseWriter, r *http.Request, clientName string, hidden map[string]string) error
-	LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) error
+	ConfirmLogout(w http.ResponseWriter, r *http.Request, clientName string, hidden map[string]string)
+	LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string)
 }
 
 // Auditor takes audit events off the request's path.

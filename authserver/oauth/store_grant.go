@@ -189,27 +189,6 @@ SELECT 'sid', $1::text, $4 FROM (SELECT count(*) FROM dead) AS all_of_them
 ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)
 RETURNING revoked_at`
 
-// endSession ends the grants of a browser session that is over, and every
-// access token that carries its sid.
-func (s *grantStore) endSession(ctx context.Context, sid, reason string) error {
-	expires := s.revocationExpiry()
-	var at time.Time
-	if err := s.db.QueryRow(ctx, revokeSession, sid, s.now(), reason, expires).Scan(&at); err != nil {
-		return postgres.Translate(err)
-	}
-	s.tell(revocation.Session, sid, at, expires)
-	return nil
-}
-
-// revokeToken ends one access token by its jti. expires is the token's own.
-func (s *grantStore) revokeToken(ctx context.Context, jti string, expires time.Time) error {
-	if err := revocation.Insert(ctx, s.db, revocation.JTI, jti, expires); err != nil {
-		return postgres.Translate(err)
-	}
-	s.tell(revocation.JTI, jti, s.now(), expires)
-	return nil
-}
-
 // revocationExpiry is when every access token that exists now is over.
 func (s *grantStore) revocationExpiry() time.Time {
 	return s.now().Add(s.cfg.AccessTokenLifespan + clockLeeway)

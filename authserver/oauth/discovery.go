@@ -1,0 +1,112 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/web"
+)
+
+// discoveryLifetime is how long anyone may cache the discovery documents.
+const discoveryLifetime = 5 * time.Minute
+
+// metadata is the document of OpenID Connect Discovery 1.0 §3 and of RFC 8414
+// §2, which differ in their address only. It promises what works and nothing
+// else.
+type metadata struct {
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	UserinfoEndpoint      string `json:"userinfo_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+
+	ScopesSupported          []string `json:"scopes_supported"`
+	ResponseTypesSupported   []string `json:"response_types_supported"`
+	ResponseModesSupported   []string `json:"response_modes_supported"`
+	GrantTypesSupported      []string `json:"grant_types_supported"`
+	SubjectTypesSupported    []string `json:"subject_types_supported"`
+	IDTokenSigningAlgs       []string `json:"id_token_signing_alg_values_supported"`
+	ACRValuesSupported       []string `json:"acr_values_supported"`
+	PromptValuesSupported    []string `json:"prompt_values_supported"`
+	DisplayValuesSupported   []string `json:"display_values_supported"`
+	ClaimTypesSupported      []string `json:"claim_types_supported"`
+	ClaimsSupported          []string `json:"claims_supported"`
+	CodeChallengeMethods     []string `json:"code_challenge_methods_supported"`
+	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs            []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IssInAuthResponse        bool     `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameter          bool     `json:"claims_parameter_supported"`
+	RequestParameter         bool     `json:"request_parameter_supported"`
+	RequestURIParameter      bool     `json:"request_uri_parameter_supported"`
+}
+
+// mountMetadata mounts what clients and resource servers learn about us.
+func (p *Provider) mountMetadata(rt *web.Router) {
+	body, _ := json.Marshal(p.metadata()) // strings and booleans always encode
+	doc := newDocument(body, discoveryLifetime)
+	rt.Handle(http.MethodGet, "/.well-known/openid-configuration", doc.serve)
+	rt.Handle(http.MethodGet, "/.well-known/oauth-authorization-server", doc.serve)
+	rt.Handle(http.MethodGet, "/jwks", p.handleJWKS)
+}
+
+func (p *Provider) metadata() metadata {
+	issuer := p.Config.Issuer
+	authMethods := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.PrivateKeyJWT}
+	m := metadata{
+		Issuer:                issuer,
+		AuthorizationEndpoint: issuer + "/authorize",
+		TokenEndpoint:         issuer + "/token",
+		UserinfoEndpoint:      issuer + "/userinfo",
+		JWKSURI:               issuer + "/jwks",
+		IntrospectionEndpoint: issuer + "/introspect",
+		RevocationEndpoint:    issuer + "/revoke",
+		EndSessionEndpoint:    issuer + "/logout",
+
+		ScopesSupported: []string{
+			oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess,
+		},
+		ResponseTypesSupported: []string{"code"},
+		ResponseModesSupported: []string{"query"},
+		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials},
+		SubjectTypesSupported:  []string{"public"},
+		IDTokenSigningAlgs:     p.Keys.Algorithms(),
+		ACRValuesSupported:     []string{oidc.ACRPassword},
+		PromptValuesSupported:  []string{"none", "login", "consent", "select_account"},
+		DisplayValuesSupported: []string{"page"},
+		ClaimTypesSupported:    []string{"normal"},
+		ClaimsSupported:        claimsSupported(),
+		CodeChallengeMethods:   []string{"S256"},
+
+		TokenAuthMethods:         slices.Concat(authMethods, []string{oidc.AuthMethodNone}),
+		TokenAuthAlgs:            clientAssertionAlgs(),
+		IntrospectionAuthMethods: authMethods, // a public client cannot introspect
+		IntrospectionAuthAlgs:    clientAssertionAlgs(),
+		RevocationAuthMethods:    slices.Concat(authMethods, []string{oidc.AuthMethodNone}),
+		RevocationAuthAlgs:       clientAssertionAlgs(),
+
+		IssInAuthResponse: true,
+	}
+	for _, rs := range p.Config.ResourceServers {
+		m.ScopesSupported = append(m.ScopesSupported, rs.Scopes...)
+	}
+	return m
+}
+
+// claimsSupported lists what the ID token and the userinfo endpoint may hold.
+func claimsSupported() []string {
+	claims := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"}
+	for _, scope := range []string{oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone} {
+		claims = append(claims, scopeClaims(scope)...)
+	}
+	return claims
+}
