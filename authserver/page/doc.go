@@ -1,0 +1,11 @@
+// Package page turns data into the authserver's HTML pages. Everything that a
+// person sees goes through one Renderer:
+//
+//	handler --data--> Render(name) --buffer--> headers + body
+//	handler --error-> Error -------kind------> the error page (a web.ErrorWriter)
+//
+// Templates are parsed once at start and rendered to a buffer, so that a
+// defect in one is a whole error page and never half a page. Every page carries
+// a Content-Security-Policy that runs no script, loads our stylesheet by nonce
+// and forbids framing (RFC 6749 §10.13, RFC 9700 §4.16).
+package page

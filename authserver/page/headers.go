@@ -1,0 +1,61 @@
+package page
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// setHeaders sets what every page carries.
+//
+// Referrer-Policy is same-origin and not no-referrer: under no-referrer
+// browsers send "Origin: null" with our own forms (Fetch §3.2), and a browser
+// without Sec-Fetch-Site could then not be told from a forged request. To other
+// origins neither sends anything.
+func (p *Renderer) setHeaders(h http.Header, nonce, forms string) {
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; img-src 'self' data: https:; "+
+		"form-action "+forms+"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "Cookie")
+	p.setHSTS(h)
+}
+
+func (p *Renderer) setHSTS(h http.Header) {
+	if p.https {
+		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+}
+
+// formTargets is the form-action of a page whose answer ends at redirectURI.
+//
+// Chromium holds the whole redirect chain of a form against form-action, and
+// the chain goes on behind the client's callback to pages that only the client
+// knows. So any https origin is allowed, and of the rest loopback and the very
+// scheme or origin of this redirect URI.
+func formTargets(redirectURI string) string {
+	const usual = "'self' https: http://localhost:* http://127.0.0.1:*"
+	u, err := url.Parse(redirectURI)
+	switch {
+	case err != nil || u.Scheme == "" || u.Scheme == "https" || !plainScheme(u.Scheme):
+		return usual
+	case u.Scheme != "http":
+		return usual + " " + u.Scheme + ":" // private-use scheme, RFC 8252 §7.1
+	case strings.HasPrefix(u.Host, "["):
+		return usual + " http:" // a host-source cannot name an IPv6 address
+	case plainHost(u.Host):
+		return usual + " http://" + u.Host
+	}
+	return usual
+}
+
+// Only these characters may reach the header: nothing in a redirect URI can
+// end the directive.
+func plainScheme(s string) bool { return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+.-") == "" }
+
+func plainHost(s string) bool { return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-:") == "" }

@@ -1,0 +1,108 @@
+package page
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"larder/internal/web"
+	"larder/templates"
+)
+
+// Renderer writes pages. Make it with New.
+type Renderer struct {
+	pages  map[string]*template.Template
+	assets map[string]asset // by the name in its path
+	style  string           // path of the stylesheet
+	icon   string
+	https  bool
+}
+
+// frame is what layout.html sees; Data is the page's own.
+type frame struct {
+	Nonce string
+	Style string
+	Icon  string
+	Data  any
+}
+
+// New parses every template. issuer is the configured issuer URL: the only
+// place from which pages learn whether they are served by https.
+func New(issuer string) (*Renderer, error) {
+	p := &Renderer{pages: make(map[string]*template.Template), https: strings.HasPrefix(issuer, "https://")}
+	if err := p.loadAssets(templates.Static()); err != nil {
+		return nil, err
+	}
+	files := templates.Pages()
+	names, err := fs.Glob(files, "*.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if name == "layout.html" {
+			continue
+		}
+		t, err := template.New(name).Option("missingkey=error").ParseFS(files, "layout.html", name)
+		if err != nil {
+			return nil, fmt.Errorf("parsing page %s: %w", name, err)
+		}
+		p.pages[strings.TrimSuffix(name, ".html")] = t
+	}
+	return p, nil
+}
+
+// Render answers with the named page. The page's forms may lead only to our
+// own origin.
+func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
+	return p.render(w, r, status, name, "'self'", data)
+}
+
+// RenderFlow is Render for a page whose form sends the browser on, by
+// redirects, to a client's redirect URI.
+func (p *Renderer) RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error {
+	return p.render(w, r, status, name, formTargets(redirectURI), data)
+}
+
+// ConfirmLogout asks whether to end the session (OpenID Connect RP-Initiated
+// Logout §2). hidden comes back with the answer, action=logout, to POST
+// /logout.
+func (p *Renderer) ConfirmLogout(w http.ResponseWriter, r *http.Request, clientName string, hidden map[string]string) error {
+	return p.RenderFlow(w, r, http.StatusOK, "logout", hidden["post_logout_redirect_uri"], struct {
+		ClientName string
+		Hidden     map[string]string
+	}{clientName, hidden})
+}
+
+// LoggedOut says that the session is over. returnURI, if not empty, must be a
+// registered post_logout_redirect_uri; it is offered as a link.
+func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) error {
+	return p.Render(w, r, http.StatusOK, "loggedout", struct{ ClientName, ReturnURI string }{clientName, returnURI})
+}
+
+// render writes nothing when it returns an error.
+func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, name, forms string, data any) error {
+	t, ok := p.pages[name]
+	if !ok {
+		return fmt.Errorf("no page is called %q", name)
+	}
+	nonce := rand.Text()
+	var body bytes.Buffer
+	if err := t.ExecuteTemplate(&body, "layout", frame{Nonce: nonce, Style: p.style, Icon: p.icon, Data: data}); err != nil {
+		return fmt.Errorf("rendering page %s: %w", name, err)
+	}
+	p.setHeaders(w.Header(), nonce, forms)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, err := body.WriteTo(w)
+	if err != nil {
+		web.Annotate(r.Context(), slog.String("page_error", err.Error())) // the browser is gone
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package session
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"larder/authserver/oidc"
+	"larder/internal/cache"
+	"larder/internal/id"
+	"larder/internal/sealed"
+	"larder/internal/secret"
+)
+
+// How long a session lives.
+const (
+	IdleLife     = 14 * 24 * time.Hour
+	AbsoluteLife = 30 * 24 * time.Hour
+	refreshAfter = 10 * time.Minute // how stale the idle time may be
+)
+
+// maxPerUser bounds the sessions of one person; the oldest makes room.
+const maxPerUser = 100
+
+// Sessions keeps browser sessions in Redis.
+type Sessions struct {
+	Redis *redis.Client
+	// Keyring seals the records; it is asked at each use, since keys rotate.
+	Keyring func() *sealed.Keyring
+	Secure  bool // the issuer is https
+	Now     func() time.Time
+	// Ended, if not nil, is told the sid of each session that somebody ended,
+	// before it ends, to revoke what lives only as long as the session.
+	Ended func(ctx context.Context, sid string) error
+}
+
+// Current returns who is signed in at this browser; nil and no error when
+// nobody is. Its error is fault.Unavailable: without Redis nobody knows.
+func (s *Sessions) Current(r *http.Request) (*oidc.Login, error) {
+	rec, err := s.current(r)
+	if rec == nil || err != nil {
+		return nil, err
+	}
+	if now := s.Now(); now.Sub(rec.UsedAt) > refreshAfter {
+		rec.UsedAt = now
+		if err := s.touch(r.Context(), rec); err != nil {
+			return nil, err
+		}
+	}
+	return rec.login(), nil
+}
+
+// Start signs a person in at this browser: a new session with a new cookie
+// takes the place of the browser's old one, if it has one. AuthTime defaults to
+// now. SID defaults to a fresh one, or to the old session's if that was the
+// same person's.
+func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error {
+	old, err := s.current(r)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	if login.AuthTime.IsZero() {
+		login.AuthTime = now
+	}
+	if login.SID == "" {
+		login.SID = id.New().String()
+		if old != nil && old.Subject == login.Subject {
+			login.SID = old.SID
+		}
+	}
+	cookie := secret.New().Reveal()
+	rec := &record{
+		key: keyOf(cookie), Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime.UTC(),
+		ACR: login.ACR, AMR: login.AMR, CreatedAt: now.UTC(), UsedAt: now.UTC(),
+	}
+	if err := s.put(ctx, rec); err != nil {
+		return err
+	}
+	if old != nil {
+		if err := s.replace(ctx, old, rec); err != nil {
+			return err
+		}
+	}
+	http.SetCookie(w, newCookie("session", cookie, s.Secure, AbsoluteLife))
+	return nil
+}
+
+// End signs the person at this browser out; that nobody is signed in is fine.
+func (s *Sessions) End(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	rec, err := s.current(r)
+	if err != nil {
+		return err
+	}
+	if rec != nil {
+		if err := s.end(ctx, rec); err != nil {
+			return err
+		}
+	}
+	http.SetCookie(w, newCookie("session", "", s.Secure, -time.Second))
+	return nil
+}
+
+// EndSID ends the session that tokens call sid, wherever its browser is.
+func (s *Sessions) EndSID(ctx context.Context, sid string) error {
+	key, err := s.Redis.Get(ctx, sidKey(sid)).Result()
+	if err != nil {
+		return ignoreNone(err)
+	}
+	rec, err := s.load(ctx, key)
+	if rec == nil || err != nil {
+		return err
+	}
+	return s.end(ctx, rec)
+}
+
+// EndUser ends every session of a person and returns how many there were.
+func (s *Sessions) EndUser(ctx context.Context, subject id.ID) (int, error) {
+	keys, err := s.Redis.ZRange(ctx, userKey(subject), 0, -1).Result()
+	if err != nil {
+		return 0, cache.Translate(err)
+	}
+	ended := 0
+	for _, key := range keys {
+		rec, err := s.load(ctx, key)
+		if err != nil {
+			return ended, err
+		}
+		if rec == nil {
+			continue
+		}
+		if err := s.end(ctx, rec); err != nil {
+			return ended, err
+		}
+		ended++
+	}
+	return ended, cache.Translate(s.Redis.Del(ctx, userKey(subject)).Err())
+}
+
+func (s *Sessions) current(r *http.Request) (*record, error) {
+	c, err := r.Cookie(cookieName("session", s.Secure))
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // no cookie: nobody is signed in
+	}
+	value, ok := parseCookie(c.Value)
+	if !ok {
+		return nil, nil //nolint:nilnil // not a cookie of ours: nobody is signed in
+	}
+	return s.load(r.Context(), keyOf(value))
+}
+
+// replace ends old in favour of its successor. The sid lives on if both share it.
+func (s *Sessions) replace(ctx context.Context, old, successor *record) error {
+	if old.SID != successor.SID {
+		return s.end(ctx, old)
+	}
+	return s.remove(ctx, old, false)
+}
+
+func (s *Sessions) end(ctx context.Context, rec *record) error {
+	if s.Ended != nil {
+		if err := s.Ended(ctx, rec.SID); err != nil {
+			return err
+		}
+	}
+	return s.remove(ctx, rec, true)
+}

@@ -1,0 +1,11 @@
+// Package password hashes and checks passwords: Argon2id (RFC 9106) in PHC
+// strings, and the rules for new ones (NIST SP 800-63B-4 §3.1.1).
+//
+//	Verify --> queue (bounded) --> permit --> before() --> Argon2id --> ok, stale
+//	              '-- full: fault.Unavailable with Retry-After
+//
+// A hash takes 19 MiB and tens of milliseconds, so only as many run at once as
+// there are permits; memory is then permits x 19 MiB however many people sign
+// in. before runs while a permit is held: what it counts is bounded by the
+// permits, not by the crowd in the queue.
+package password

@@ -1,0 +1,31 @@
+// Package templates holds what the authserver's pages are made of: html/template
+// files, one per page around one layout, and the static files that they name.
+//
+//	pages/layout.html   the frame: head, shelf, footer; calls "title" and "main"
+//	pages/*.html        one page each, defining "title" and "main"
+//	static/*            stylesheet and icon, served under a content hash
+//
+// The pages need no script, no web font and nothing from another host.
+package templates
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed pages/*.html static/*
+var files embed.FS
+
+// Pages returns the templates, layout.html among them.
+func Pages() fs.FS { return sub("pages") }
+
+// Static returns the files that pages refer to.
+func Static() fs.FS { return sub("static") }
+
+func sub(dir string) fs.FS {
+	f, err := fs.Sub(files, dir)
+	if err != nil {
+		panic(err) // the directory is embedded above
+	}
+	return f
+}
