@@ -170,3 +170,17 @@ func (c *Client) Authorize(ctx context.Context, b *Browser, user demo.User, scop
 	}
 	return resp.Tokens()
 }
+
+// ResourceServer is the client as which the resource API introspects.
+func (s *Stack) ResourceServer() *Client {
+	client := &Client{Issuer: s.Issuer}
+	for _, setting := range s.env {
+		if id, ok := strings.CutPrefix(setting, "RESOURCEAPI_CLIENT_ID="); ok {
+			client.ID = id
+		}
+		if secret, ok := strings.CutPrefix(setting, "RESOURCEAPI_CLIENT_SECRET="); ok {
+			client.Secret = secret
+		}
+	}
+	return client
+}

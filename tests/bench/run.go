@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"larder/internal/devstack/servers"
+	"larder/tests/stack"
+)
+
+// turns is how often limit and service alternate within a figure.
+const turns = 2
+
+// laterWarmup is enough for the turns after the first, which find everything warm.
+const laterWarmup = 200 * time.Millisecond
+
+// run brings everything up, measures and reports.
+func (p *plan) run(ctx context.Context, stdout io.Writer) (err error) {
+	say("Building both services and preparing a family.")
+	binaries, err := stack.Build(ctx)
+	if err != nil {
+		return err
+	}
+	db, err := makeDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.drop(ctx)) }()
+	dir, err := os.MkdirTemp("", "larder-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	config := db.config
+	config.Binaries, config.Dir, config.Direct = binaries, dir, true
+	s, err := stack.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	b := &bench{plan: p, stack: s, db: db}
+	if err := b.measureAll(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, b.lastWords())
+	}
+	b.print(stdout)
+	path, err := figuresPath()
+	if err != nil {
+		return err
+	}
+	return b.write(path)
+}
+
+// bench is a run under way and what it has found out.
+type bench struct {
+	*plan
+	stack   *stack.Stack
+	db      *database
+	load    *child
+	limit   *child
+	at      string // of the limit server
+	figures []figure
+	starts  []start
+	memory  []memory
+}
+
+func (b *bench) measureAll(ctx context.Context) (err error) {
+	if err := b.coldStarts(ctx); err != nil {
+		return err
+	}
+	if err := b.idle(ctx); err != nil {
+		return err
+	}
+	shop, err := open(ctx, b.stack, slices.Max(b.connections))
+	if err != nil {
+		return err
+	}
+	rows, err := shop.rows(ctx)
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(r row) bool { return !b.rows.MatchString(r.name) })
+	if err := b.db.prepareLimits(ctx); err != nil {
+		return err
+	}
+	sizes, err := b.probe(rows)
+	if err != nil {
+		return err
+	}
+	if b.load, err = startChild(ctx, "load"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.load.stop()) }()
+	if b.limit, b.at, err = startLimit(ctx, limitConfig{DatabaseURL: b.db.config.OwnerURL, Sizes: sizes}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.limit.stop()) }()
+	for i := range rows {
+		for _, connections := range b.connections {
+			say("%s, %d connections", rows[i].name, connections)
+			if err := b.measureRow(&rows[i], connections); err != nil {
+				return fmt.Errorf("%s at %d connections: %w", rows[i].name, connections, err)
+			}
+		}
+	}
+	return nil
+}
+
+// probe sends one operation of each row and tells how large the answers are.
+func (b *bench) probe(rows []row) (map[string]int, error) {
+	sizes := make(map[string]int)
+	for i := range rows {
+		c, err := dial(rows[i].host, b.now)
+		if err != nil {
+			return nil, err
+		}
+		s := &rows[i].scripts[0]
+		for more := true; more; {
+			got, err := c.roundTrip(s.request(nil))
+			if err == nil {
+				more, err = s.answered(got)
+			}
+			if err != nil {
+				c.close()
+				return nil, fmt.Errorf("%s: %w", rows[i].name, err)
+			}
+			for _, bound := range rows[i].limits {
+				sizes[bound.path] = len(got.body)
+			}
+		}
+		c.close()
+	}
+	return sizes, nil
+}
+
+// measureRow lets the limits and the service take turns.
+func (b *bench) measureRow(r *row, connections int) error {
+	limits := make([]tally, len(r.limits))
+	var service tally
+	for turn := range turns {
+		for i, bound := range r.limits {
+			if _, err := b.measureTurn(b.at, bound.scripts, connections, turn, &limits[i]); err != nil {
+				return fmt.Errorf("the limit: %w", err)
+			}
+		}
+		moved, err := b.measureTurn(r.host, r.scripts, connections, turn, &service)
+		if err != nil {
+			return err
+		}
+		// Connections that took no part keep their scripts; the others go on from where they are.
+		if len(r.scripts) >= connections {
+			copy(r.scripts, moved)
+		}
+		b.sampleLoaded()
+	}
+	f := service.figure(r.name, connections)
+	if len(limits) > 0 {
+		f.LimitPerSecond = limits[0].perSecond()
+		f.Ratio = f.PerSecond / f.LimitPerSecond
+	}
+	if connections == targetConnections {
+		f.target = r.target
+	}
+	b.figures = append(b.figures, f)
+	for i, bound := range r.limits {
+		if bound.name != "" {
+			extra := limits[i].figure("limit of "+r.name+" with "+bound.name, connections)
+			extra.LimitPerSecond, extra.Ratio = extra.PerSecond, 1
+			b.figures = append(b.figures, extra)
+		}
+	}
+	return nil
+}
+
+func (b *bench) measureTurn(addr string, scripts []script, connections, turn int, into *tally) ([]script, error) {
+	warmup := b.warmup
+	if turn > 0 {
+		warmup = laterWarmup
+	}
+	done, err := b.load.ask(job{
+		Addr: addr, Connections: connections, Warmup: warmup, Measure: b.measure / turns,
+		Scripts: scripts[:min(len(scripts), connections)],
+	})
+	if err != nil {
+		return nil, err
+	}
+	into.add(done)
+	return done.Scripts, nil
+}
+
+// tally sums the turns of one figure.
+type tally struct {
+	elapsed   time.Duration
+	latencies histogram
+}
+
+func (t *tally) add(r *result) {
+	if t.latencies == nil {
+		t.latencies = newHistogram()
+	}
+	t.elapsed += r.Elapsed
+	t.latencies.merge(r.Latencies)
+}
+
+func (t *tally) perSecond() float64 { return float64(t.latencies.count()) / t.elapsed.Seconds() }
+
+func (t *tally) figure(name string, connections int) figure {
+	return figure{
+		Name: name, Connections: connections, PerSecond: t.perSecond(),
+		P50: t.latencies.quantile(0.5), P99: t.latencies.quantile(0.99),
+	}
+}
+
+func (b *bench) lastWords() string {
+	var words string
+	for _, service := range append(b.stack.AuthServers, b.stack.ResourceAPIs...) {
+		words += service.Name + " wrote last:\n" + service.LastWords()
+	}
+	return words
+}
+
+func figuresPath() (string, error) {
+	dir, err := servers.Directory(os.Getenv)
+	return filepath.Join(dir, "bench.json"), err
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
