@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -190,7 +191,8 @@ func TestRunEndsWithTheLastWordsOfAServiceThatDies(t *testing.T) {
 	t.Parallel()
 	r := runStack(t, openDir(t))
 	document := r.demo(t)
-	if _, err := http.Post(document.API+"/crash", "", nil); err == nil {
+	if response, err := http.Post(document.API+"/crash", "", http.NoBody); err == nil {
+		_ = response.Body.Close()
 		t.Fatal("it did not crash")
 	}
 	err := r.wait(t)
@@ -207,7 +209,7 @@ func TestTestGivesTheCommandServersAndPassesOnItsStatus(t *testing.T) {
 	said := &terminal{}
 	s := &Stack{Root: ".", Dir: openDir(t), Stdout: said, Stderr: said, Getenv: func(string) string { return "" }}
 	err := s.Test(t.Context(), []string{"/bin/sh", "-c", "echo $DATABASE_URL $REDIS_URL; exit 3"})
-	if failed, ok := err.(*ExitError); !ok || failed.Code != 3 {
+	if failed, ok := errors.AsType[*ExitError](err); !ok || failed.Code != 3 {
 		t.Errorf("got %v, want exit status 3", err)
 	}
 	for _, scheme := range []string{"postgres://", "redis://"} {

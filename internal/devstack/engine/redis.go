@@ -121,6 +121,13 @@ func pingRedis(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
+	// The client would fill the terminal with complaints while nobody listens yet.
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, options.Network, options.Addr)
+	if err != nil {
+		return err
+	}
+	_ = conn.Close()
 	client := redis.NewClient(options)
 	defer client.Close()
 	return client.Ping(ctx).Err()

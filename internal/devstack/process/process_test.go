@@ -88,7 +88,7 @@ func TestInterruptReachesAllThatACommandStarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer output.Close()
+	defer func() { _ = output.Close() }()
 	done := make(chan error, 1)
 	go func() {
 		done <- process.Attached(ctx, []string{"/bin/sh", "-c", "sleep 60 & echo $!; wait"}, os.Environ(), output, output)
