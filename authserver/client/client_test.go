@@ -1,0 +1,336 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"larder/authserver/client"
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/pgtest"
+	"larder/internal/revocation"
+	"larder/internal/secret"
+)
+
+var operator = audit.Actor{Kind: "operator", ID: "test"}
+
+func rules() client.Rules {
+	return client.Rules{ResourceServers: []oidc.ResourceServer{{Resource: "http://localhost:9100", Scopes: []string{"lists:read", "lists:write"}}}}
+}
+
+func register(t *testing.T, db *pgtest.DB) *client.Clients {
+	t.Helper()
+	return &client.Clients{DB: db.Auth, Rules: rules(), Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+}
+
+func web() oidc.Metadata {
+	return oidc.Metadata{
+		ClientName: "Web", RedirectURIs: []string{"https://web.example/callback"}, Scope: "openid lists:read",
+		GrantTypes: []string{oidc.AuthorizationCode, oidc.RefreshToken}, Resources: []string{"http://localhost:9100"},
+	}
+}
+
+func TestCreatedClientsAreFoundWithTheirDefaults(t *testing.T) {
+	t.Parallel()
+	clients := register(t, pgtest.New(t))
+	if _, err := clients.Client(t.Context(), "web"); !fault.Is(err, fault.NotFound) {
+		t.Fatalf("before it exists: %v", err)
+	}
+	made, value, err := clients.Create(t.Context(), "web", web(), operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := clients.Client(t.Context(), "web") // unknown a moment ago, and remembered so
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := web()
+	want.TokenEndpointAuthMethod, want.ResponseTypes = oidc.ClientSecretBasic, []string{"code"}
+	if diff := cmp.Diff(want, got.Metadata); diff != "" {
+		t.Fatalf("metadata (-want +got):\n%s", diff)
+	}
+	if len(got.SecretHashes) != 1 || !secret.Matches(value.Reveal(), got.SecretHashes[0]) || got.Version != made.Version {
+		t.Fatalf("%+v", got)
+	}
+	if _, _, err := clients.Create(t.Context(), "web", web(), operator); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("the same id again: %v", err)
+	}
+}
+
+func TestAChangeReachesAnotherReplicaWithinASecond(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	here, there := register(t, db), register(t, db)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); there.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	within := func(what string, reached func() bool) {
+		t.Helper()
+		for start := time.Now(); !reached(); time.Sleep(10 * time.Millisecond) {
+			if time.Since(start) > 2*time.Second { // a second is promised; the machine may be busy
+				t.Fatalf("%s did not reach the other replica", what)
+			}
+		}
+	}
+	if _, err := there.Client(t.Context(), "web"); !fault.Is(err, fault.NotFound) {
+		t.Fatal(err)
+	}
+	if _, _, err := here.Create(t.Context(), "web", web(), operator); err != nil {
+		t.Fatal(err)
+	}
+	within("creation", func() bool { _, err := there.Client(t.Context(), "web"); return err == nil })
+	m := web()
+	m.ClientName = "Renamed"
+	if _, _, err := here.Update(t.Context(), "web", 0, m, operator); err != nil {
+		t.Fatal(err)
+	}
+	within("update", func() bool {
+		c, err := there.Client(t.Context(), "web")
+		return err == nil && c.Metadata.ClientName == "Renamed"
+	})
+	if _, err := here.SetDisabled(t.Context(), "web", true, operator); err != nil {
+		t.Fatal(err)
+	}
+	within("disabling", func() bool { _, err := there.Client(t.Context(), "web"); return fault.Is(err, fault.NotFound) })
+}
+
+func TestKnownAndUnknownClientsAreServedWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	clients := register(t, db)
+	if _, _, err := clients.Create(t.Context(), "web", web(), operator); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() {
+		for _, name := range []string{"web", "nobody", "not a client id", strings.Repeat("x", 10_000)} {
+			_, err := clients.Client(t.Context(), name)
+			if (name == "web") != (err == nil) {
+				t.Fatalf("%.20q: %v", name, err)
+			}
+		}
+	}
+	ask()
+	before := db.Auth.Stat().AcquireCount()
+	for range 100 {
+		ask()
+	}
+	if after := db.Auth.Stat().AcquireCount(); after != before {
+		t.Fatalf("%d queries for what is known", after-before)
+	}
+}
+
+func TestSecretsRotateWithTheOldOneKeptUntilDropped(t *testing.T) {
+	t.Parallel()
+	clients := register(t, pgtest.New(t))
+	_, first, err := clients.Create(t.Context(), "web", web(), operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := func(values ...secret.String) {
+		t.Helper()
+		c, err := clients.Client(t.Context(), "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.SecretHashes) != len(values) {
+			t.Fatalf("%d secrets in force, want %d", len(c.SecretHashes), len(values))
+		}
+		for _, v := range values {
+			if !slices.ContainsFunc(c.SecretHashes, func(sum []byte) bool { return secret.Matches(v.Reveal(), sum) }) {
+				t.Fatal("a secret that should be in force is not")
+			}
+		}
+	}
+	second, err := clients.RotateSecret(t.Context(), "web", operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good(first, second)
+	third, err := clients.RotateSecret(t.Context(), "web", operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good(second, third)
+	if err := clients.DropOldSecret(t.Context(), "web", operator); err != nil {
+		t.Fatal(err)
+	}
+	good(third)
+}
+
+func TestDisablingRevokesWhatWasGranted(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	clients := register(t, db)
+	if _, _, err := clients.Create(t.Context(), "web", web(), operator); err != nil {
+		t.Fatal(err)
+	}
+	user, grant := id.New(), id.New()
+	if _, err := db.Owner.Exec(t.Context(), `INSERT INTO auth.users (id, name) VALUES ($1, 'Ada')`, user); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Owner.Exec(t.Context(), `
+INSERT INTO auth.grants (id, client_id, user_id, sid, scopes, resources, session, idle_expires_at, expires_at)
+VALUES ($1, 'web', $2, 's', '{}', '{}', '{}', now() + interval '1 day', now() + interval '1 day')`, grant, user); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clients.SetDisabled(t.Context(), "web", true, operator); err != nil {
+		t.Fatal(err)
+	}
+	var revoked, told, audited bool
+	if err := db.Owner.QueryRow(t.Context(), `
+SELECT EXISTS (SELECT FROM auth.grants WHERE id = $1 AND revoked_at IS NOT NULL),
+       EXISTS (SELECT FROM auth.revocations WHERE kind = $2 AND value = 'web'),
+       EXISTS (SELECT FROM auth.audit_events WHERE action = 'client.disabled' AND actor_id = 'test')`,
+		grant, revocation.Client).Scan(&revoked, &told, &audited); err != nil {
+		t.Fatal(err)
+	}
+	if !revoked || !told || !audited {
+		t.Fatalf("grant revoked %t, in the feed %t, audited %t", revoked, told, audited)
+	}
+}
+
+func TestAnUpdateOfAnOldVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	clients := register(t, pgtest.New(t))
+	made, _, err := clients.Create(t.Context(), "", web(), operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := clients.Update(t.Context(), made.ID, made.Version, web(), operator); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := clients.Update(t.Context(), made.ID, made.Version, web(), operator); !fault.Is(err, fault.PreconditionFailed) {
+		t.Fatalf("%v, want PreconditionFailed", err)
+	}
+	if _, _, err := clients.Update(t.Context(), "nobody", 0, web(), operator); !fault.Is(err, fault.NotFound) {
+		t.Fatalf("%v, want NotFound", err)
+	}
+}
+
+func TestEnsureIsIdempotent(t *testing.T) {
+	t.Parallel()
+	clients := register(t, pgtest.New(t))
+	for range 2 {
+		if err := clients.Ensure(t.Context(), "web", web(), "a known secret", operator); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := clients.Client(t.Context(), "web")
+	if err != nil || len(c.SecretHashes) != 1 || !bytes.Equal(c.SecretHashes[0], secret.Sum("a known secret")) {
+		t.Fatalf("%+v, %v", c, err)
+	}
+}
+
+func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
+	t.Parallel()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := false
+	for name, c := range map[string]struct {
+		change func(m *oidc.Metadata)
+		want   []string
+	}{
+		"fine":               {func(*oidc.Metadata) {}, nil},
+		"no name":            {func(m *oidc.Metadata) { m.ClientName = " " }, []string{"/client_name"}},
+		"bidi name":          {func(m *oidc.Metadata) { m.ClientName = "bank\u202eevil" }, []string{"/client_name"}},
+		"no redirect":        {func(m *oidc.Metadata) { m.RedirectURIs = nil }, []string{"/redirect_uris"}},
+		"unknown scope":      {func(m *oidc.Metadata) { m.Scope = "openid root" }, []string{"/scope"}},
+		"unknown grant":      {func(m *oidc.Metadata) { m.GrantTypes = append(m.GrantTypes, "password") }, []string{"/grant_types/2"}},
+		"implicit":           {func(m *oidc.Metadata) { m.ResponseTypes = []string{"token"} }, []string{"/response_types/0"}},
+		"foreign resource":   {func(m *oidc.Metadata) { m.Resources = []string{"https://other.example"} }, []string{"/resources/0"}},
+		"bad id token alg":   {func(m *oidc.Metadata) { m.IDTokenSignedAlg = "none" }, []string{"/id_token_signed_response_alg"}},
+		"http logo":          {func(m *oidc.Metadata) { m.LogoURI = "http://x.example/l.png" }, []string{"/logo_uri"}},
+		"script page":        {func(m *oidc.Metadata) { m.PolicyURI = "javascript:alert(1)" }, []string{"/policy_uri"}},
+		"key method, no key": {func(m *oidc.Metadata) { m.TokenEndpointAuthMethod = oidc.PrivateKeyJWT }, []string{"/jwks"}},
+		"private key": {func(m *oidc.Metadata) {
+			m.JWKS = &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: private}}}
+		}, []string{"/jwks/keys/0"}},
+		"symmetric key": {func(m *oidc.Metadata) {
+			m.JWKS = &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: []byte("secret")}}}
+		}, []string{"/jwks/keys/0"}},
+		"public without PKCE": {func(m *oidc.Metadata) {
+			m.TokenEndpointAuthMethod, m.RequirePKCE = oidc.AuthMethodNone, &no
+		}, []string{"/require_pkce"}},
+		"public with client_credentials": {func(m *oidc.Metadata) {
+			m.TokenEndpointAuthMethod, m.GrantTypes = oidc.AuthMethodNone, []string{oidc.AuthorizationCode, oidc.ClientCredentials}
+		}, []string{"/grant_types"}},
+		"refresh alone": {func(m *oidc.Metadata) { m.GrantTypes = []string{oidc.RefreshToken} }, []string{"/grant_types"}},
+		"many at once": {func(m *oidc.Metadata) {
+			m.ClientName, m.Scope, m.RedirectURIs = "", "root", []string{"ftp://x", "https://x/#f"}
+		}, []string{"/client_name", "/redirect_uris/0", "/redirect_uris/1", "/scope"}},
+	} {
+		m := web()
+		c.change(&m)
+		err := rules().Check(&m)
+		var got []string
+		var e *fault.Error
+		if errors.As(err, &e) {
+			for _, f := range e.Fields {
+				got = append(got, f.Pointer)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestRedirectURIs(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]struct{ confidential, public bool }{
+		"https://app.example/cb":              {true, true},
+		"https://app.example/cb?x=1":          {true, true},
+		"http://localhost:3000/cb":            {true, true},
+		"http://127.0.0.1/cb":                 {true, true},
+		"http://[::1]/cb":                     {true, true},
+		"com.example.app:/cb":                 {false, true},
+		"http://app.example/cb":               {},
+		"http://127.0.0.1.evil.example/cb":    {},
+		"http://127.0.0.1:1@evil.example/cb":  {},
+		"https://user@app.example/cb":         {},
+		"https://app.example/cb#":             {},
+		"https://app.example/cb#frag":         {},
+		"https://*.example/cb":                {},
+		"https://app.example/\\@evil.example": {},
+		"https://app.example/ cb":             {},
+		"https:///cb":                         {},
+		"//app.example/cb":                    {},
+		"/cb":                                 {},
+		"app:/cb":                             {},
+		"javascript:alert(1)":                 {},
+		"data:text/html,x":                    {},
+		"urn:ietf:wg:oauth:2.0:oob":           {},
+		"https://b\u00fccher.example/cb":      {},
+	} {
+		for _, public := range []bool{false, true} {
+			m := web()
+			m.RedirectURIs = []string{uri}
+			expected := want.confidential
+			if public {
+				m.TokenEndpointAuthMethod, expected = oidc.AuthMethodNone, want.public
+			}
+			if err := rules().Check(&m); (err == nil) != expected {
+				t.Errorf("%s, public %t: %v", uri, public, fmt.Sprint(err))
+			}
+		}
+	}
+}
