@@ -119,3 +119,17 @@ func TestSourcesAreAskedInOrderAndTheFailureSaysWhatWasTried(t *testing.T) {
 		t.Errorf("a server that is here and broken: got %v after asking %s, want its error and nobody else asked", err, asked)
 	}
 }
+
+func TestSearchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var e Engines
+	first := source{"a", func(context.Context, Access) (*server, error) { cancel(); return nil, missing("asked to stop") }}
+	second := source{"b", func(context.Context, Access) (*server, error) {
+		t.Error("the next source was asked after the end")
+		return nil, missing("no")
+	}}
+	if _, _, err := e.bringUp(ctx, "Redis", Access{}, func(string, ...any) {}, []source{first, second}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}

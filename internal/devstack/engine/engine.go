@@ -120,6 +120,19 @@ type server struct {
 	close func()
 }
 
+// drop gives up a server that came too late; a nil one is fine.
+func (s *server) drop() {
+	if s == nil {
+		return
+	}
+	if s.child != nil {
+		s.child.Stop()
+	}
+	if s.close != nil {
+		s.close()
+	}
+}
+
 // missingError is the reason why a source has nothing to offer, so that the next one is asked. Any other failure ends the
 // search: a server that is here and does not work needs a person, not a substitute without its data.
 type missingError struct{ reason error }
@@ -133,6 +146,10 @@ func (e *Engines) bringUp(ctx context.Context, name string, access Access, say f
 	var tried []string
 	for _, s := range sources {
 		got, used, err := s.tryPorts(ctx, access)
+		if ctx.Err() != nil { // asked to stop: what failed says nothing about the source
+			got.drop()
+			return "", access, ctx.Err()
+		}
 		if _, ok := errors.AsType[*missingError](err); ok {
 			tried = append(tried, fmt.Sprintf("  %s: %v", s.what, err))
 			continue
@@ -224,6 +241,9 @@ func (o Options) home(ctx context.Context, name string, as *process.Account) (st
 	}
 	if as == nil || as.CanWrite(ctx, place) {
 		return place, nil
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
 	}
 	sum := sha256.Sum256([]byte(place))
 	elsewhere := filepath.Join(os.TempDir(), "larder-"+hex.EncodeToString(sum[:6])+"-"+name)
