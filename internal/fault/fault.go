@@ -82,8 +82,7 @@ func (e *Error) Unwrap() error { return e.cause }
 // KindOf reports the kind of err: that of the outermost *Error in its chain,
 // Internal for any other error.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal

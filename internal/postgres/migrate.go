@@ -18,7 +18,7 @@ import (
 // owns it. Replicas that start together take turns under an advisory lock; a
 // schema that is up to date costs one query.
 func Migrate(ctx context.Context, url secret.String, schema string, steps fs.FS) error {
-	return migrate(ctx, url, schema, steps, func(p *goose.Provider) error {
+	return migrate(url, schema, steps, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
 		return err
 	})
@@ -26,13 +26,13 @@ func Migrate(ctx context.Context, url secret.String, schema string, steps fs.FS)
 
 // MigrateDown takes back every step; tests use it to go up, down and up.
 func MigrateDown(ctx context.Context, url secret.String, schema string, steps fs.FS) error {
-	return migrate(ctx, url, schema, steps, func(p *goose.Provider) error {
+	return migrate(url, schema, steps, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, 0)
 		return err
 	})
 }
 
-func migrate(ctx context.Context, url secret.String, schema string, steps fs.FS, move func(*goose.Provider) error) error {
+func migrate(url secret.String, schema string, steps fs.FS, move func(*goose.Provider) error) error {
 	cfg, err := pgx.ParseConfig(url.Reveal())
 	if err != nil {
 		return errors.New("the database URL cannot be read") // pgx's error may repeat the password

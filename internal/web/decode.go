@@ -41,16 +41,14 @@ func DecodeJSON(r *http.Request, v any) error {
 
 // ReadFault classifies an error of reading a request's body.
 func ReadFault(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fault.Wrap(fault.TooLarge, "The body is too large.", err)
 	}
 	return fault.Wrap(fault.Invalid, "The body could not be read.", err)
 }
 
 func decodeFault(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		pointer := "/" + strings.ReplaceAll(wrongType.Field, ".", "/")
 		return fault.Wrap(fault.Invalid, "A member has the wrong type.", err).
 			WithFields(fault.Field{Pointer: pointer, Detail: "must be " + wrongType.Type.String()})

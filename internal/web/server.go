@@ -38,7 +38,7 @@ func Serve(ctx context.Context, log *slog.Logger, listeners []Listener, ready fu
 	for _, l := range listeners {
 		ln, err := lc.Listen(ctx, "tcp", l.Addr)
 		if err != nil {
-			shutdown(log, servers)
+			shutdown(ctx, log, servers)
 			return err
 		}
 		srv := &http.Server{
@@ -62,15 +62,15 @@ func Serve(ctx context.Context, log *slog.Logger, listeners []Listener, ready fu
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	shutdown(log, servers)
+	shutdown(ctx, log, servers)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-func shutdown(log *slog.Logger, servers []*http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+func shutdown(ctx context.Context, log *slog.Logger, servers []*http.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	for _, srv := range servers {
 		if err := srv.Shutdown(ctx); err != nil {
