@@ -56,6 +56,10 @@ func formTargets(redirectURI string) string {
 
 // Only these characters may reach the header: nothing in a redirect URI can
 // end the directive.
-func plainScheme(s string) bool { return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+.-") == "" }
+func plainScheme(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+.-") == ""
+}
 
-func plainHost(s string) bool { return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-:") == "" }
+func plainHost(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-:") == ""
+}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -97,9 +98,8 @@ func (l Log) args(e Event) []any {
 	return args
 }
 
+// clip shortens s to n bytes of valid UTF-8: the database would refuse anything
+// else, and with it the whole batch, again and again.
 func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
-	}
-	return s
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }

@@ -1,0 +1,240 @@
+package account
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/password"
+	"larder/internal/postgres"
+	"larder/internal/revocation"
+	"larder/internal/secret"
+)
+
+const (
+	maxName = 200 // characters
+	maxPage = 200 // users
+)
+
+// SessionEnder signs a person out everywhere.
+type SessionEnder interface {
+	EndUser(ctx context.Context, subject id.ID) (int, error)
+}
+
+// Accounts keeps users in schema auth.
+type Accounts struct {
+	DB       *pgxpool.Pool
+	Hasher   *password.Hasher
+	Sessions SessionEnder
+	Now      func() time.Time
+	// LongestToken is how long any access token lives at most, and so how long
+	// a revocation must be remembered; 0 is an hour.
+	LongestToken time.Duration
+}
+
+// NewUser is what an account is made from.
+type NewUser struct {
+	Name          string
+	Email         string
+	EmailVerified bool
+	Password      secret.String // "" makes an account that cannot sign in yet
+	Operator      bool
+	Profile       map[string]any // standard claims of OpenID Connect Core §5.1, by name
+}
+
+// Create makes an account. It fails with fault.Invalid on a name, address or
+// password that is not acceptable, and with fault.Conflict when the address
+// belongs to somebody, in whatever spelling.
+func (a *Accounts) Create(ctx context.Context, by audit.Actor, n NewUser) (id.ID, error) {
+	name, err := cleanName(n.Name)
+	if err != nil {
+		return id.ID{}, err
+	}
+	canonical, err := Canonical(n.Email)
+	if err != nil {
+		return id.ID{}, err
+	}
+	var hash string
+	if n.Password != "" {
+		if hash, err = a.hashNew(ctx, n.Password, canonical, name); err != nil {
+			return id.ID{}, err
+		}
+	}
+	if n.Profile == nil {
+		n.Profile = map[string]any{}
+	}
+	user, now := id.New(), a.Now()
+	var verified *time.Time
+	if n.EmailVerified {
+		verified = &now
+	}
+	err = postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(insertUser, user, name, n.Operator, n.Profile)
+		b.Queue(insertEmail, canonical, user, strings.TrimSpace(n.Email), verified)
+		if hash != "" {
+			b.Queue(upsertPassword, user, hash, now)
+		}
+		audit.Auth().Batch(b, audit.Event{OccurredAt: now, Action: "user.created", Result: audit.Success, Actor: by, Target: user.String()})
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if fault.Is(err, fault.Conflict) {
+		return id.ID{}, fault.Wrap(fault.Conflict, "This e-mail address has an account already.", err).WithCode("email_taken")
+	}
+	return user, err
+}
+
+// SetPassword gives a user a new password and ends whatever the old one let in:
+// sessions, grants and access tokens.
+func (a *Accounts) SetPassword(ctx context.Context, by audit.Actor, user id.ID, newPassword secret.String) error {
+	u, err := a.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	canonical, err := Canonical(u.Email)
+	if err != nil && u.Email != "" {
+		return err
+	}
+	hash, err := a.hashNew(ctx, newPassword, canonical, u.Name)
+	if err != nil {
+		return err
+	}
+	now := a.Now()
+	return a.changeAndRevoke(ctx, user, "password_changed", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, upsertPassword, user, hash, now); err != nil {
+			return err
+		}
+		return audit.Auth().Insert(ctx, tx, audit.Event{OccurredAt: now, Action: "password.changed", Result: audit.Success, Actor: by, Target: user.String()})
+	})
+}
+
+// Disable shuts a user out: no sign-in, and every session, grant and access
+// token ends. A user who is disabled already stays so, and is signed out again.
+func (a *Accounts) Disable(ctx context.Context, by audit.Actor, user id.ID) error {
+	now := a.Now()
+	return a.changeAndRevoke(ctx, user, "user_disabled", func(tx pgx.Tx) error {
+		return a.change(ctx, tx, updateDisabled, user, audit.Event{OccurredAt: now, Action: "user.disabled", Result: audit.Success, Actor: by, Target: user.String()})
+	})
+}
+
+// Enable lets a disabled user sign in again.
+func (a *Accounts) Enable(ctx context.Context, by audit.Actor, user id.ID) error {
+	return postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
+		return a.change(ctx, tx, updateEnabled, user, audit.Event{OccurredAt: a.Now(), Action: "user.enabled", Result: audit.Success, Actor: by, Target: user.String()})
+	})
+}
+
+// User returns a user, disabled ones too; fault.NotFound when there is none.
+func (a *Accounts) User(ctx context.Context, subject id.ID) (*oidc.User, error) {
+	return a.one(ctx, selectUser, subject)
+}
+
+// ByEmail returns the user who has an address, in whatever spelling.
+func (a *Accounts) ByEmail(ctx context.Context, address string) (*oidc.User, error) {
+	canonical, err := Canonical(address)
+	if err != nil {
+		return nil, err
+	}
+	return a.one(ctx, selectUserByEmail, canonical)
+}
+
+// List returns up to limit users (at most 200) whose ids come after the given
+// one, in the order in which they were made.
+func (a *Accounts) List(ctx context.Context, after id.ID, limit int) ([]oidc.User, error) {
+	from := after.String() // the nil UUID comes before every other, NULL would compare with none
+	rows, err := a.DB.Query(ctx, selectUsers, from, min(max(limit, 1), maxPage))
+	if err != nil {
+		return nil, postgres.Translate(err)
+	}
+	users, err := pgx.CollectRows(rows, scanUser)
+	return users, postgres.Translate(err)
+}
+
+func (a *Accounts) one(ctx context.Context, query string, arg any) (*oidc.User, error) {
+	rows, err := a.DB.Query(ctx, query, arg)
+	if err != nil {
+		return nil, postgres.Translate(err)
+	}
+	u, err := pgx.CollectExactlyOneRow(rows, scanUser)
+	if err != nil {
+		return nil, postgres.Translate(err)
+	}
+	return &u, nil
+}
+
+func scanUser(row pgx.CollectableRow) (oidc.User, error) {
+	var u oidc.User
+	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.EmailVerified, &u.Profile, &u.Operator, &u.Disabled, &u.UpdatedAt)
+	return u, err
+}
+
+// change runs an update that may find its work done, but not its user gone, and
+// audits it if it changed something.
+func (a *Accounts) change(ctx context.Context, tx pgx.Tx, update string, user id.ID, e audit.Event) error {
+	tag, err := tx.Exec(ctx, update, user, e.OccurredAt)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() > 0 {
+		return audit.Auth().Insert(ctx, tx, e)
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, existsUser, user).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		return pgx.ErrNoRows
+	}
+	return nil
+}
+
+// changeAndRevoke commits a change together with the end of every grant and
+// access token of the user, and then ends the sessions. Should Redis be gone
+// for that, the caller hears of it and can repeat the call.
+func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error {
+	now := a.Now()
+	longest := a.LongestToken
+	if longest == 0 {
+		longest = time.Hour
+	}
+	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
+		if err := change(tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, revokeGrants, user, now, reason); err != nil {
+			return err
+		}
+		return revocation.Insert(ctx, tx, revocation.Subject, user.String(), now.Add(longest))
+	})
+	if err != nil {
+		return err
+	}
+	_, err = a.Sessions.EndUser(ctx, user)
+	return err
+}
+
+func (a *Accounts) hashNew(ctx context.Context, newPassword secret.String, about ...string) (string, error) {
+	if err := password.Check(newPassword.Reveal(), about...); err != nil {
+		return "", err
+	}
+	return a.Hasher.Hash(ctx, newPassword.Reveal())
+}
+
+func cleanName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	n := utf8.RuneCountInString(name)
+	if !utf8.ValidString(name) || n < 1 || n > maxName || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", fault.New(fault.Invalid, "The name must have 1 to 200 characters, on one line.").
+			WithFields(fault.Field{Pointer: "/name", Detail: "1 to 200 characters, on one line"})
+	}
+	return name, nil
+}

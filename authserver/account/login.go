@@ -1,0 +1,251 @@
+package account
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/web"
+)
+
+const maxForm = 16 << 10 // bytes of a posted form
+
+// Sessions signs a browser in and out.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+	Start(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error
+	End(ctx context.Context, w http.ResponseWriter, r *http.Request) error
+}
+
+// Flows knows the authorization request for which somebody signs in.
+type Flows interface {
+	Resume(ctx context.Context, r *http.Request, flowID string) (req *oidc.AuthRequest, approvedSID string, denied bool, err error)
+}
+
+// Clients knows who asked for the sign-in.
+type Clients interface {
+	Client(ctx context.Context, clientID string) (*oidc.Client, error)
+}
+
+// Devices recognises browsers.
+type Devices interface {
+	Ensure(w http.ResponseWriter, r *http.Request) (device string, fresh bool)
+}
+
+// Pages renders.
+type Pages interface {
+	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
+	RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error
+	LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) error
+}
+
+// Auditor takes audit events off the request's path.
+type Auditor interface {
+	Put(e audit.Event)
+}
+
+// Handler serves /login and /account.
+type Handler struct {
+	Accounts *Accounts
+	Throttle *Throttle
+	Sessions Sessions
+	Flows    Flows
+	Clients  Clients
+	Devices  Devices
+	Pages    Pages
+	Audit    Auditor
+	// Source names where a request comes from, see limit.Source.
+	Source func(r *http.Request) string
+	Now    func() time.Time
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the pages to rt, which reports errors as pages.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/login", h.showLogin)
+	rt.Handle(http.MethodPost, "/login", h.login)
+	rt.Handle(http.MethodGet, "/account", h.showAccount)
+	rt.Handle(http.MethodPost, "/account", h.logout)
+}
+
+// loginPage is what login.html shows.
+type loginPage struct {
+	Flow  string
+	Email string
+	Alert string
+	App   *appView
+}
+
+// appView is the client as pages speak of it (OpenID Connect Registration §2).
+type appView struct {
+	Name, LogoURI, PolicyURI, TOSURI string
+}
+
+func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
+	flowID := r.URL.Query().Get("flow")
+	if flowID == "" {
+		login, err := h.Sessions.Current(r)
+		if err != nil {
+			return err
+		}
+		if login != nil {
+			return seeOther(w, r, "/account")
+		}
+	}
+	req, err := h.resume(r, flowID)
+	if err != nil {
+		return err
+	}
+	h.Devices.Ensure(w, r)
+	page := loginPage{Flow: flowID}
+	if req != nil && len(req.LoginHint) <= maxAddress {
+		page.Email = req.LoginHint
+	}
+	return h.renderLogin(w, r, http.StatusOK, req, page)
+}
+
+// login signs in and sends the browser back to the dispatcher of its flow, the
+// only place it can be sent to.
+func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
+	form, err := h.form(w, r, "login")
+	if err != nil {
+		return err
+	}
+	req, err := h.resume(r, form.Get("flow"))
+	if err != nil {
+		return err
+	}
+	email := form.Get("email")
+	device, _ := h.Devices.Ensure(w, r)
+	user, err := h.signIn(r, email, form.Get("password"), device)
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) {
+		return h.refuse(w, r, req, loginPage{Flow: form.Get("flow"), Email: email}, err)
+	}
+	if err != nil {
+		return err
+	}
+	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"}}
+	if err := h.Sessions.Start(r.Context(), w, r, login); err != nil {
+		return err
+	}
+	h.audit(r, "login.succeeded", audit.Success, user, "")
+	if req == nil {
+		return seeOther(w, r, "/account")
+	}
+	return seeOther(w, r, "/authorize/continue?flow="+url.QueryEscape(form.Get("flow")))
+}
+
+// signIn is one attempt, throttled and audited.
+func (h *Handler) signIn(r *http.Request, email, pass, device string) (id.ID, error) {
+	ctx := r.Context()
+	try, err := h.Throttle.open(ctx, email, h.Source(r), device)
+	if err != nil {
+		h.auditLimited(r, err)
+		return id.ID{}, err
+	}
+	user, reason, err := h.Accounts.authenticate(ctx, email, pass, try.count)
+	if err != nil {
+		h.auditLimited(r, err)
+		return id.ID{}, err
+	}
+	if reason != "" {
+		h.audit(r, "login.failed", audit.Failure, user, reason)
+		return id.ID{}, fault.New(fault.Unauthenticated, "The email or the password is not right. Check both and try again.")
+	}
+	return user, try.succeeded(ctx, device)
+}
+
+// refuse shows the form again, with the address that was typed.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, req *oidc.AuthRequest, page loginPage, err error) error {
+	if shown, ok := web.Shown(err); ok {
+		page.Alert = shown.Message
+	}
+	if len(page.Email) > maxAddress {
+		page.Email = ""
+	}
+	web.SetRetryAfter(w, err)
+	status := web.Status(err)
+	if status == http.StatusUnauthorized {
+		// A 401 must name an HTTP authentication scheme, and there is none
+		// (RFC 9110 §15.5.2); credentials that do not suffice are a 403.
+		status = http.StatusForbidden
+	}
+	return h.renderLogin(w, r, status, req, page)
+}
+
+// resume returns the parked request of a flow, nil without a flow.
+func (h *Handler) resume(r *http.Request, flowID string) (*oidc.AuthRequest, error) {
+	if flowID == "" {
+		return nil, nil //nolint:nilnil // signing in for its own sake
+	}
+	req, _, _, err := h.Flows.Resume(r.Context(), r, flowID)
+	return req, err
+}
+
+func (h *Handler) renderLogin(w http.ResponseWriter, r *http.Request, status int, req *oidc.AuthRequest, page loginPage) error {
+	if req == nil {
+		return h.Pages.Render(w, r, status, "login", page)
+	}
+	c, err := h.Clients.Client(r.Context(), req.ClientID)
+	if err != nil {
+		return err
+	}
+	page.App = &appView{Name: c.Metadata.ClientName, PolicyURI: c.Metadata.PolicyURI, TOSURI: c.Metadata.TOSURI}
+	if page.App.Name == "" {
+		page.App.Name = c.ID
+	}
+	if strings.HasPrefix(c.Metadata.LogoURI, "https://") {
+		page.App.LogoURI = c.Metadata.LogoURI
+	}
+	return h.Pages.RenderFlow(w, r, status, "login", req.Form.Get("redirect_uri"), page)
+}
+
+// form reads a posted form of ours: from our own origin, small, each field
+// once, and with one of the given buttons pressed.
+func (h *Handler) form(w http.ResponseWriter, r *http.Request, action string) (url.Values, error) {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return nil, err
+	}
+	if form.Get("action") != action {
+		return nil, fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	return form, nil
+}
+
+func (h *Handler) auditLimited(r *http.Request, err error) {
+	if fault.Is(err, fault.RateLimited) {
+		h.audit(r, "login.failed", audit.Denied, id.ID{}, "rate_limited")
+	}
+}
+
+// audit never records what was typed as an address: people type passwords there.
+func (h *Handler) audit(r *http.Request, action string, result audit.Result, user id.ID, reason string) {
+	e := audit.Event{
+		OccurredAt: h.Now(), Action: action, Result: result, Reason: reason,
+		Actor: audit.Actor{Kind: "anonymous"}, SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
+	}
+	switch {
+	case result == audit.Success:
+		e.Actor = audit.Actor{Kind: "user", ID: user.String()}
+	case !user.IsZero():
+		e.Target = user.String()
+	}
+	h.Audit.Put(e)
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,54 @@
+package account
+
+import (
+	"net/http"
+	"time"
+
+	"larder/internal/audit"
+	"larder/internal/fault"
+)
+
+// accountPage is what account.html shows.
+type accountPage struct {
+	Name, Email string
+	SignedInAt  time.Time
+}
+
+func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return seeOther(w, r, "/login")
+	}
+	user, err := h.Accounts.User(r.Context(), login.Subject)
+	if fault.Is(err, fault.NotFound) || err == nil && user.Disabled {
+		// The account went while its browser was signed in.
+		if err := h.Sessions.End(r.Context(), w, r); err != nil {
+			return err
+		}
+		return seeOther(w, r, "/login")
+	}
+	if err != nil {
+		return err
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "account", accountPage{Name: user.Name, Email: user.Email, SignedInAt: login.AuthTime})
+}
+
+func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {
+	if _, err := h.form(w, r, "logout"); err != nil {
+		return err
+	}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Sessions.End(r.Context(), w, r); err != nil {
+		return err
+	}
+	if login != nil {
+		h.audit(r, "logout.succeeded", audit.Success, login.Subject, "")
+	}
+	return h.Pages.LoggedOut(w, r, "", "")
+}

@@ -1,0 +1,30 @@
+package account
+
+const (
+	insertUser     = `INSERT INTO auth.users (id, name, operator, profile) VALUES ($1, $2, $3, $4)`
+	insertEmail    = `INSERT INTO auth.emails (canonical, user_id, address, verified_at) VALUES ($1, $2, $3, $4)`
+	upsertPassword = `
+INSERT INTO auth.passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
+ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at`
+
+	// A rehash must not undo a change of password that came in between.
+	updateHash = `UPDATE auth.passwords SET hash = $3 WHERE user_id = $1 AND hash = $2`
+
+	selectCredentials = `
+SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, '')
+  FROM auth.emails e JOIN auth.users u ON u.id = e.user_id LEFT JOIN auth.passwords p ON p.user_id = u.id
+ WHERE e.canonical = $1`
+
+	userColumns = `
+SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profile, u.operator, u.disabled_at IS NOT NULL, u.updated_at
+  FROM auth.users u LEFT JOIN auth.emails e ON e.user_id = u.id AND e.is_primary`
+	selectUser        = userColumns + ` WHERE u.id = $1`
+	selectUserByEmail = userColumns + ` WHERE u.id = (SELECT user_id FROM auth.emails WHERE canonical = $1)`
+	selectUsers       = userColumns + ` WHERE u.id > $1 ORDER BY u.id LIMIT $2`
+
+	updateDisabled = `UPDATE auth.users SET disabled_at = $2, updated_at = $2 WHERE id = $1 AND disabled_at IS NULL`
+	updateEnabled  = `UPDATE auth.users SET disabled_at = NULL, updated_at = $2 WHERE id = $1 AND disabled_at IS NOT NULL`
+	existsUser     = `SELECT EXISTS (SELECT 1 FROM auth.users WHERE id = $1)`
+
+	revokeGrants = `UPDATE auth.grants SET revoked_at = $2, revoked_reason = $3 WHERE user_id = $1 AND revoked_at IS NULL`
+)

@@ -1,0 +1,161 @@
+package account
+
+import (
+	"context"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"larder/internal/cache"
+	"larder/internal/limit"
+	"larder/internal/secret"
+)
+
+const (
+	knownDevices = 20 // devices remembered for an account
+	knownFor     = 180 * 24 * time.Hour
+)
+
+// Throttle slows down guessing. Each attempt counts before its password is
+// looked at, and a success takes its count back, so that only failures add up.
+//
+//	a device that signed in to this account before   device + account
+//	any other                                        source + account,
+//	                                                 account from anywhere,
+//	                                                 source for any account
+//
+// A known device has a bucket to itself: strangers who hammer an account slow
+// down each other and new devices, never the owner's own (ASVS 6.1.1).
+// Accounts that do not exist are counted like the others.
+type Throttle struct {
+	Redis   *redis.Client
+	Limiter *limit.Limiter
+	Now     func() time.Time
+}
+
+// bucket is one count that an attempt adds to. Whole ones are forgotten on
+// success; of a shared one only the attempt's own count is given back.
+type bucket struct {
+	name   string
+	rates  []limit.Rate
+	shared bool
+}
+
+// attempt is one try at one account's password.
+type attempt struct {
+	throttle *Throttle
+	account  string
+	buckets  []bucket
+	counted  int
+}
+
+// perAccount makes the wait grow: ten tries at once, then one every 6 seconds,
+// from the thirtieth one every two minutes, from the sixtieth one every half
+// hour. That stays below the 100 failures of SP 800-63B-4 §3.2.2 in a day.
+func perAccount() []limit.Rate {
+	return []limit.Rate{
+		{Burst: 10, Every: 6 * time.Second},
+		{Burst: 30, Every: 2 * time.Minute},
+		{Burst: 60, Every: 30 * time.Minute},
+	}
+}
+
+func anySource() []limit.Rate { return []limit.Rate{{Burst: 100, Every: time.Minute}} }
+
+func anyAccount() []limit.Rate { return []limit.Rate{{Burst: 300, Every: 3 * time.Second}} }
+
+// open prepares an attempt from a source with a device ("" for none) and turns
+// it away with fault.RateLimited if it comes too soon.
+func (t *Throttle) open(ctx context.Context, email, source, device string) (*attempt, error) {
+	canonical, err := Canonical(email)
+	if err != nil {
+		canonical = "invalid " + email
+	}
+	a := &attempt{throttle: t, account: digest(canonical)}
+	known, err := t.known(ctx, a.account, device)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		a.buckets = []bucket{{name: "login:device:" + digest(device, a.account), rates: perAccount()}}
+	} else {
+		a.buckets = []bucket{
+			{name: "login:source-account:" + digest(source, a.account), rates: perAccount()},
+			{name: "login:account:" + a.account, rates: anySource(), shared: true},
+			{name: "login:source:" + digest(source), rates: anyAccount(), shared: true},
+		}
+	}
+	for _, b := range a.buckets {
+		if err := t.Limiter.Peek(ctx, b.name, b.rates...); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// count counts the attempt in every bucket, or in none that still has room
+// after the first that is full.
+func (a *attempt) count(ctx context.Context) error {
+	for i, b := range a.buckets {
+		if err := a.throttle.Limiter.Take(ctx, b.name, b.rates...); err != nil {
+			return err
+		}
+		a.counted = i + 1
+	}
+	return nil
+}
+
+// succeeded takes the count back and remembers the device.
+func (a *attempt) succeeded(ctx context.Context, device string) error {
+	for _, b := range a.buckets[:a.counted] {
+		var err error
+		if b.shared {
+			err = a.throttle.Limiter.Refund(ctx, b.name, b.rates...)
+		} else {
+			err = a.throttle.Limiter.Reset(ctx, b.name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return a.throttle.remember(ctx, a.account, device)
+}
+
+func (t *Throttle) known(ctx context.Context, account, device string) (bool, error) {
+	if device == "" {
+		return false, nil
+	}
+	last, err := t.Redis.ZScore(ctx, devicesKey(account), digest(device)).Result()
+	if err != nil {
+		if err == cache.ErrNone { //nolint:errorlint // go-redis returns the sentinel itself
+			return false, nil
+		}
+		return false, cache.Translate(err)
+	}
+	return t.Now().Sub(time.Unix(int64(last), 0)) < knownFor, nil
+}
+
+func (t *Throttle) remember(ctx context.Context, account, device string) error {
+	k := devicesKey(account)
+	_, err := t.Redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, k, redis.Z{Score: float64(t.Now().Unix()), Member: digest(device)})
+		p.ZRemRangeByRank(ctx, k, 0, -knownDevices-1)
+		p.Expire(ctx, k, knownFor)
+		return nil
+	})
+	return cache.Translate(err)
+}
+
+func devicesKey(account string) string { return "login-devices:" + account }
+
+// digest keeps addresses, networks and cookies out of Redis. Each part goes in
+// with its length, so that no two lists of parts are the same text.
+func digest(parts ...string) string {
+	var all string
+	for _, p := range parts {
+		all += strconv.Itoa(len(p)) + ":" + p
+	}
+	return hex.EncodeToString(secret.Sum(all)[:16])
+}

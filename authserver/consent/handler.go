@@ -1,0 +1,196 @@
+package consent
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/web"
+)
+
+const maxForm = 16 << 10 // bytes of a posted form
+
+// Sessions knows who is signed in at this browser.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+}
+
+// Flows keeps the request that the page asks about, and takes the answer.
+type Flows interface {
+	Resume(ctx context.Context, r *http.Request, flowID string) (req *oidc.AuthRequest, approvedSID string, denied bool, err error)
+	Approve(ctx context.Context, flowID, sid string) error
+	Deny(ctx context.Context, flowID string) error
+}
+
+// Clients knows who asks.
+type Clients interface {
+	Client(ctx context.Context, clientID string) (*oidc.Client, error)
+}
+
+// Users knows who is asked.
+type Users interface {
+	User(ctx context.Context, subject id.ID) (*oidc.User, error)
+}
+
+// Pages renders.
+type Pages interface {
+	RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error
+}
+
+// Auditor takes audit events off the request's path.
+type Auditor interface {
+	Put(e audit.Event)
+}
+
+// Handler serves /consent.
+type Handler struct {
+	Consents *Consents
+	Sessions Sessions
+	Flows    Flows
+	Clients  Clients
+	Users    Users
+	Pages    Pages
+	Audit    Auditor
+	Now      func() time.Time
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the page to rt, which reports errors as pages.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/consent", h.show)
+	rt.Handle(http.MethodPost, "/consent", h.answer)
+}
+
+// consentPage is what consent.html shows.
+type consentPage struct {
+	Flow       string
+	Session    string // the sid of the person asked
+	App        appView
+	UserName   string
+	UserEmail  string
+	Scopes     []meaning
+	ReturnHost string
+}
+
+// appView is the client as the page speaks of it (OpenID Connect Registration §2).
+type appView struct {
+	Name, LogoURI, PolicyURI, TOSURI string
+}
+
+func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+	flowID := r.URL.Query().Get("flow")
+	req, _, _, err := h.Flows.Resume(r.Context(), r, flowID)
+	if err != nil {
+		return err
+	}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return goOn(w, r, flowID)
+	}
+	c, err := h.Clients.Client(r.Context(), req.ClientID)
+	if err != nil {
+		return err
+	}
+	user, err := h.Users.User(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	redirectURI := req.Form.Get("redirect_uri")
+	return h.Pages.RenderFlow(w, r, http.StatusOK, "consent", redirectURI, consentPage{
+		Flow: flowID, Session: login.SID, App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
+		Scopes: meanings(req.Scopes), ReturnHost: hostOf(redirectURI),
+	})
+}
+
+// answer records what the person decided and sends the browser back to the
+// dispatcher.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	flowID := form.Get("flow")
+	req, _, _, err := h.Flows.Resume(r.Context(), r, flowID)
+	if err != nil {
+		return err
+	}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil || login.SID != form.Get("session") {
+		return goOn(w, r, flowID) // not the session that was asked: ask the one that is there
+	}
+	switch form.Get("action") {
+	case "allow":
+		err = h.allow(r.Context(), req, login, flowID)
+	case "deny":
+		err = h.deny(r, req, login, flowID)
+	default:
+		err = fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	if err != nil {
+		return err
+	}
+	return goOn(w, r, flowID)
+}
+
+func (h *Handler) allow(ctx context.Context, req *oidc.AuthRequest, login *oidc.Login, flowID string) error {
+	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, req.Scopes, req.Resources); err != nil {
+		return err
+	}
+	return h.Flows.Approve(ctx, flowID, login.SID)
+}
+
+func (h *Handler) deny(r *http.Request, req *oidc.AuthRequest, login *oidc.Login, flowID string) error {
+	if err := h.Flows.Deny(r.Context(), flowID); err != nil {
+		return err
+	}
+	h.Audit.Put(audit.Event{
+		OccurredAt: h.Now(), Action: "consent.denied", Result: audit.Denied, Actor: person(login.Subject), ClientID: req.ClientID,
+		UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
+	})
+	return nil
+}
+
+func viewOf(c *oidc.Client) appView {
+	v := appView{Name: c.Metadata.ClientName, PolicyURI: c.Metadata.PolicyURI, TOSURI: c.Metadata.TOSURI}
+	if v.Name == "" {
+		v.Name = c.ID
+	}
+	if strings.HasPrefix(c.Metadata.LogoURI, "https://") {
+		v.LogoURI = c.Metadata.LogoURI
+	}
+	return v
+}
+
+// hostOf tells a person where they go back to: a host, or an app's own scheme.
+func hostOf(redirectURI string) string {
+	u, err := url.Parse(redirectURI)
+	if err != nil {
+		return ""
+	}
+	if u.Host == "" {
+		return u.Scheme
+	}
+	return u.Host
+}
+
+func goOn(w http.ResponseWriter, r *http.Request, flowID string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, "/authorize/continue?flow="+url.QueryEscape(flowID), http.StatusSeeOther)
+	return nil
+}
