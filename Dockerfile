@@ -6,6 +6,7 @@
 FROM golang:1.26-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./
+COPY internal/oryx internal/oryx
 RUN go mod download
 COPY . .
 # Static, without paths of the build machine, so that the same source gives the same program.

@@ -1,10 +1,11 @@
 -- +goose Up
 -- +goose StatementBegin
+-- Roles belong to the cluster: another database of it may make this one at the
+-- same moment.
 DO $$ BEGIN
-  PERFORM pg_advisory_xact_lock(hashtext('larder group roles'));
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'larder_auth') THEN
-    CREATE ROLE larder_auth NOLOGIN NOSUPERUSER NOBYPASSRLS;
-  END IF;
+  CREATE ROLE larder_auth NOLOGIN NOSUPERUSER NOBYPASSRLS;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+  NULL;
 END $$;
 -- +goose StatementEnd
 
