@@ -1,0 +1,75 @@
+package bearer
+
+import (
+	"context"
+	"time"
+
+	"larder/internal/id"
+	"larder/internal/revocation"
+)
+
+// Kind is what sort of caller it is.
+type Kind string
+
+// The kinds.
+const (
+	User   Kind = "user"    // a person, through a client
+	App    Kind = "app"     // a client that acts for itself: its token's sub is its client_id (RFC 9068 §2.2)
+	APIKey Kind = "api_key" // a service account's key
+)
+
+// Caller is who calls, as the issuer vouches for it. It is shared between
+// requests and must not be changed.
+type Caller struct {
+	Kind      Kind
+	Subject   string // the user, the client, or the key's service account
+	ClientID  string // "" for an API key
+	Scopes    []string
+	Family    id.ID     // the one family of an API key; zero for the others
+	AuthTime  time.Time // when the person last authenticated; zero for a machine
+	ACR       string    // how; "" when the token does not say
+	JTI       string    // the token's id; of an API key the key's id
+	GrantID   string
+	SID       string
+	IssuedAt  time.Time
+	ExpiresAt time.Time // zero for an API key that does not expire
+}
+
+// Has reports whether the credential carries the scope.
+func (c *Caller) Has(scope string) bool {
+	for _, s := range c.Scopes {
+		if s == scope {
+			return true
+		}
+	}
+	return false
+}
+
+// revoked reports whether anything that the caller's credential stems from was
+// revoked since it was issued.
+func (c *Caller) revoked(set *revocation.Set) bool {
+	kind := revocation.JTI
+	if c.Kind == APIKey {
+		kind = revocation.APIKey
+	}
+	return set.Revoked(kind, c.JTI, c.IssuedAt) ||
+		set.Revoked(revocation.Grant, c.GrantID, c.IssuedAt) ||
+		set.Revoked(revocation.Session, c.SID, c.IssuedAt) ||
+		set.Revoked(revocation.Subject, c.Subject, c.IssuedAt) ||
+		set.Revoked(revocation.Client, c.ClientID, c.IssuedAt)
+}
+
+// callerKey is the context key of With and From.
+type callerKey struct{}
+
+// With returns ctx with c as the caller. Gate.Handler does it for requests.
+func With(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns the caller of the request that ctx belongs to, nil for a
+// request that came through no gate.
+func From(ctx context.Context) *Caller {
+	c, _ := ctx.Value(callerKey{}).(*Caller)
+	return c
+}

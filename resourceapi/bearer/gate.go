@@ -1,0 +1,167 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"larder/internal/revocation"
+	"larder/internal/secret"
+	"larder/internal/web"
+)
+
+// Config is what a gate needs to know.
+type Config struct {
+	Issuer       string   // the issuer's URL, compared exactly
+	Resource     string   // our own URL: the audience that tokens must name
+	Scopes       []string // for the metadata document
+	ClientID     string   // with ClientSecret: how we authenticate to the issuer
+	ClientSecret secret.String
+}
+
+// Gate authenticates requests. It is safe for concurrent use. Run keeps what
+// it knows of the issuer fresh; without it, it learns on demand.
+type Gate struct {
+	config      Config
+	metadataURL string
+	now         func() time.Time
+	log         *slog.Logger
+
+	issuer       *issuer
+	keys         *keySource
+	introspector *introspector
+	feed         *feed
+	verified     *lru[verified]
+	metrics      *metrics
+}
+
+// New returns a gate. The issuer need not answer yet.
+func New(config Config, now func() time.Time, log *slog.Logger, reg prometheus.Registerer) (*Gate, error) {
+	if config.ClientID == "" || config.ClientSecret == "" {
+		return nil, errors.New("the client credentials for the issuer are missing")
+	}
+	metadataURL, err := wellKnown(config.Resource, resourceMetadata)
+	if err != nil {
+		return nil, err
+	}
+	iss, err := newIssuer(config, now)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{
+		config: config, metadataURL: metadataURL, now: now, log: log,
+		issuer: iss, verified: newLRU[verified](maxVerified),
+	}
+	g.feed = &feed{issuer: iss, now: now, log: log, revoked: &revocation.Set{}}
+	g.metrics = newMetrics(reg, g.feed.age)
+	g.keys = &keySource{issuer: iss, now: now, log: log, fetches: g.metrics.fetches}
+	g.introspector = newIntrospector(iss, g.feed, now, config.Resource)
+	return g, nil
+}
+
+// Run follows the issuer's keys and revocations until ctx is done. Issuer
+// outages are logged and waited out.
+func (g *Gate) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { g.keys.run(ctx) })
+	wg.Go(func() { g.feed.run(ctx) })
+	wg.Wait()
+}
+
+// Ping reports whether credentials can be checked: for /readyz.
+func (g *Gate) Ping(ctx context.Context) error {
+	if _, err := g.keys.current(ctx); err != nil {
+		return err
+	}
+	return g.feed.known(ctx)
+}
+
+// Authenticate says who makes the request. Errors are fault.Unauthenticated
+// (nobody, or nobody we believe), fault.Invalid (the header makes no sense) and
+// fault.Unavailable (the issuer is needed and does not answer).
+func (g *Gate) Authenticate(r *http.Request) (*Caller, error) {
+	token, err := credential(r.Header)
+	if err != nil {
+		g.metrics.count("none", err)
+		return nil, err
+	}
+	if strings.Count(token, ".") == 2 && !strings.HasPrefix(token, apiKeyPrefix) {
+		caller, err := g.token(r.Context(), token)
+		g.metrics.count("token", err)
+		return caller, err
+	}
+	caller, err := g.opaque(r.Context(), token)
+	g.metrics.count("introspection", err)
+	return caller, err
+}
+
+// token authenticates an access token that verifies offline.
+func (g *Gate) token(ctx context.Context, token string) (*Caller, error) {
+	// Without the feed a token that was revoked before we started would pass.
+	if err := g.feed.known(ctx); err != nil {
+		return nil, unavailable(err)
+	}
+	key := cacheKey(token)
+	hit, ok := g.verified.get(key)
+	if !ok || !g.now().Before(hit.until) || hit.generation != g.keys.generation() {
+		var err error
+		if hit, err = g.verify(ctx, token); err != nil {
+			return nil, err
+		}
+		g.verified.put(key, hit)
+	}
+	if hit.caller.revoked(g.feed.revoked) {
+		return nil, invalid(errRevoked)
+	}
+	return hit.caller, nil
+}
+
+// opaque authenticates an API key, or any credential that only the issuer can
+// read.
+func (g *Gate) opaque(ctx context.Context, token string) (*Caller, error) {
+	if strings.HasPrefix(token, apiKeyPrefix) && !wellFormedKey(token) {
+		return nil, invalid(errors.New("malformed API key"))
+	}
+	caller, err := g.introspector.introspect(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if caller.revoked(g.feed.revoked) {
+		return nil, invalid(errRevoked)
+	}
+	return caller, nil
+}
+
+// Handler lets next see authenticated requests only, with the Caller in their
+// context.
+func (g *Gate) Handler(next web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := g.Authenticate(r)
+		if err != nil {
+			return err
+		}
+		ctx := With(r.Context(), caller)
+		web.Annotate(ctx, slog.String("caller_kind", string(caller.Kind)),
+			slog.String("sub", caller.Subject), slog.String("client_id", caller.ClientID))
+		return next(w, r.WithContext(ctx))
+	}
+}
+
+// wellKnown inserts a well-known path between the host and the path of an URL
+// (RFC 8414 §3.1, RFC 9728 §3.1).
+func wellKnown(base, name string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", errors.New(base + " is not an http or https URL without query and fragment")
+	}
+	return u.Scheme + "://" + u.Host + name + strings.TrimRight(u.EscapedPath(), "/"), nil
+}
+
+var errRevoked = errors.New("revoked")

@@ -1,0 +1,157 @@
+package bearer
+
+import (
+	"context"
+	"encoding/base64"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"larder/internal/fault"
+)
+
+const (
+	expiryLeeway   = 5 * time.Second  // clocks differ, and the token was on its way
+	futureLeeway   = 30 * time.Second // for iat and nbf
+	verifiedAtMost = time.Minute      // how long a verified token is taken at its word
+	maxVerified    = 4096
+)
+
+// verified is an access token that was found good.
+type verified struct {
+	caller     *Caller
+	until      time.Time
+	generation uint64 // of the key set that verified it
+}
+
+// tokenHeader is the JOSE header (RFC 7515 §4). Members that would have us
+// take a key from the token, or treat the token in a way that we do not know,
+// are named so that they can be refused.
+type tokenHeader struct {
+	Alg  string             `json:"alg"`
+	Kid  string             `json:"kid"`
+	Typ  string             `json:"typ"`
+	JWK  stdjson.RawMessage `json:"jwk"`
+	JKU  stdjson.RawMessage `json:"jku"`
+	X5U  stdjson.RawMessage `json:"x5u"`
+	X5C  stdjson.RawMessage `json:"x5c"`
+	Crit stdjson.RawMessage `json:"crit"`
+	B64  stdjson.RawMessage `json:"b64"`
+	Zip  stdjson.RawMessage `json:"zip"`
+}
+
+// accessClaims are the claims of RFC 9068 §2.2 and the issuer's grant_id.
+type accessClaims struct {
+	jwt.Claims
+	ClientID string             `json:"client_id"`
+	Scope    string             `json:"scope"`
+	SID      string             `json:"sid"`
+	GrantID  string             `json:"grant_id"`
+	AuthTime *jwt.NumericDate   `json:"auth_time"`
+	ACR      string             `json:"acr"`
+	Cnf      stdjson.RawMessage `json:"cnf"`
+}
+
+// verify checks an access token (RFC 9068 §4).
+func (g *Gate) verify(ctx context.Context, token string) (verified, error) {
+	header, err := readHeader(token)
+	if err != nil {
+		return verified{}, invalid(err)
+	}
+	key, generation, err := g.keys.key(ctx, header.Kid)
+	if fault.Is(err, fault.Unavailable) {
+		return verified{}, err
+	}
+	if err != nil {
+		return verified{}, invalid(err)
+	}
+	if header.Alg != string(key.alg) {
+		return verified{}, invalid(fmt.Errorf("alg %q is not that of the key", header.Alg))
+	}
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{key.alg})
+	if err != nil {
+		return verified{}, invalid(err)
+	}
+	payload, err := jws.Verify(key.key)
+	if err != nil {
+		return verified{}, invalid(err)
+	}
+	var claims accessClaims
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return verified{}, invalid(err)
+	}
+	now := g.now()
+	if err := g.checkClaims(&claims, now); err != nil {
+		return verified{}, err
+	}
+	caller := claims.caller()
+	until := now.Add(verifiedAtMost)
+	if last := caller.ExpiresAt.Add(expiryLeeway); last.Before(until) {
+		until = last
+	}
+	return verified{caller: caller, until: until, generation: generation}, nil
+}
+
+// readHeader reads the header before anything of the token is believed.
+func readHeader(token string) (tokenHeader, error) {
+	var h tokenHeader
+	encoded, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return h, err
+	}
+	for _, member := range []stdjson.RawMessage{h.JWK, h.JKU, h.X5U, h.X5C, h.Crit, h.B64, h.Zip} {
+		if member != nil {
+			return h, errors.New("the header holds a member that is refused")
+		}
+	}
+	// RFC 9068 §4; media types know no case (RFC 7515 §4.1.9).
+	if typ := strings.ToLower(h.Typ); typ != "at+jwt" && typ != "application/at+jwt" {
+		return h, fmt.Errorf("typ is %q", h.Typ)
+	}
+	if h.Kid == "" {
+		return h, errors.New("no kid")
+	}
+	return h, nil
+}
+
+func (g *Gate) checkClaims(c *accessClaims, now time.Time) error {
+	switch {
+	case c.Issuer != g.config.Issuer:
+		return invalid(fmt.Errorf("iss is %q", c.Issuer))
+	case !slices.Contains(c.Audience, g.config.Resource):
+		return invalid(fmt.Errorf("aud is %q", []string(c.Audience)))
+	case c.Expiry == nil || c.IssuedAt == nil || c.Subject == "" || c.ClientID == "" || c.ID == "":
+		return invalid(errors.New("a mandatory claim is missing"))
+	case c.IssuedAt.Time().After(now.Add(futureLeeway)) || c.NotBefore != nil && c.NotBefore.Time().After(now.Add(futureLeeway)):
+		return invalid(errors.New("the token comes from the future"))
+	case c.Cnf != nil:
+		// As Bearer it may have been stolen from whom it is bound to.
+		return invalid(errors.New("the token is bound to a key"))
+	case !now.Before(c.Expiry.Time().Add(expiryLeeway)):
+		return expired()
+	}
+	return nil
+}
+
+func (c *accessClaims) caller() *Caller {
+	kind := User
+	if c.Subject == c.ClientID {
+		kind = App
+	}
+	return &Caller{
+		Kind: kind, Subject: c.Subject, ClientID: c.ClientID, Scopes: strings.Fields(c.Scope),
+		AuthTime: c.AuthTime.Time(), ACR: c.ACR, JTI: c.ID, GrantID: c.GrantID, SID: c.SID,
+		IssuedAt: c.IssuedAt.Time(), ExpiresAt: c.Expiry.Time(),
+	}
+}
