@@ -72,14 +72,14 @@ func (e *oauthError) httpStatus() int {
 	return http.StatusBadRequest
 }
 
-// asOAuthError finds or makes the answer for any error. A fault in the chain
-// comes first: fosite wraps those of the stores into errors of its own.
+// asOAuthError finds or makes the answer for any error. A fault comes before
+// fosite's error, which wraps those of the stores into its own.
 func asOAuthError(err error) *oauthError {
-	if e, ok := errors.AsType[*fault.Error](err); ok {
-		return fromFault(e, err)
-	}
 	if e, ok := errors.AsType[*oauthError](err); ok {
 		return e
+	}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return fromFault(e, err)
 	}
 	if e, ok := errors.AsType[*fosite.RFC6749Error](err); ok {
 		return fromFosite(e, err)

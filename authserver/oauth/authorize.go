@@ -1,0 +1,214 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/fault"
+	"larder/internal/id"
+)
+
+// parked is an authorization request that waited for the person. The zero value
+// is one that has just come.
+type parked struct {
+	flowID      string
+	requestedAt time.Time
+	approvedSID string // the browser session in which consent was given
+	denied      bool
+}
+
+// handleAuthorize answers GET and POST /authorize.
+func (p *Provider) handleAuthorize(w http.ResponseWriter, r *http.Request) error {
+	f, err := readAuthorizeForm(w, r)
+	if err != nil {
+		return err
+	}
+	a, err := p.readAuthorization(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return p.decide(w, r, a, parked{})
+}
+
+// handleContinue answers GET /authorize/continue?flow=ID, where the pages send
+// the browser back to. The request is validated again: meanwhile the client may
+// have changed.
+func (p *Provider) handleContinue(w http.ResponseWriter, r *http.Request) error {
+	flowID := r.URL.Query().Get("flow")
+	req, approvedSID, denied, err := p.Flows.Resume(r.Context(), r, flowID)
+	if err != nil {
+		return err
+	}
+	a, err := p.readAuthorization(r.Context(), form{values: req.Form})
+	if err != nil {
+		return err
+	}
+	return p.decide(w, r, a, parked{flowID: flowID, requestedAt: req.RequestedAt, approvedSID: approvedSID, denied: denied})
+}
+
+// decide takes the request one step further.
+func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorization, state parked) error {
+	if state.denied {
+		return p.finish(r.Context(), state, a.refuse(accessDenied, "The person did not agree."))
+	}
+	login, err := p.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	step, err := p.next(r.Context(), a, login, state)
+	if refusal, ok := errors.AsType[*redirectError](err); ok {
+		return p.finish(r.Context(), state, refusal)
+	}
+	if err != nil {
+		return err
+	}
+	switch step {
+	case oidc.StepLogin:
+		return p.wait(w, r, a, state, "/login")
+	case oidc.StepConsent:
+		return p.wait(w, r, a, state, "/consent")
+	case oidc.StepDone:
+	}
+	if err := p.finish(r.Context(), state, nil); err != nil {
+		return err
+	}
+	code, err := p.issueCode(r.Context(), a, login)
+	if err != nil {
+		return err
+	}
+	p.respondTo(w, r, a.target, url.Values{"code": {code}})
+	return nil
+}
+
+// next says what the request waits for. With prompt=none it may wait for
+// nothing, and the client is told what would have been needed.
+func (p *Provider) next(ctx context.Context, a *authorization, login *oidc.Login, state parked) (oidc.Step, error) {
+	silent := a.hasPrompt("none")
+	if p.needsLogin(a, login, state) {
+		if silent {
+			return 0, a.refuse(loginRequired, "The person has to sign in.")
+		}
+		return oidc.StepLogin, nil
+	}
+	if a.hintSubject != "" && a.hintSubject != login.Subject.String() {
+		return 0, a.refuse(loginRequired, "Somebody else is signed in than the id_token_hint names.")
+	}
+	agreed, err := p.hasConsent(ctx, a, login, state)
+	switch {
+	case err != nil:
+		return 0, err
+	case agreed:
+		return oidc.StepDone, nil
+	case silent:
+		return 0, a.refuse(consentRequired, "The person has to agree.")
+	}
+	return oidc.StepConsent, nil
+}
+
+// needsLogin reports whether the person must prove who they are (again). A
+// sign-in since the request came satisfies every demand, or max_age=0 would
+// never end; times are compared by the second, as auth_time tells them.
+func (p *Provider) needsLogin(a *authorization, login *oidc.Login, state parked) bool {
+	if login == nil {
+		return true
+	}
+	if state.flowID != "" && !login.AuthTime.Before(state.requestedAt.Truncate(time.Second)) {
+		return false
+	}
+	switch {
+	case a.hasPrompt("login"), a.hasPrompt("select_account"):
+		return true
+	case a.maxAge != nil && p.Now().Sub(login.AuthTime) > *a.maxAge, a.maxAge != nil && *a.maxAge == 0:
+		return true
+	case a.hintSubject != "" && a.hintSubject != login.Subject.String() && !a.hasPrompt("none"):
+		return true
+	}
+	return false
+}
+
+// hasConsent reports whether the person agrees: just now in this flow and this
+// session, or earlier, or because the client belongs to the operator.
+func (p *Provider) hasConsent(ctx context.Context, a *authorization, login *oidc.Login, state parked) (bool, error) {
+	switch {
+	case state.approvedSID != "" && state.approvedSID == login.SID:
+		return true, nil
+	case a.hasPrompt("consent"):
+		return false, nil
+	case a.client.Metadata.FirstParty:
+		return true, nil
+	}
+	return p.Consents.Covered(ctx, login.Subject, a.client.ID, a.scopes, a.resources)
+}
+
+// wait parks the request, if it is not parked yet, and sends the browser to the
+// page that takes it further.
+func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization, state parked, page string) error {
+	if state.flowID == "" {
+		flowID, err := p.Flows.Begin(r.Context(), w, r, oidc.AuthRequest{
+			ClientID:    a.client.ID,
+			Form:        a.form.values,
+			Scopes:      a.scopes,
+			Resources:   a.resources,
+			Prompt:      a.prompt,
+			MaxAge:      a.maxAge,
+			LoginHint:   a.form.get("login_hint"),
+			UILocales:   strings.Fields(a.form.get("ui_locales")),
+			RequestedAt: p.Now(),
+		})
+		if err != nil {
+			return err
+		}
+		state.flowID = flowID
+	}
+	noStore(w.Header())
+	w.Header().Set("Location", page+"?"+url.Values{"flow": {state.flowID}}.Encode())
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// finish ends a parked request and then answers with err. Of two browsers'
+// windows that come back at once only one goes on.
+func (p *Provider) finish(ctx context.Context, state parked, answer error) error {
+	if state.flowID == "" {
+		return answer
+	}
+	first, err := p.Flows.Finish(ctx, state.flowID)
+	switch {
+	case err != nil:
+		return err
+	case !first:
+		return fault.New(fault.Conflict, "This sign-in has been finished already, perhaps in another window.")
+	}
+	return answer
+}
+
+func (a *authorization) refuse(code, description string) error {
+	return &redirectError{target: a.target, oauthError: newError(code, description)}
+}
+
+// issueCode makes the code for what the person agreed to, by one command in
+// Redis.
+func (p *Provider) issueCode(ctx context.Context, a *authorization, login *oidc.Login) (string, error) {
+	w := &work{client: a.client}
+	ctx = withWork(ctx, w)
+	a.requester.SetID(id.New().String())
+	for _, scope := range a.scopes {
+		a.requester.GrantScope(scope)
+	}
+	for _, resource := range a.resources {
+		a.requester.GrantAudience(resource)
+	}
+	made, err := p.engine.NewAuthorizeResponse(ctx, a.requester, &session{
+		subject: login.Subject, sid: login.SID, authTime: login.AuthTime, acr: login.ACR, amr: slices.Clone(login.AMR),
+	})
+	if err != nil {
+		return "", w.explain(err)
+	}
+	return made.GetCode(), p.codes.put(ctx, w.codeHash, w.code, p.Config.CodeLifespan)
+}

@@ -1,0 +1,211 @@
+package oauth
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"larder/authserver/oidc"
+	"larder/internal/fault"
+)
+
+const (
+	longestParameter = 4096 // of state and nonce, which come back
+	maxMaxAge        = 10 * 365 * 24 * time.Hour
+)
+
+// prompts are the values of prompt (OpenID Connect Core §3.1.2.1).
+func prompts() []string { return []string{"none", "login", "consent", "select_account"} }
+
+// authorization is a valid authorization request (RFC 6749 §4.1.1).
+type authorization struct {
+	client      *oidc.Client
+	form        form
+	target      redirectTarget
+	scopes      []string
+	resources   []string
+	prompt      []string
+	maxAge      *time.Duration // nil without the parameter; 0 is a demand like any other
+	hintSubject string         // whom id_token_hint names
+	requester   fosite.AuthorizeRequester
+}
+
+func (a *authorization) hasPrompt(value string) bool { return slices.Contains(a.prompt, value) }
+
+// readAuthorization validates an authorization request. Until client and
+// redirect URI are known to belong together an error is for the person to read
+// (RFC 6749 §4.1.2.1); from there on it is a redirectError.
+func (p *Provider) readAuthorization(ctx context.Context, f form) (*authorization, error) {
+	a := &authorization{form: f}
+	if err := p.findTarget(ctx, a); err != nil {
+		return nil, err
+	}
+	for _, check := range []func(context.Context, *authorization) error{
+		p.checkUnsupported, p.checkResponse, p.checkChallenge, p.checkScope, p.checkInteraction, p.checkByFosite,
+	} {
+		err := check(ctx, a)
+		if refusal, ok := errors.AsType[*oauthError](err); ok {
+			return nil, &redirectError{target: a.target, oauthError: refusal}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// findTarget finds the client and where its answer may go.
+func (p *Provider) findTarget(ctx context.Context, a *authorization) (err error) {
+	if name := a.form.repeated; name == "client_id" || name == "redirect_uri" {
+		return fault.New(fault.Invalid, "The address that brought you here names more than one "+name+".")
+	}
+	unknown := fault.New(fault.Invalid, "The application that sent you here is not known to this service.")
+	clientID := a.form.get("client_id")
+	if clientID == "" {
+		return unknown
+	}
+	if a.client, err = p.Clients.Client(ctx, clientID); fault.Is(err, fault.NotFound) {
+		return unknown
+	}
+	if err != nil {
+		return err
+	}
+	uri := a.form.get("redirect_uri")
+	if !matchRedirectURI(uri, a.client.Metadata.RedirectURIs) {
+		return fault.New(fault.Invalid, "The application that sent you here asks for your answer at an address that it has not registered.")
+	}
+	a.target = redirectTarget{uri: uri, state: a.form.get("state"), formPost: a.form.get("response_mode") == "form_post"}
+	return nil
+}
+
+// checkUnsupported refuses what we cannot honour and must not ignore.
+func (p *Provider) checkUnsupported(_ context.Context, a *authorization) error {
+	switch {
+	case a.form.repeated != "":
+		return repeatedParameter(a.form.repeated)
+	case a.form.has("request"):
+		return newError(requestNotSupported, "Request objects are not supported.")
+	case a.form.has("request_uri"):
+		return newError(requestURINotSupported, "Request objects by reference are not supported.")
+	case a.form.has("registration"):
+		return newError(registrationUnsupported, "The registration parameter is not supported.")
+	case len(a.form.get("state")) > longestParameter || len(a.form.get("nonce")) > longestParameter:
+		return newError(invalidRequest, "The parameters 'state' and 'nonce' may have 4096 bytes each.")
+	}
+	return nil
+}
+
+func (p *Provider) checkResponse(_ context.Context, a *authorization) error {
+	switch responseType := a.form.get("response_type"); {
+	case responseType == "":
+		return newError(invalidRequest, "The parameter 'response_type' is missing.")
+	case responseType != "code":
+		return newError(unsupportedResponseType, "The response_type must be 'code'.")
+	case !slices.Contains(responseTypes(a.client), "code") || !a.client.AllowsGrant(oidc.AuthorizationCode):
+		return newError(unauthorizedClient, "The client is not registered for authorization codes.")
+	}
+	switch a.form.get("response_mode") {
+	case "", "query", "form_post":
+		return nil
+	}
+	return newError(invalidRequest, "The response_mode must be 'query' or 'form_post'.")
+}
+
+// checkChallenge demands PKCE with S256 (RFC 7636 §4.3, RFC 9700 §2.1.1), now
+// and not after the person has signed in.
+func (p *Provider) checkChallenge(_ context.Context, a *authorization) error {
+	challenge, method := a.form.get("code_challenge"), a.form.get("code_challenge_method")
+	if challenge == "" {
+		if method != "" {
+			return newError(invalidRequest, "There is a code_challenge_method without a code_challenge.")
+		}
+		if a.client.PKCERequired() {
+			return newError(invalidRequest, "The parameter 'code_challenge' is missing (PKCE, RFC 7636).")
+		}
+		return nil
+	}
+	if method != "S256" {
+		return newError(invalidRequest, "The code_challenge_method must be 'S256'.")
+	}
+	const sha256Size = 32
+	if sum, err := base64.RawURLEncoding.Strict().DecodeString(challenge); err != nil || len(sum) != sha256Size {
+		return newError(invalidRequest, "The code_challenge is not a SHA-256 in base64url.")
+	}
+	return nil
+}
+
+// checkScope limits scope and resource to what the client is registered for.
+func (p *Provider) checkScope(_ context.Context, a *authorization) (err error) {
+	ceiling := oidc.SplitScope(a.client.Metadata.Scope)
+	for _, scope := range oidc.SplitScope(a.form.get("scope")) {
+		if !slices.Contains(ceiling, scope) {
+			return newError(invalidScope, "The client may not ask for one of these scopes.")
+		}
+		if !slices.Contains(a.scopes, scope) {
+			a.scopes = append(a.scopes, scope)
+		}
+	}
+	if len(a.scopes) == 0 {
+		return newError(invalidScope, "The parameter 'scope' is missing.")
+	}
+	asked, err := p.askedResources(a.form, a.client)
+	a.resources = audienceFor(asked, a.client, a.scopes)
+	return err
+}
+
+// checkInteraction reads what the client wants to be asked of the person
+// (OpenID Connect Core §3.1.2.1).
+func (p *Provider) checkInteraction(_ context.Context, a *authorization) error {
+	a.prompt = strings.Fields(a.form.get("prompt"))
+	for _, value := range a.prompt {
+		if !slices.Contains(prompts(), value) {
+			return newError(invalidRequest, "The parameter 'prompt' has an unknown value.")
+		}
+	}
+	if a.hasPrompt("none") && len(a.prompt) > 1 {
+		return newError(invalidRequest, "The prompt 'none' must stand alone.")
+	}
+	if raw := a.form.get("max_age"); raw != "" {
+		seconds, err := strconv.ParseUint(raw, 10, 31)
+		if err != nil {
+			return newError(invalidRequest, "The parameter 'max_age' is not a number of seconds.")
+		}
+		age := min(time.Duration(seconds)*time.Second, maxMaxAge) //nolint:gosec // 31 bits
+		a.maxAge = &age
+	}
+	if raw := a.form.get("id_token_hint"); raw != "" {
+		hint, err := p.verifyHint(raw)
+		if err != nil || hint == nil || !slices.Contains(hint.Audience, a.client.ID) {
+			return newError(invalidRequest, "The id_token_hint is not an ID token of this client's.").because(err)
+		}
+		a.hintSubject = hint.Subject
+	}
+	return nil
+}
+
+// checkByFosite has fosite parse the request too; its requester becomes the
+// code.
+func (p *Provider) checkByFosite(ctx context.Context, a *authorization) error {
+	ctx = withWork(ctx, &work{client: a.client})
+	r := &http.Request{Method: http.MethodGet, Header: http.Header{}, Form: a.form.values}
+	requester, err := p.engine.NewAuthorizeRequest(ctx, r)
+	if err != nil && !tolerateNoState(requester, err) {
+		return asOAuthError(err)
+	}
+	a.requester = requester
+	return nil
+}
+
+// tolerateNoState lets a request without state pass: PKCE guards it against
+// forgery, and OpenID Connect only recommends state. fosite insists on one of
+// some length and checks it last, so that all else has been judged.
+func tolerateNoState(requester fosite.AuthorizeRequester, err error) bool {
+	return errors.Is(err, fosite.ErrInvalidState) && requester.GetState() == ""
+}

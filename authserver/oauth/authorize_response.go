@@ -1,0 +1,108 @@
+package oauth
+
+import (
+	"crypto/rand"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"larder/internal/fault"
+)
+
+// redirectTarget is where the answer to an authorization request goes: a
+// redirect URI that the client has registered, never one from a request.
+type redirectTarget struct {
+	uri      string
+	state    string // echoed as it came
+	formPost bool   // OAuth 2.0 Form Post Response Mode
+}
+
+// redirectError is an error that the client may know of (RFC 6749 §4.1.2.1).
+type redirectError struct {
+	target redirectTarget
+	*oauthError
+}
+
+func (e *redirectError) Unwrap() error { return e.oauthError }
+
+// writeAuthorizeError answers a failed authorization request: through the
+// browser to the client if its redirect URI is proven, else on a page.
+func (p *Provider) writeAuthorizeError(w http.ResponseWriter, r *http.Request, err error) {
+	if e, ok := errors.AsType[*redirectError](err); ok && e.httpStatus() < http.StatusInternalServerError {
+		p.respondTo(w, r, e.target, url.Values{"error": {e.code}, "error_description": {e.description}})
+		return
+	}
+	if e, ok := errors.AsType[*oauthError](err); ok && e.httpStatus() < http.StatusInternalServerError {
+		err = fault.Wrap(fault.Invalid, e.description, err)
+	}
+	p.Pages.Error(w, r, err)
+}
+
+// respondTo sends the browser on with an authorization response, in which iss
+// tells the client which server it is from (RFC 9207 §2).
+func (p *Provider) respondTo(w http.ResponseWriter, r *http.Request, target redirectTarget, parameters url.Values) {
+	parameters.Set("iss", p.Config.Issuer)
+	if target.state != "" {
+		parameters.Set("state", target.state)
+	}
+	h := w.Header()
+	noStore(h)
+	h.Set("Referrer-Policy", "no-referrer")
+	if target.formPost {
+		writeFormPost(w, target.uri, parameters)
+		return
+	}
+	h.Set("Location", withQuery(target.uri, parameters))
+	// 303 makes a POST into a GET, so that no form goes on to the client (RFC
+	// 9700 §2.6).
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// withQuery adds parameters to an URI and leaves its own as they are (RFC 6749
+// §3.1.2).
+func withQuery(uri string, parameters url.Values) string {
+	separator := "?"
+	if strings.Contains(uri, "?") {
+		separator = "&"
+	}
+	return uri + separator + parameters.Encode()
+}
+
+type formPostPage struct {
+	Nonce      string
+	URI        template.URL
+	Parameters url.Values
+}
+
+// formPostTemplate submits itself where there is JavaScript, and has a button
+// where there is none.
+func formPostTemplate() *template.Template {
+	return template.Must(template.New("form_post").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Signing you in</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body><form method="post" action="{{.URI}}">
+{{range $name, $values := .Parameters}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
+{{end}}{{end}}<noscript><p>One step is left.</p><button type="submit">Continue</button></noscript>
+</form><script nonce="{{.Nonce}}">document.forms[0].submit()</script></body></html>
+`))
+}
+
+// writeFormPost answers with a form that the browser posts to the client. Its
+// policy has no form-action: browsers would apply it to where the client
+// redirects to, which we cannot know.
+func writeFormPost(w http.ResponseWriter, uri string, parameters url.Values) {
+	page := formPostPage{Nonce: rand.Text(), URI: template.URL(uri), Parameters: parameters} //nolint:gosec // registered by the client
+	var body strings.Builder
+	if err := formPostTemplate().Execute(&body, page); err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+page.Nonce+"'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	_, _ = w.Write([]byte(body.String()))
+}

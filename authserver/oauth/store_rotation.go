@@ -1,0 +1,105 @@
+package oauth
+
+import (
+	"context"
+
+	"larder/authserver/oidc"
+	"larder/internal/fault"
+	"larder/internal/postgres"
+	"larder/internal/revocation"
+)
+
+// outcome is what became of a refresh token.
+type outcome string
+
+const (
+	rotationDone     outcome = "rotated"  // it was the newest, and has a successor now
+	rotationRepeated outcome = "repeated" // it was used within the grace, and its successor is given again
+	rotationReused   outcome = "reused"   // it was used before that: the family is dead
+	rotationScope    outcome = "scope"    // it asks for more scope than the grant has; nothing changed
+	rotationTarget   outcome = "target"   // likewise for resources
+	rotationRefused  outcome = "refused"  // revoked, expired, another client's, or its person is shut out
+)
+
+// rotation is the outcome, and the grant as it is now.
+type rotation struct {
+	outcome outcome
+	grant   grant
+}
+
+// rotateGrant decides in one statement, on a locked row, so that of any number
+// of requests with one token one rotates and the others see that it did. A
+// request that asks for too much rotates nothing, or its client would lose the
+// token by a slip. Parameters:
+//
+//	$1 grant  $2 generation  $3 salt  $4 client_id  $5 client needs no consent
+//	$6 scopes  $7 resources  $8 new salt  $9 now  $10 used before this is reuse
+//	$11 new idle expiry  $12 expiry of a revocation
+const rotateGrant = `
+WITH cur AS MATERIALIZED (
+  SELECT g.*,
+         g.revoked_at IS NULL AND g.expires_at > $9 AND g.idle_expires_at > $9 AND g.client_id = $4 AS alive,
+         u.disabled_at IS NULL AND ($5 OR EXISTS (
+           SELECT FROM auth.consents c WHERE c.user_id = g.user_id AND c.client_id = g.client_id)) AS welcome,
+         $6::text[] <@ g.scopes AS scope_ok, $7::text[] <@ g.resources AS target_ok,
+         g.generation = $2 AND g.salt = $3 AS newest,
+         g.generation = $2 + 1 AND g.previous_salt = $3 AND g.rotated_at > $10 AS within_grace
+    FROM auth.grants g JOIN auth.users u ON u.id = g.user_id
+   WHERE g.id = $1 FOR UPDATE OF g),
+rotated AS (
+  UPDATE auth.grants g
+     SET generation = g.generation + 1, previous_salt = g.salt, salt = $8, rotated_at = $9, idle_expires_at = $11
+    FROM cur
+   WHERE g.id = cur.id AND cur.alive AND cur.welcome AND cur.newest AND cur.scope_ok AND cur.target_ok
+  RETURNING g.generation, g.salt),
+killed AS (
+  UPDATE auth.grants g SET revoked_at = $9, revoked_reason = 'refresh_token_reused'
+    FROM cur
+   WHERE g.id = cur.id AND cur.alive AND cur.generation > $2 AND NOT cur.within_grace
+  RETURNING g.id),
+told AS (
+  INSERT INTO auth.revocations (kind, value, expires_at) SELECT 'grant_id', id::text, $12 FROM killed
+  ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at))
+SELECT CASE
+         WHEN EXISTS (SELECT FROM rotated) THEN 'rotated'
+         WHEN EXISTS (SELECT FROM killed) THEN 'reused'
+         WHEN NOT cur.alive OR NOT cur.welcome THEN 'refused'
+         WHEN NOT cur.newest AND NOT coalesce(cur.within_grace, false) THEN 'refused'
+         WHEN NOT cur.scope_ok THEN 'scope'
+         WHEN NOT cur.target_ok THEN 'target'
+         ELSE 'repeated'
+       END,
+       cur.id, cur.client_id, cur.user_id, cur.sid, cur.scopes, cur.resources, cur.session,
+       coalesce(rotated.generation, cur.generation), coalesce(rotated.salt, cur.salt)
+  FROM cur LEFT JOIN rotated ON true`
+
+// rotate spends a refresh token of client. scopes and resources are what the
+// request asks for, empty for all. An error means that nothing is known to have
+// happened; the token may be presented again.
+func (s *grantStore) rotate(ctx context.Context, t refreshToken, client *oidc.Client, scopes, resources []string) (*rotation, error) {
+	now := s.now()
+	var r rotation
+	g := &r.grant
+	err := s.db.QueryRow(ctx, rotateGrant,
+		t.grantID, t.generation, t.salt[:], client.ID, client.Metadata.FirstParty, textArray(scopes), textArray(resources), newSalt(),
+		now, now.Add(-s.cfg.RefreshGrace), now.Add(s.cfg.RefreshIdle), s.revocationExpiry(),
+	).Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.Generation, &g.Salt)
+	if err = postgres.Translate(err); fault.Is(err, fault.NotFound) {
+		return &rotation{outcome: rotationRefused}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.outcome == rotationReused {
+		s.tell(revocation.Grant, g.ID.String(), now, s.revocationExpiry())
+	}
+	return &r, nil
+}
+
+// textArray is s as a parameter that is never NULL.
+func textArray(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -1,0 +1,133 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+	fositeoauth2 "github.com/ory/fosite/handler/oauth2"
+
+	"larder/authserver/oidc"
+	"larder/internal/id"
+)
+
+// session is what fosite carries from the sign-in to the tokens.
+type session struct {
+	subject     id.ID // zero when the client acts for itself
+	sid         string
+	grantID     string
+	nonce       string
+	authTime    time.Time
+	acr         string
+	amr         []string
+	codeExpires time.Time
+}
+
+// SetExpiresAt is ignored: fosite reckons with its own clock, we with ours.
+func (s *session) SetExpiresAt(fosite.TokenType, time.Time) {}
+
+// GetExpiresAt knows the end of a code only.
+func (s *session) GetExpiresAt(key fosite.TokenType) time.Time {
+	if key == fosite.AuthorizeCode {
+		return s.codeExpires
+	}
+	return time.Time{}
+}
+
+func (s *session) GetUsername() string { return "" }
+func (s *session) GetSubject() string  { return s.subject.String() }
+
+func (s *session) Clone() fosite.Session {
+	c := *s
+	return &c
+}
+
+// strategy makes the codes and tokens that fosite hands out.
+type strategy struct{ p *Provider }
+
+var _ fositeoauth2.CoreStrategy = (*strategy)(nil)
+
+// GenerateAuthorizeCode makes a code; its signature, by which fosite stores and
+// finds it, is its hash.
+func (s *strategy) GenerateAuthorizeCode(context.Context, fosite.Requester) (token, signature string, err error) {
+	code := newCode()
+	return code, string(hashCode(code)), nil
+}
+
+func (s *strategy) AuthorizeCodeSignature(_ context.Context, code string) string {
+	return string(hashCode(code))
+}
+
+func (s *strategy) ValidateAuthorizeCode(ctx context.Context, _ fosite.Requester, _ string) error {
+	if !s.p.Now().Before(workFrom(ctx).code.ExpiresAt) {
+		return fosite.ErrTokenExpired
+	}
+	return nil
+}
+
+// GenerateRefreshToken makes the first token of a new family.
+func (s *strategy) GenerateRefreshToken(ctx context.Context, _ fosite.Requester) (token, signature string, err error) {
+	w := workFrom(ctx)
+	w.salt = newSalt()
+	token, err = s.p.encodeRefreshToken(w.code.GrantID, 0, w.salt)
+	return token, "in the grant", err
+}
+
+func (s *strategy) RefreshTokenSignature(context.Context, string) string { return "" }
+
+func (s *strategy) ValidateRefreshToken(context.Context, fosite.Requester, string) error {
+	return errNotUsed
+}
+
+// GenerateAccessToken makes a signed access token (RFC 9068) for what was
+// granted. Nothing is stored.
+func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Requester) (token, signature string, err error) {
+	now, login := s.p.Now(), requester.GetSession().(*session) //nolint:errcheck,forcetypeassert // the only session there is
+	c := accessClaims{
+		Issuer:   s.p.Config.Issuer,
+		ClientID: requester.GetClient().GetID(),
+		Audience: audience(requester.GetGrantedAudience()),
+		Scope:    strings.Join(requester.GetGrantedScopes(), " "),
+		IssuedAt: now.Unix(),
+		Expires:  now.Add(s.p.Config.AccessTokenLifespan).Unix(),
+		JTI:      id.New().String(),
+		GrantID:  login.grantID,
+		SID:      login.sid,
+		ACR:      login.acr,
+		AMR:      login.amr,
+	}
+	if c.Subject = c.ClientID; !login.subject.IsZero() {
+		c.Subject, c.AuthTime = login.subject.String(), login.authTime.Unix()
+	}
+	if len(c.Audience) == 0 {
+		c.Audience = audience{s.p.Config.Issuer}
+	}
+	payload, err := json.Marshal(&c)
+	if err != nil {
+		return "", "", err
+	}
+	token, err = s.p.Keys.Sign(ctx, es256, accessTokenType, payload)
+	return token, "self-contained", err
+}
+
+func (s *strategy) AccessTokenSignature(context.Context, string) string { return "" }
+
+func (s *strategy) ValidateAccessToken(context.Context, fosite.Requester, string) error {
+	return errNotUsed
+}
+
+// apiScopes are those of scopes that mean something at a resource server, not
+// to the client about the person.
+func apiScopes(scopes []string) []string {
+	var api []string
+	for _, s := range scopes {
+		switch s {
+		case oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess:
+		default:
+			api = append(api, s)
+		}
+	}
+	return api
+}
