@@ -66,6 +66,15 @@ func (b *Browser) Open(ctx context.Context, target string) (*Page, error) {
 	return b.visit(ctx, http.MethodGet, target, nil)
 }
 
+// Text is what a person reads on the page.
+func (p *Page) Text() string {
+	root, err := html.Parse(bytes.NewReader(p.Body))
+	if err != nil {
+		return ""
+	}
+	return text(root)
+}
+
 // Has reports whether the page has a button called action with the value.
 func (p *Page) Has(action string) bool { return p.form(action) != nil }
 

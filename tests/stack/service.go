@@ -21,6 +21,8 @@ const (
 	// drainLimit is longer than the services take at most to drain.
 	drainLimit = 30 * time.Second
 	lastWords  = 6 << 10
+	// deregistration lets a request that was just handed to a replica reach it before the replica stops listening.
+	deregistration = 100 * time.Millisecond
 )
 
 // Service is one replica of a service: a process and what it takes to start it again.
@@ -142,7 +144,10 @@ func (s *Service) Stop() error {
 		}
 		return fmt.Errorf("%s was gone before it was stopped (%v):\n%s", s.Name, s.exit, s.LastWords())
 	}
-	s.leave()
+	if s.front != nil {
+		s.leave()
+		time.Sleep(deregistration)
+	}
 	if err := syscall.Kill(s.pid, syscall.SIGTERM); err != nil {
 		return err
 	}

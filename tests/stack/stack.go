@@ -89,10 +89,13 @@ func (s *Stack) Stop() error {
 // Env is the environment of both programs, for their subcommands too.
 func (s *Stack) Env() []string { return s.env[:len(s.env):len(s.env)] }
 
-// Run runs a subcommand of the authserver or the resourceapi and returns what it prints.
-func (s *Stack) Run(ctx context.Context, program string, args ...string) (string, error) {
-	return s.pipe(ctx, nil, program, args...)
+// Operate runs a subcommand of the authserver, as an operator does, and returns what it prints.
+func (s *Stack) Operate(ctx context.Context, args ...string) (string, error) {
+	return s.pipe(ctx, nil, s.config.Binaries.AuthServer(), args...)
 }
+
+// OwnerURL connects to the database as its owner, past the services.
+func (s *Stack) OwnerURL() string { return s.config.OwnerURL }
 
 func (s *Stack) pipe(ctx context.Context, stdin []byte, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
@@ -214,7 +217,7 @@ func (s *Stack) replicas(name, program, base string, count, front int) []*Servic
 func (s *Stack) seed(ctx context.Context) error {
 	programs := []string{s.config.Binaries.AuthServer(), s.config.Binaries.ResourceAPI()}
 	for _, program := range programs {
-		if _, err := s.Run(ctx, program, "migrate"); err != nil {
+		if _, err := s.pipe(ctx, nil, program, "migrate"); err != nil {
 			return err
 		}
 	}
