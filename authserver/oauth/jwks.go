@@ -3,6 +3,8 @@ package oauth
 import (
 	"bytes"
 	"net/http"
+
+	"larder/internal/fault"
 )
 
 // handleJWKS answers GET /jwks with the public keys that verify our tokens
@@ -11,6 +13,9 @@ import (
 // verify a fresh token.
 func (p *Provider) handleJWKS(w http.ResponseWriter, r *http.Request) error {
 	keys := p.Keys.JWKS()
+	if len(keys) == 0 {
+		return fault.New(fault.Unavailable, "The service is starting. Please try again.")
+	}
 	doc := p.jwks.Load()
 	if doc == nil || !bytes.Equal(doc.body, keys) {
 		doc = newDocument(bytes.Clone(keys), p.Config.JWKSLifetime)

@@ -59,29 +59,33 @@ func (p *Provider) handleRevocations(w http.ResponseWriter, r *http.Request) err
 		}
 	}
 	noStore(w.Header())
-	return web.JSON(w, http.StatusOK, revocationsSince(p.Revocations, since))
+	return web.JSON(w, http.StatusOK, revocationsSince(p.Revocations, p.Now(), since))
 }
 
 // revocationsSince reads one page. Its times are all the database's: as_of is
 // that of the newest entry, so that no clock need agree with another.
-func revocationsSince(set *revocation.Set, since time.Time) revocations {
+func revocationsSince(set *revocation.Set, now, since time.Time) revocations {
 	entries := set.Since(since.Add(-revocationOverlap))
 	slices.SortFunc(entries, func(a, b revocation.Entry) int { return a.RevokedAt.Compare(b.RevokedAt) })
-	page := revocations{AsOf: since, Entries: entries}
-	if len(entries) == 0 {
-		return page
+	page := revocations{AsOf: since}
+	if end := endOfPage(entries); end < len(entries) {
+		// The overlap is taken off again when the reader comes back, and the
+		// next page begins right behind this one.
+		page.AsOf = entries[end-1].RevokedAt.Add(revocationOverlap)
+		entries = entries[:end]
+	} else if end > 0 {
+		page.AsOf = entries[end-1].RevokedAt
 	}
-	if len(entries) > revocationPage {
-		last := entries[revocationPage-1].RevokedAt
-		end := revocationPage
-		for end < len(entries) && entries[end].RevokedAt.Equal(last) {
-			end++ // the next page begins after last, so nothing of that moment may be left out
-		}
-		// The overlap is taken off again when the reader comes back.
-		return revocations{AsOf: last.Add(revocationOverlap), Entries: entries[:end]}
-	}
-	if newest := entries[len(entries)-1].RevokedAt; newest.After(since) {
-		page.AsOf = newest
-	}
+	page.Entries = slices.DeleteFunc(entries, func(e revocation.Entry) bool { return e.ExpiresAt.Before(now) })
 	return page
+}
+
+// endOfPage is how many of the entries, which are in order, go into one page.
+// Those of the same moment stay together, because the next page begins after it.
+func endOfPage(entries []revocation.Entry) int {
+	end := min(len(entries), revocationPage)
+	for end > 0 && end < len(entries) && entries[end].RevokedAt.Equal(entries[end-1].RevokedAt) {
+		end++
+	}
+	return end
 }

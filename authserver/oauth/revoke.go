@@ -13,7 +13,6 @@ import (
 	"larder/internal/fault"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
-	"larder/internal/web"
 )
 
 // handleRevoke answers POST /revoke (RFC 7009): the client gives up a token.
