@@ -87,4 +87,3 @@ func (a *Accounts) rehash(ctx context.Context, c credentials, pass string) {
 		web.Annotate(ctx, slog.String("rehash_error", err.Error()))
 	}
 }
-
