@@ -43,7 +43,9 @@ func (rt *Router) Handle(method, path string, h Handler) {
 	if method == http.MethodGet {
 		methods = append(methods, http.MethodHead)
 	}
-	rt.mux.Methods(methods...).Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	// The path comes first: mux forgets a mismatched method as soon as a later
+	// route matches by its method, and would answer 404 instead of 405.
+	rt.mux.Path(path).Methods(methods...).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ev := eventFrom(r.Context()); ev != nil {
 			ev.route = path
 		}
