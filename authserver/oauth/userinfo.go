@@ -74,11 +74,12 @@ func scopeClaims(scope string) []string {
 // never null or empty (§5.3.2).
 func userClaims(user *oidc.User, scopes []string) map[string]any {
 	known := map[string]any{
-		"name":       user.Name,
-		"updated_at": user.UpdatedAt.Unix(), // a number (§5.1)
+		"name":           user.Name,
+		"updated_at":     user.UpdatedAt.Unix(), // a number (§5.1)
+		"email":          user.Email,
+		"email_verified": nil,
 	}
 	if user.Email != "" {
-		known["email"] = user.Email
 		known["email_verified"] = user.EmailVerified
 	}
 	claims := map[string]any{"sub": user.ID.String()}
