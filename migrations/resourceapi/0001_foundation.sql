@@ -1,10 +1,11 @@
 -- +goose Up
 -- +goose StatementBegin
+-- Roles belong to the cluster: another database of it may make this one at the
+-- same moment.
 DO $$ BEGIN
-  PERFORM pg_advisory_xact_lock(hashtext('larder group roles'));
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'larder_grocery') THEN
-    CREATE ROLE larder_grocery NOLOGIN NOSUPERUSER NOBYPASSRLS;
-  END IF;
+  CREATE ROLE larder_grocery NOLOGIN NOSUPERUSER NOBYPASSRLS;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+  NULL;
 END $$;
 -- +goose StatementEnd
 
@@ -255,7 +256,7 @@ CREATE POLICY invitation_revoke ON grocery.invitations FOR DELETE
   USING (family_id = grocery.family() AND grocery.standing() = 'admin');
 
 -- Lists: shared ones the whole family's, personal ones their owner's, to a
--- guest those that were granted to him.
+-- guest those that were granted to him, to a joiner those that he is invited to.
 CREATE POLICY list_reach ON grocery.lists
   USING (family_id = grocery.family() AND CASE grocery.standing()
     WHEN 'admin' THEN owner IS NULL OR owner = grocery.me()
@@ -264,9 +265,11 @@ CREATE POLICY list_reach ON grocery.lists
     WHEN 'api_key' THEN owner IS NULL
     WHEN 'guest' THEN owner IS NULL AND id = ANY (ARRAY(SELECT p.list_id FROM grocery.list_permissions p
       WHERE p.family_id = grocery.family() AND p.user_id = grocery.me() AND (p.expires_at IS NULL OR p.expires_at > now())))
+    WHEN 'joiner' THEN owner IS NULL AND EXISTS (SELECT FROM grocery.invitations i WHERE i.family_id = lists.family_id
+      AND i.grants @> jsonb_build_array(jsonb_build_object('list_id', lists.id)))
     ELSE false END);
 CREATE POLICY list_no_guest_makes ON grocery.lists AS RESTRICTIVE FOR INSERT
-  WITH CHECK (grocery.standing() <> 'guest');
+  WITH CHECK (grocery.standing() NOT IN ('guest', 'joiner'));
 
 CREATE POLICY item_reach ON grocery.items
   USING (family_id = grocery.family() AND CASE grocery.standing()

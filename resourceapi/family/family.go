@@ -1,0 +1,157 @@
+package family
+
+import (
+	"net/http"
+	"time"
+
+	"larder/internal/id"
+	"larder/internal/precondition"
+	"larder/internal/valid"
+	"larder/internal/web"
+	"larder/resourceapi/tenant"
+)
+
+// Families answers for families and their members.
+type Families struct {
+	DB *tenant.DB
+}
+
+// Family is a family as its people see it. Role is the caller's own, absent
+// for apps and keys.
+type Family struct {
+	ID        id.ID     `json:"id"`
+	Name      string    `json:"name"`
+	Timezone  string    `json:"timezone"`
+	Role      string    `json:"role,omitempty"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Mount adds the routes.
+func (h *Families) Mount(rt *web.Router) {
+	rt.Handle(http.MethodPost, "/v1/families", h.create)
+	rt.Handle(http.MethodGet, "/v1/families", h.mine)
+	rt.Handle(http.MethodGet, "/v1/families/{family_id}", h.get)
+	rt.Handle(http.MethodPatch, "/v1/families/{family_id}", h.patch)
+	rt.Handle(http.MethodDelete, "/v1/families/{family_id}", h.remove)
+	rt.Handle(http.MethodGet, "/v1/families/{family_id}/members", h.members)
+	rt.Handle(http.MethodPatch, "/v1/families/{family_id}/members/{user_id}", h.patchMember)
+	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/members/{user_id}", h.removeMember)
+}
+
+type draft struct {
+	Name        string `json:"name"`
+	Timezone    string `json:"timezone"`
+	DisplayName string `json:"display_name"`
+}
+
+// check fills in what may be left out: UTC, and a display name that says the
+// least.
+func (d *draft) check() error {
+	var f valid.Form
+	d.Name = f.Text("/name", d.Name, 1, 200)
+	d.Timezone = timezone(&f, d.Timezone)
+	d.DisplayName = f.Text("/display_name", d.DisplayName, 0, 200)
+	if d.DisplayName == "" {
+		d.DisplayName = "Admin"
+	}
+	return f.Err()
+}
+
+func timezone(f *valid.Form, name string) string {
+	if name == "" {
+		return "UTC"
+	}
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" || len(name) > 64 {
+		f.Fault("/timezone", "must be a name of the IANA time zone database")
+	}
+	return name
+}
+
+func (h *Families) create(w http.ResponseWriter, r *http.Request) error {
+	var d draft
+	if err := web.DecodeJSON(r, &d); err != nil {
+		return err
+	}
+	if err := d.check(); err != nil {
+		return err
+	}
+	made, err := h.insert(r.Context(), d)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/families/"+made.ID.String())
+	precondition.SetETag(w, made.Version)
+	return web.JSON(w, http.StatusCreated, made)
+}
+
+func (h *Families) mine(w http.ResponseWriter, r *http.Request) error {
+	families, err := h.selectMine(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]any{"families": families})
+}
+
+func (h *Families) get(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	found, err := h.selectOne(r.Context(), family)
+	if err != nil {
+		return err
+	}
+	if precondition.NotModified(w, r, found.Version) {
+		return nil
+	}
+	return web.JSON(w, http.StatusOK, found)
+}
+
+type change struct {
+	Name     valid.Field[string] `json:"name"`
+	Timezone valid.Field[string] `json:"timezone"`
+}
+
+func (c change) apply(to *Family) error {
+	var f valid.Form
+	to.Name = f.Text("/name", c.Name.Or(&f, "/name", to.Name), 1, 200)
+	to.Timezone = timezone(&f, c.Timezone.Or(&f, "/timezone", to.Timezone))
+	return f.Err()
+}
+
+func (h *Families) patch(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	var c change
+	if err := web.DecodeJSON(r, &c); err != nil {
+		return err
+	}
+	changed, err := h.update(r.Context(), family, func(to *Family) error {
+		if err := precondition.Check(r, to.Version); err != nil {
+			return err
+		}
+		return c.apply(to)
+	})
+	if err != nil {
+		return err
+	}
+	precondition.SetETag(w, changed.Version)
+	return web.JSON(w, http.StatusOK, changed)
+}
+
+func (h *Families) remove(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	err = h.delete(r.Context(), family, func(version int64) error { return precondition.Require(r, version) })
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,133 @@
+package family
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/id"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	insertFamily = `
+INSERT INTO grocery.families (id, name, timezone, created_by) VALUES ($1, $2, $3, $4)
+RETURNING id, name, timezone, 'admin', version, created_at, updated_at`
+
+	insertFounder = `INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, $2, 'admin', $3)`
+
+	selectFamily = `
+SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, f.updated_at
+  FROM grocery.families f
+  LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $2
+ WHERE f.id = $1`
+
+	selectFamilies = `
+SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, f.updated_at
+  FROM grocery.families f
+  LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $1
+ WHERE f.id = ANY (grocery.families())
+ ORDER BY f.created_at, f.id LIMIT 200`
+
+	lockFamily = `
+SELECT id, name, timezone, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR UPDATE`
+
+	updateFamily = `
+UPDATE grocery.families SET name = $2, timezone = $3, version = version + 1, updated_at = now() WHERE id = $1
+RETURNING version, updated_at`
+
+	deleteFeed   = `DELETE FROM grocery.change_feed WHERE family_id = $1`
+	deleteFamily = `DELETE FROM grocery.families WHERE id = $1`
+)
+
+func (f *Family) scan(row pgx.Row) error {
+	return row.Scan(&f.ID, &f.Name, &f.Timezone, &f.Role, &f.Version, &f.CreatedAt, &f.UpdatedAt)
+}
+
+func (h *Families) insert(ctx context.Context, d draft) (*Family, error) {
+	made := &Family{ID: id.New()}
+	return made, h.DB.Found(ctx, made.ID, func(tx *tenant.Tx) error {
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.FamilyCreate, tx.FamilyResource()); err != nil {
+			return err
+		}
+		tx.Row(made.scan, insertFamily, made.ID, d.Name, d.Timezone, tx.Principal())
+		tx.Queue(insertFounder, made.ID, tx.Caller.Subject, d.DisplayName)
+		tx.Record(ctx, tenant.Change{Event: "family.created", Entity: made.ID.String(), Version: 1})
+		return nil
+	})
+}
+
+func (h *Families) selectMine(ctx context.Context) ([]Family, error) {
+	families := []Family{}
+	err := h.DB.Mine(ctx, func(tx *tenant.Tx) error {
+		tx.Queue(selectFamilies, tx.Caller.Subject).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var f Family
+				if err := f.scan(rows); err != nil {
+					return err
+				}
+				families = append(families, f)
+			}
+			return rows.Err()
+		})
+		return tx.Send(ctx)
+	})
+	return families, err
+}
+
+func (h *Families) selectOne(ctx context.Context, family id.ID) (*Family, error) {
+	var found Family
+	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		tx.Row(found.scan, selectFamily, family, tx.Caller.Subject)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		return tx.May(ctx, policy.FamilyRead, tx.FamilyResource())
+	})
+	return &found, err
+}
+
+func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family) error) (*Family, error) {
+	var f Family
+	return &f, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		tx.Row(f.scan, lockFamily, family)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.FamilyUpdate, tx.FamilyResource()); err != nil {
+			return err
+		}
+		f.Role = tx.Role()
+		if err := apply(&f); err != nil {
+			return err
+		}
+		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone)
+		tx.Record(ctx, tenant.Change{Event: "family.updated", Entity: family.String(), Version: f.Version + 1})
+		return nil
+	})
+}
+
+func (h *Families) delete(ctx context.Context, family id.ID, guard func(version int64) error) error {
+	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var f Family
+		tx.Row(f.scan, lockFamily, family)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.FamilyDelete, tx.FamilyResource()); err != nil {
+			return err
+		}
+		if err := guard(f.Version); err != nil {
+			return err
+		}
+		// The record stands first: afterwards there is no family to append it to.
+		tx.Record(ctx, tenant.Change{Event: "family.deleted", Entity: family.String()})
+		tx.Queue(deleteFeed, family)
+		tx.Queue(deleteFamily, family)
+		return nil
+	})
+}

@@ -1,0 +1,13 @@
+// Package invite lets people into a family.
+//
+//	admin   POST   /v1/families/{family_id}/invitations   the token is shown once
+//	        GET    …/invitations                          what is open
+//	        DELETE …/invitations/{invitation_id}          revoke
+//	invitee POST   /v1/invitations/accept {token, display_name}
+//
+// A token is the family's id and 256 random bits; only its SHA-256 is stored.
+// Accepting locks the invitation's row, so that of any number who race for the
+// last use one gets it. Whoever is in already uses nothing up, which makes a
+// retry after a lost answer harmless. Every other way in which a token can be
+// no good gets the same answer.
+package invite

@@ -1,0 +1,160 @@
+package invite
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"larder/internal/id"
+	"larder/internal/valid"
+	"larder/internal/web"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	defaultLife = 7 * 24 * time.Hour
+	maxLife     = 30 * 24 * time.Hour
+	maxUses     = 50
+	maxGrants   = 20
+	maxOpen     = 100 // invitations of one family
+	maxMembers  = 100 // people in one family
+)
+
+// Invitations answers for invitations.
+type Invitations struct {
+	DB *tenant.DB
+}
+
+// Grant is what a guest will be allowed on one list.
+type Grant struct {
+	ListID id.ID    `json:"list_id"`
+	Verbs  []string `json:"verbs"`
+}
+
+// Invitation is an open invitation. Token is there in the answer that made it
+// and never again.
+type Invitation struct {
+	ID              id.ID      `json:"id"`
+	Token           string     `json:"token,omitempty"`
+	Role            string     `json:"role"`
+	Grants          []Grant    `json:"grants"`
+	ExpiresAt       time.Time  `json:"expires_at"`
+	UsesLeft        int        `json:"uses_left"`
+	AccessExpiresAt *time.Time `json:"access_expires_at"`
+	CreatedBy       string     `json:"created_by"`
+	CreatedAt       time.Time  `json:"created_at"`
+}
+
+// Mount adds the routes.
+func (h *Invitations) Mount(rt *web.Router) {
+	rt.Handle(http.MethodPost, "/v1/invitations/accept", h.accept)
+	rt.Handle(http.MethodPost, "/v1/families/{family_id}/invitations", h.create)
+	rt.Handle(http.MethodGet, "/v1/families/{family_id}/invitations", h.list)
+	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/invitations/{invitation_id}", h.revoke)
+}
+
+type draft struct {
+	Role            string     `json:"role"`
+	Grants          []Grant    `json:"grants"`
+	ExpiresAt       *time.Time `json:"expires_at"`
+	Uses            *int       `json:"uses"`
+	AccessExpiresAt *time.Time `json:"access_expires_at"`
+}
+
+// check fills in what may be left out: one use within a week.
+func (d *draft) check(now time.Time) error {
+	var f valid.Form
+	f.OneOf("/role", d.Role, "admin", "member", "guest")
+	if d.ExpiresAt == nil {
+		d.ExpiresAt = new(now.Add(defaultLife))
+	}
+	if !d.ExpiresAt.After(now) || d.ExpiresAt.After(now.Add(maxLife)) {
+		f.Fault("/expires_at", "must be within the next 30 days")
+	}
+	if d.Uses == nil {
+		d.Uses = new(1)
+	}
+	if *d.Uses < 1 || *d.Uses > maxUses {
+		f.Fault("/uses", "must be 1 to "+strconv.Itoa(maxUses))
+	}
+	d.checkGuest(&f, now)
+	return f.Err()
+}
+
+func (d *draft) checkGuest(f *valid.Form, now time.Time) {
+	if d.Role != "guest" {
+		if len(d.Grants) > 0 {
+			f.Fault("/grants", "are for guests; members reach every shared list")
+		}
+		if d.AccessExpiresAt != nil {
+			f.Fault("/access_expires_at", "is for guests")
+		}
+		d.Grants = nil
+	}
+	if d.AccessExpiresAt != nil && !d.AccessExpiresAt.After(now) {
+		f.Fault("/access_expires_at", "must be in the future")
+	}
+	if len(d.Grants) > maxGrants {
+		f.Fault("/grants", "must be at most "+strconv.Itoa(maxGrants))
+		return
+	}
+	seen := make(map[id.ID]bool)
+	for i, g := range d.Grants {
+		pointer := "/grants/" + strconv.Itoa(i)
+		if g.ListID.IsZero() || seen[g.ListID] {
+			f.Fault(pointer+"/list_id", "must name a list, once")
+		}
+		seen[g.ListID] = true
+		verbs := []string{"view", "check", "add", "edit", "manage"}
+		if len(g.Verbs) == 0 || len(g.Verbs) > len(verbs) || slices.ContainsFunc(g.Verbs, func(v string) bool { return !slices.Contains(verbs, v) }) {
+			f.Fault(pointer+"/verbs", "must be some of view, check, add, edit, manage")
+		}
+	}
+}
+
+func (h *Invitations) create(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	var d draft
+	if err := web.DecodeJSON(r, &d); err != nil {
+		return err
+	}
+	made, err := h.insert(r.Context(), family, d)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/families/"+family.String()+"/invitations/"+made.ID.String())
+	w.Header().Set("Cache-Control", "no-store")
+	return web.JSON(w, http.StatusCreated, made)
+}
+
+func (h *Invitations) list(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	open, err := h.selectOpen(r.Context(), family)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]any{"invitations": open})
+}
+
+func (h *Invitations) revoke(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	invitation, err := web.ID(r, "invitation_id")
+	if err != nil {
+		return err
+	}
+	if err := h.delete(r.Context(), family, invitation); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,146 @@
+package invite
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/valid"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	// deleteStale makes room: what nobody can use any more counts for nothing.
+	deleteStale = `DELETE FROM grocery.invitations WHERE family_id = $1 AND (expires_at < now() OR uses_left = 0)`
+
+	countOpen = `
+SELECT count(*) FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0`
+
+	selectShared = `SELECT id FROM grocery.lists WHERE family_id = $1 AND id = ANY ($2::uuid[]) AND kind = 'shared'`
+
+	insertInvitation = `
+INSERT INTO grocery.invitations (family_id, id, token_hash, role, grants, expires_at, uses_left, access_expires_at, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+RETURNING id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at`
+
+	selectInvitations = `
+SELECT id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at
+  FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0 ORDER BY created_at, id LIMIT 200`
+
+	selectInvitation = `
+SELECT id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at
+  FROM grocery.invitations WHERE family_id = $1 AND id = $2`
+
+	deleteInvitation = `DELETE FROM grocery.invitations WHERE family_id = $1 AND id = $2`
+)
+
+func (i *Invitation) scan(row pgx.Row) error {
+	return row.Scan(&i.ID, &i.Role, &i.Grants, &i.ExpiresAt, &i.UsesLeft, &i.AccessExpiresAt, &i.CreatedBy, &i.CreatedAt)
+}
+
+func (h *Invitations) insert(ctx context.Context, family id.ID, d draft) (*Invitation, error) {
+	made := &Invitation{ID: id.New()}
+	token, hash := newToken(family)
+	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var open int
+		var shared []id.ID
+		tx.Row(func(row pgx.Row) error { return row.Scan(&open) }, countOpen, family)
+		tx.Queue(selectShared, family, lists(d.Grants)).Query(func(rows pgx.Rows) (err error) {
+			shared, err = pgx.CollectRows(rows, pgx.RowTo[id.ID])
+			return err
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.InvitationCreate, tx.Resource(policy.InvitationResource, made.ID)); err != nil {
+			return err
+		}
+		if err := d.check(h.DB.Now()); err != nil {
+			return err
+		}
+		if open >= maxOpen {
+			return fault.New(fault.Conflict, "The family has too many open invitations. Revoke some first.").WithCode("too_many")
+		}
+		if err := allShared(d.Grants, shared); err != nil {
+			return err
+		}
+		if d.Grants == nil {
+			d.Grants = []Grant{}
+		}
+		tx.Queue(deleteStale, family)
+		tx.Row(made.scan, insertInvitation, family, made.ID, hash, d.Role, d.Grants, d.ExpiresAt, d.Uses, d.AccessExpiresAt, tx.Principal())
+		tx.Record(ctx, tenant.Change{
+			Event: "invitation.created", Entity: made.ID.String(),
+			Details: map[string]any{"role": d.Role, "uses": *d.Uses, "expires_at": *d.ExpiresAt},
+		})
+		return nil
+	})
+	made.Token = token.Reveal()
+	return made, err
+}
+
+func lists(grants []Grant) []id.ID {
+	ids := make([]id.ID, 0, len(grants))
+	for _, g := range grants {
+		ids = append(ids, g.ListID)
+	}
+	return ids
+}
+
+func allShared(grants []Grant, shared []id.ID) error {
+	var f valid.Form
+	for _, g := range grants {
+		if !slices.Contains(shared, g.ListID) {
+			f.Fault("/grants", "names "+g.ListID.String()+", which is no shared list of this family")
+		}
+	}
+	return f.Err()
+}
+
+func (h *Invitations) selectOpen(ctx context.Context, family id.ID) ([]Invitation, error) {
+	open := []Invitation{}
+	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		tx.Queue(selectInvitations, family).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var i Invitation
+				if err := i.scan(rows); err != nil {
+					return err
+				}
+				open = append(open, i)
+			}
+			return rows.Err()
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		return tx.May(ctx, policy.InvitationList, tx.FamilyResource())
+	})
+	return open, err
+}
+
+func (h *Invitations) delete(ctx context.Context, family, invitation id.ID) error {
+	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var found bool
+		tx.Queue(selectInvitation, family, invitation).Query(func(rows pgx.Rows) error {
+			found = rows.Next()
+			rows.Close()
+			return rows.Err()
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.InvitationRevoke, tx.Resource(policy.InvitationResource, invitation)); err != nil {
+			return err
+		}
+		if !found {
+			return fault.New(fault.NotFound, "There is no such invitation.")
+		}
+		tx.Queue(deleteInvitation, family, invitation)
+		tx.Record(ctx, tenant.Change{Event: "invitation.revoked", Entity: invitation.String()})
+		return nil
+	})
+}

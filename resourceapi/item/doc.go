@@ -1,0 +1,15 @@
+// Package item is what stands on a list.
+//
+//	GET, POST          /v1/families/{family_id}/lists/{list_id}/items
+//	GET, PATCH, DELETE …/items/{item_id}
+//	PUT, POST          …/items/{item_id}/check    check off
+//	DELETE             …/items/{item_id}/check    put back
+//
+// Checking off is an action of its own and sets a state: doing it twice is
+// doing it once, it needs no If-Match, and a guest may be granted it without
+// being let change anything else.
+//
+// Order is a number per item. An item moves by taking the middle between its
+// new neighbours; when there is no number left between them, the whole list is
+// numbered anew.
+package item

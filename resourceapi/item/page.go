@@ -1,0 +1,87 @@
+package item
+
+import (
+	"context"
+	"math"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/id"
+	"larder/internal/paging"
+	"larder/internal/web"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const selectItems = `
+SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+  FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND (position, id) > ($3, $4) ORDER BY position, id LIMIT $5`
+
+// place is where a page begins: after the item at this position.
+type place struct {
+	Position float64 `json:"p"`
+	ID       id.ID   `json:"i"`
+}
+
+// start lies before every item; the nil UUID would be NULL to the database.
+func start() place { return place{-math.MaxFloat64, id.ID{15: 1}} }
+
+type page struct {
+	Items []Item `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
+	at, err := path(r)
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	limit, err := paging.Limit(query)
+	if err != nil {
+		return err
+	}
+	after := start()
+	collection := "items/" + at.family.String() + "/" + at.list.String()
+	if cursor := query.Get("cursor"); cursor != "" {
+		if err := h.Cursors.Open(collection, cursor, &after); err != nil {
+			return err
+		}
+	}
+	items, err := h.selectPage(r.Context(), at, after, limit+1)
+	if err != nil {
+		return err
+	}
+	p := page{Items: items}
+	if len(items) > limit {
+		last := items[limit-1]
+		cursor, err := h.Cursors.Seal(collection, place{last.Position, last.ID})
+		if err != nil {
+			return err
+		}
+		p.Items, p.Next = items[:limit], paging.Next(r, cursor)
+	}
+	return web.JSON(w, http.StatusOK, p)
+}
+
+func (h *Items) selectPage(ctx context.Context, at where, after place, limit int) ([]Item, error) {
+	items := make([]Item, 0, limit)
+	err := h.DB.Read(ctx, at.family, func(tx *tenant.Tx) error {
+		facts := tx.List(at.list)
+		tx.Queue(selectItems, at.family, at.list, after.Position, after.ID, limit).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				items = append(items, Item{})
+				if err := items[len(items)-1].scan(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		return tx.May(ctx, policy.ListRead, facts.Resource())
+	})
+	return items, err
+}

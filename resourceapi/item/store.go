@@ -1,0 +1,222 @@
+package item
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/fault"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	selectItem = `
+SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+  FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id = $3`
+
+	lockItem = selectItem + ` FOR UPDATE`
+
+	insertItem = `
+INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, position, added_by)
+VALUES ($1, $2, $3, nullif($4, ''), $5, $6::float8, $7, $8, $9, $10, $11)
+RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+
+	updateItem = `
+UPDATE grocery.items
+   SET name = $4, quantity = $5::float8, unit = $6, note = $7, category = $8, position = $9, version = version + 1, updated_at = now()
+ WHERE family_id = $1 AND list_id = $2 AND id = $3
+RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+
+	updateChecked = `
+UPDATE grocery.items
+   SET checked_at = CASE WHEN $4 THEN now() END, checked_by = CASE WHEN $4 THEN $5 END, version = version + 1, updated_at = now()
+ WHERE family_id = $1 AND list_id = $2 AND id = $3
+RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+
+	deleteItem = `DELETE FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id = $3`
+
+	countItems = `SELECT count(*) FROM grocery.items WHERE family_id = $1 AND list_id = $2`
+)
+
+func (i *Item) scan(row pgx.Row) error {
+	err := row.Scan(&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.CheckedAt, &i.CheckedBy,
+		&i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt)
+	i.Checked = i.CheckedAt != nil
+	return err
+}
+
+func (h *Items) selectOne(ctx context.Context, at where) (*Item, error) {
+	var i Item
+	err := h.DB.Read(ctx, at.family, func(tx *tenant.Tx) error {
+		facts := tx.List(at.list)
+		tx.Row(i.scan, selectItem, at.family, at.list, at.item)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		return tx.May(ctx, policy.ListRead, facts.Resource())
+	})
+	return &i, err
+}
+
+func (h *Items) insert(ctx context.Context, at where, d draft) (*Item, error) {
+	var i Item
+	at.item = d.ID
+	return &i, h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
+		var there *Item
+		var count int
+		facts := tx.List(at.list)
+		tx.Queue(selectItem, at.family, at.list, d.ID).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				there = &Item{}
+				if err := there.scan(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countItems, at.family, at.list)
+		spot := queueSpot(tx, at, d.After, d.After == nil)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ItemAdd, facts.Item()); err != nil {
+			return err
+		}
+		if there != nil {
+			if !d.same(there, tx.Principal()) {
+				return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
+			}
+			i = *there
+			return nil
+		}
+		if err := open(facts); err != nil {
+			return err
+		}
+		if count >= maxItems {
+			return fault.New(fault.Conflict, "The list is full. Remove some items first.").WithCode("too_many")
+		}
+		position, err := h.position(ctx, tx, at, spot)
+		if err != nil {
+			return err
+		}
+		tx.Row(i.scan, insertItem, at.family, at.list, d.ID, facts.Owner, d.Name, d.Quantity, d.Unit, d.Note, d.Category, position, tx.Principal())
+		tx.Record(ctx, itemChange("item.added", at, facts, 1))
+		return nil
+	})
+}
+
+func (h *Items) update(ctx context.Context, at where, c change, guard func(version int64) error) (*Item, error) {
+	var i Item
+	return &i, h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
+		facts := tx.List(at.list)
+		tx.Row(i.scan, lockItem, at.family, at.list, at.item)
+		var spot *spot
+		if c.After.Present {
+			spot = queueSpot(tx, at, c.After.Value, false)
+		}
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := mayChange(ctx, tx, facts, c); err != nil {
+			return err
+		}
+		if err := guard(i.Version); err != nil {
+			return err
+		}
+		if err := open(facts); err != nil {
+			return err
+		}
+		if err := c.apply(&i); err != nil {
+			return err
+		}
+		event := "item.updated"
+		if spot != nil {
+			if !c.edits() {
+				event = "item.moved"
+			}
+			position, err := h.position(ctx, tx, at, spot)
+			if err != nil {
+				return err
+			}
+			i.Position = position
+		}
+		tx.Row(i.scan, updateItem, at.family, at.list, at.item, i.Name, i.Quantity, i.Unit, i.Note, i.Category, i.Position)
+		tx.Record(ctx, itemChange(event, at, facts, i.Version+1))
+		return nil
+	})
+}
+
+// mayChange asks for what the change does: editing, moving, or both. One that
+// does nothing counts as editing.
+func mayChange(ctx context.Context, tx *tenant.Tx, facts *tenant.List, c change) error {
+	if c.After.Present {
+		if err := tx.May(ctx, policy.ItemReorder, facts.Item()); err != nil || !c.edits() {
+			return err
+		}
+	}
+	return tx.May(ctx, policy.ItemEdit, facts.Item())
+}
+
+func (h *Items) delete(ctx context.Context, at where, guard func(version int64) error) error {
+	return h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
+		var i Item
+		facts := tx.List(at.list)
+		tx.Row(i.scan, lockItem, at.family, at.list, at.item)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ItemRemove, facts.Item()); err != nil {
+			return err
+		}
+		if err := guard(i.Version); err != nil {
+			return err
+		}
+		if err := open(facts); err != nil {
+			return err
+		}
+		tx.Queue(deleteItem, at.family, at.list, at.item)
+		tx.Record(ctx, itemChange("item.removed", at, facts, 0))
+		return nil
+	})
+}
+
+func (h *Items) setChecked(ctx context.Context, at where, checked bool) (*Item, error) {
+	var i Item
+	return &i, h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
+		facts := tx.List(at.list)
+		tx.Row(i.scan, lockItem, at.family, at.list, at.item)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ItemCheck, facts.Item()); err != nil {
+			return err
+		}
+		if err := open(facts); err != nil {
+			return err
+		}
+		if i.Checked == checked {
+			return nil
+		}
+		event := "item.checked"
+		if !checked {
+			event = "item.unchecked"
+		}
+		version := i.Version + 1
+		tx.Row(i.scan, updateChecked, at.family, at.list, at.item, checked, tx.Principal())
+		tx.Record(ctx, itemChange(event, at, facts, version))
+		return nil
+	})
+}
+
+// open refuses changes on a list that was put away.
+func open(facts *tenant.List) error {
+	if facts.ArchivedAt == nil {
+		return nil
+	}
+	return fault.New(fault.Conflict, "The list is archived. Bring it back first.").WithCode("archived")
+}
+
+func itemChange(event string, at where, facts *tenant.List, version int64) tenant.Change {
+	return tenant.Change{Event: event, List: at.list, PrivateTo: facts.Owner, Entity: at.item.String(), Version: version}
+}

@@ -1,0 +1,209 @@
+package list
+
+import (
+	"context"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	selectLists = `
+SELECT id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at
+  FROM grocery.lists WHERE family_id = $1 AND (position, id) > ($2, $3) ORDER BY position, id LIMIT $4`
+
+	selectList = `
+SELECT id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at
+  FROM grocery.lists WHERE family_id = $1 AND id = $2`
+
+	lockList = selectList + ` FOR UPDATE`
+
+	// selectEnd tells how many lists there are and where the last one lies.
+	selectEnd = `SELECT count(*), coalesce(max(position), 0) FROM grocery.lists WHERE family_id = $1`
+
+	insertList = `
+INSERT INTO grocery.lists (family_id, id, kind, name, owner, created_by, position) VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at`
+
+	updateList = `
+UPDATE grocery.lists SET name = $3, position = $4, archived_at = $5, version = version + 1, updated_at = now()
+ WHERE family_id = $1 AND id = $2
+RETURNING id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at`
+
+	deleteList = `DELETE FROM grocery.lists WHERE family_id = $1 AND id = $2`
+
+	gap = 1024 // between neighbours, so that there is room to move one in between
+)
+
+// place is where a page begins: after the list at this position.
+type place struct {
+	Position float64 `json:"p"`
+	ID       id.ID   `json:"i"`
+}
+
+// start lies before every list; the nil UUID would be NULL to the database.
+func start() place { return place{-math.MaxFloat64, id.ID{15: 1}} }
+
+func (l *List) scan(row pgx.Row) error {
+	return row.Scan(&l.ID, &l.FamilyID, &l.Kind, &l.Name, &l.Owner, &l.CreatedBy, &l.Position, &l.Version,
+		&l.ArchivedAt, &l.CreatedAt, &l.UpdatedAt)
+}
+
+func (h *Lists) selectPage(ctx context.Context, family id.ID, after place, limit int) ([]List, error) {
+	lists := []List{}
+	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		tx.Queue(selectLists, family, after.Position, after.ID, limit).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var l List
+				if err := l.scan(rows); err != nil {
+					return err
+				}
+				lists = append(lists, l)
+			}
+			return rows.Err()
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		return tx.May(ctx, policy.ListList, tx.FamilyResource())
+	})
+	return lists, err
+}
+
+func (h *Lists) selectOne(ctx context.Context, family, list id.ID) (*List, error) {
+	var l List
+	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		facts := tx.List(list)
+		tx.Row(l.scan, selectList, family, list)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ListRead, facts.Resource()); err != nil {
+			return err
+		}
+		l.Permissions = permitted(ctx, tx, facts)
+		return nil
+	})
+	return &l, err
+}
+
+// permitted lists what the caller may do on the list, so that a front end need
+// not repeat the policy.
+func permitted(ctx context.Context, tx *tenant.Tx, facts *tenant.List) []string {
+	var actions []string
+	for _, a := range []policy.Action{policy.ListRead, policy.ListUpdate, policy.ListDelete, policy.ListShare} {
+		if tx.Can(ctx, a, facts.Resource()) {
+			actions = append(actions, string(a))
+		}
+	}
+	for _, a := range []policy.Action{policy.ItemAdd, policy.ItemEdit, policy.ItemCheck, policy.ItemRemove, policy.ItemReorder} {
+		if tx.Can(ctx, a, facts.Item()) {
+			actions = append(actions, string(a))
+		}
+	}
+	return actions
+}
+
+func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error) {
+	var l List
+	return &l, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		there, count, last, err := h.look(ctx, tx, d.ID)
+		if err != nil {
+			return err
+		}
+		asked := tx.Resource(policy.ListResource, id.ID{})
+		asked.Kind = d.Kind
+		if tx.IsUser() {
+			asked.Owner = tx.Caller.Subject
+		}
+		if err := tx.May(ctx, policy.ListCreate, asked); err != nil {
+			return err
+		}
+		if there != nil {
+			if there.Name != d.Name || there.Kind != d.Kind || there.CreatedBy != tx.Principal() {
+				return taken()
+			}
+			l = *there
+			return nil
+		}
+		if count >= maxLists {
+			return fault.New(fault.Conflict, "The family has too many lists. Delete some first.").WithCode("too_many")
+		}
+		var owner *string
+		if d.Kind == policy.Personal {
+			owner = &tx.Caller.Subject
+		}
+		tx.Row(l.scan, insertList, family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap)
+		c := tenant.Change{Event: "list.created", List: d.ID, Entity: d.ID.String(), Version: 1, Details: map[string]any{"kind": d.Kind}}
+		if owner != nil {
+			c.PrivateTo = *owner
+		}
+		tx.Record(ctx, c)
+		return nil
+	})
+}
+
+func taken() error {
+	return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
+}
+
+// look reads the list of this id, if the caller can see one, and the end of
+// the family's order.
+func (h *Lists) look(ctx context.Context, tx *tenant.Tx, list id.ID) (there *List, count int, last float64, err error) {
+	tx.Queue(selectList, tx.Family, list).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			there = &List{}
+			if err := there.scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	tx.Row(func(row pgx.Row) error { return row.Scan(&count, &last) }, selectEnd, tx.Family)
+	return there, count, last, tx.Send(ctx)
+}
+
+func (h *Lists) update(ctx context.Context, family, list id.ID, apply func(*List) error) (*List, error) {
+	var l List
+	return &l, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		facts := tx.List(list)
+		tx.Row(l.scan, lockList, family, list)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ListUpdate, facts.Resource()); err != nil {
+			return err
+		}
+		if err := apply(&l); err != nil {
+			return err
+		}
+		tx.Row(l.scan, updateList, family, list, l.Name, l.Position, l.ArchivedAt)
+		tx.Record(ctx, tenant.Change{Event: "list.updated", List: list, PrivateTo: facts.Owner, Entity: list.String(), Version: l.Version + 1})
+		return nil
+	})
+}
+
+func (h *Lists) delete(ctx context.Context, family, list id.ID, guard func(version int64) error) error {
+	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var l List
+		facts := tx.List(list)
+		tx.Row(l.scan, lockList, family, list)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ListDelete, facts.Resource()); err != nil {
+			return err
+		}
+		if err := guard(l.Version); err != nil {
+			return err
+		}
+		tx.Queue(deleteList, family, list)
+		tx.Record(ctx, tenant.Change{Event: "list.deleted", List: list, PrivateTo: facts.Owner, Entity: list.String()})
+		return nil
+	})
+}

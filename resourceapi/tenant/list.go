@@ -1,0 +1,60 @@
+package tenant
+
+import (
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/id"
+	"larder/resourceapi/policy"
+)
+
+const selectListFacts = `
+SELECT l.kind, coalesce(l.owner, ''), l.created_by, l.archived_at, p.verbs
+  FROM grocery.lists l
+  LEFT JOIN grocery.list_permissions p
+    ON p.family_id = l.family_id AND p.list_id = l.id AND p.user_id = $3 AND (p.expires_at IS NULL OR p.expires_at > now())
+ WHERE l.family_id = $1 AND l.id = $2`
+
+// List is what the policy needs to know of a list and its items.
+type List struct {
+	ID         id.ID
+	Kind       string
+	Owner      string // of a personal list
+	CreatedBy  string // principal
+	ArchivedAt *time.Time
+	Grants     []policy.Verb // the caller's own
+
+	family id.ID
+}
+
+// List queues the reading of a list that the caller can reach; Send fails with
+// fault.NotFound if there is none.
+func (tx *Tx) List(list id.ID) *List {
+	l := &List{ID: list, family: tx.Family}
+	tx.Row(func(row pgx.Row) error {
+		return row.Scan(&l.Kind, &l.Owner, &l.CreatedBy, &l.ArchivedAt, &l.Grants)
+	}, selectListFacts, tx.Family, list, tx.Caller.Subject)
+	return l
+}
+
+// Resource is the list for the policy.
+func (l *List) Resource() policy.Resource {
+	r := policy.Resource{Type: policy.ListResource, ID: l.ID, Family: l.family, Kind: l.Kind, Owner: l.Owner, Grants: l.Grants}
+	if l.Kind == policy.Shared {
+		r.Owner, _ = strings.CutPrefix(l.CreatedBy, string(policy.User)+":")
+		if r.Owner == l.CreatedBy {
+			r.Owner = "" // a machine made it
+		}
+	}
+	return r
+}
+
+// Item is an item on the list for the policy; its id is the list's, because
+// who may read the list may know of its items.
+func (l *List) Item() policy.Resource {
+	r := l.Resource()
+	r.Type = policy.ItemResource
+	return r
+}

@@ -1,0 +1,157 @@
+package tenant
+
+import (
+	"context"
+	"log/slog"
+
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/web"
+	"larder/resourceapi/bearer"
+	"larder/resourceapi/policy"
+)
+
+// notHere is the answer to whoever has no standing in a family, and for a
+// family that does not exist.
+const notHere = "There is no such family here."
+
+// May asks the policy whether the caller may do this, after Send has read who
+// he is and what he acts on. A denial goes to the audit log and comes back as
+// the error to answer with:
+//
+//	scope missing in the token   403 insufficient_scope (RFC 6750 §3.1)
+//	a fresh sign-in would help   401 insufficient_user_authentication (RFC 9470)
+//	he may not even read it      404
+//	he may read it, not do this  403 with the policy's id and reason
+func (tx *Tx) May(ctx context.Context, action policy.Action, resource policy.Resource) error {
+	if !tx.sent {
+		return fault.New(fault.Internal, "the policy was asked before the caller's standing was read")
+	}
+	d := tx.decide(ctx, action, resource)
+	if d.Allowed {
+		tx.asked = true
+		tx.policies = append(tx.policies, d.Policies...)
+		return nil
+	}
+	tx.refused = true
+	tx.deny(ctx, string(action), resource.ID, d)
+	return tx.refusal(ctx, resource, d)
+}
+
+// Can reports what May would say, without leave and without a trace.
+func (tx *Tx) Can(ctx context.Context, action policy.Action, resource policy.Resource) bool {
+	return tx.decide(ctx, action, resource).Allowed
+}
+
+// FamilyResource is the family itself.
+func (tx *Tx) FamilyResource() policy.Resource { return tx.Resource(policy.FamilyResource, tx.Family) }
+
+// Resource is a thing of the family.
+func (tx *Tx) Resource(kind policy.ResourceType, thing id.ID) policy.Resource {
+	return policy.Resource{Type: kind, ID: thing, Family: tx.Family}
+}
+
+func (tx *Tx) decide(ctx context.Context, action policy.Action, resource policy.Resource) policy.Decision {
+	circumstances := policy.UnknownContext(tx.db.Now())
+	circumstances.SourceIP = tx.source.IP
+	circumstances.AuthTime = tx.Caller.AuthTime
+	if tx.Caller.ACR != "" {
+		circumstances.ACR = tx.Caller.ACR
+	}
+	return tx.db.Authorizer.Authorize(ctx, policy.Request{
+		Principal: policy.Principal{
+			Kind: kindOf(tx.Caller), ID: nameOf(tx.Caller), Family: tx.home(), Role: tx.role, Scopes: tx.scopes,
+		},
+		Action:   action,
+		Resource: resource,
+		Context:  circumstances,
+	})
+}
+
+// home is the family in which the caller has the standing that he claims. A
+// machine that was turned away has none here, and no policy must take it for
+// one of this family.
+func (tx *Tx) home() id.ID {
+	if tx.standing != nobody || kindOf(tx.Caller) == policy.User {
+		return tx.Family
+	}
+	if !tx.Caller.Family.IsZero() {
+		return tx.Caller.Family
+	}
+	return id.ID{0: 0xff, 15: 0xff}
+}
+
+// turnAway refuses a caller without standing, if the policy agrees.
+func (tx *Tx) turnAway(ctx context.Context) error {
+	d := tx.decide(ctx, policy.FamilyRead, tx.FamilyResource())
+	if d.Allowed {
+		return nil
+	}
+	tx.deny(ctx, "family.enter", tx.Family, d)
+	return fault.New(fault.NotFound, notHere)
+}
+
+func (tx *Tx) refusal(ctx context.Context, resource policy.Resource, d policy.Decision) error {
+	switch {
+	case d.MissingScope != "":
+		return bearer.InsufficientScope(d.MissingScope)
+	case d.StepUp != nil:
+		return bearer.StepUp(d.StepUp.ACRValues, d.StepUp.MaxAge)
+	case !tx.readable(ctx, resource):
+		return fault.New(fault.NotFound, "There is no such thing here.")
+	}
+	return fault.New(fault.Forbidden, d.Reason+" An admin of the family can change that. (policy "+d.Policies[0]+")").
+		WithCode(d.Policies[0])
+}
+
+// readable reports whether the caller may know of the resource: of a list and
+// what is on it if he may read the list, of the rest if he is in the family.
+func (tx *Tx) readable(ctx context.Context, resource policy.Resource) bool {
+	if resource.Type != policy.ListResource && resource.Type != policy.ItemResource {
+		return tx.standing != nobody
+	}
+	if resource.ID.IsZero() {
+		return true // it is about to be made
+	}
+	resource.Type = policy.ListResource
+	return tx.Can(ctx, policy.ListRead, resource)
+}
+
+func (tx *Tx) needScope(scope string) error {
+	for _, s := range tx.Caller.Scopes {
+		if s == scope {
+			return nil
+		}
+	}
+	return bearer.InsufficientScope(scope)
+}
+
+func (tx *Tx) deny(ctx context.Context, action string, target id.ID, d policy.Decision) {
+	web.Annotate(ctx, slog.String("denied", action), slog.Any("policies", d.Policies))
+	e := tx.event(ctx, action, audit.Denied)
+	e.Reason, e.Policies = d.Reason, d.Policies
+	if !target.IsZero() {
+		e.Target = target.String()
+	}
+	tx.db.Denials.Put(e)
+}
+
+func (tx *Tx) event(ctx context.Context, action string, result audit.Result) audit.Event {
+	return audit.Event{
+		OccurredAt: tx.db.Now(),
+		Action:     action,
+		Result:     result,
+		Actor:      audit.Actor{Kind: string(kindOf(tx.Caller)), ID: nameOf(tx.Caller)},
+		ClientID:   tx.Caller.ClientID,
+		FamilyID:   tx.Family,
+		SourceIP:   tx.source.IP.String(),
+		UserAgent:  tx.source.UserAgent,
+		RequestID:  web.RequestID(ctx),
+	}
+}
+
+// Refused records a refusal that is a feature's own rule, not the policy's.
+func (tx *Tx) Refused(ctx context.Context, action string, target id.ID, reason string) {
+	tx.deny(ctx, action, target, policy.Decision{Reason: reason})
+}

@@ -1,0 +1,39 @@
+package tenant
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/audit"
+	"larder/internal/id"
+)
+
+const insertChange = `
+INSERT INTO grocery.change_feed (family_id, event, list_id, private_to, entity_id, version, actor)
+VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7)`
+
+// Change is something that happened in a family: a row of its change feed, for
+// whoever follows along, and a row of its audit log.
+type Change struct {
+	Event     string // noun.verb in the past: item.checked
+	List      id.ID  // zero when it is about no list
+	PrivateTo string // the owner of a personal list, who alone may follow it
+	Entity    string // id of what changed
+	Version   int64  // that it has now; 0 when it is gone or has none
+	Details   map[string]any
+}
+
+// Record queues the change's rows behind the change itself.
+func (tx *Tx) Record(ctx context.Context, c Change) {
+	tx.batch.Queue(insertChange, tx.Family, c.Event, c.List, c.PrivateTo, c.Entity, c.Version, tx.Principal())
+	e := tx.event(ctx, c.Event, audit.Success)
+	e.Target, e.Policies, e.Details = c.Entity, tx.policies, c.Details
+	audit.Grocery().Batch(tx.batch, e)
+}
+
+// PrepareDenial sets the family for the row of a queued audit event; it is the
+// Prepare of the service's audit.Queue.
+func PrepareDenial(b *pgx.Batch, e audit.Event) {
+	b.Queue(`SELECT set_config('app.family', $1::uuid::text, true)`, e.FamilyID)
+}

@@ -1,0 +1,145 @@
+package tenant
+
+import (
+	"encoding/hex"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/resourceapi/bearer"
+	"larder/resourceapi/policy"
+)
+
+// standing is what the caller is to the family, in the words that the policies
+// of the database know. Two of them are on the way in.
+type standing string
+
+const (
+	nobody  standing = ""
+	founder standing = "founder"
+	joiner  standing = "joiner"
+	asApp   standing = "app"
+	asKey   standing = "api_key"
+)
+
+const (
+	setPrincipal = `SELECT set_config('app.principal', $1, true)`
+
+	// enterAsUser and enterAsApp enter the family by the caller's own row.
+	enterAsUser = `
+SELECT role, set_config('app.family', family_id::text, true), set_config('app.standing', role, true)
+  FROM grocery.family_members
+ WHERE family_id = $1 AND user_id = $2 AND (expires_at IS NULL OR expires_at > now())`
+
+	enterAsApp = `
+SELECT scopes, set_config('app.family', family_id::text, true), set_config('app.standing', 'app', true)
+  FROM grocery.app_installations
+ WHERE family_id = $1 AND client_id = $2`
+
+	// A key says itself which family it is for: the issuer vouches for that.
+	setKey     = `SELECT set_config('app.principal', $1, true), set_config('app.family', $2::uuid::text, true), set_config('app.standing', 'api_key', true)`
+	enterAsKey = `SELECT true FROM grocery.families WHERE id = $1`
+
+	setArrival = `
+SELECT set_config('app.principal', $1, true), set_config('app.family', $2::uuid::text, true),
+       set_config('app.standing', $3, true), set_config('app.invitation', $4, true)`
+
+	mineAsUser = `
+SELECT set_config('app.families', string_agg(family_id::text, ','), true)
+  FROM grocery.family_members WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now())`
+	mineAsKey = `SELECT set_config('app.families', $1::uuid::text, true)`
+)
+
+// Principal returns the caller as columns named …_by hold him: kind, colon, id.
+func (tx *Tx) Principal() string { return string(kindOf(tx.Caller)) + ":" + nameOf(tx.Caller) }
+
+// enter queues the caller's context and the proof of his standing.
+func (tx *Tx) enter() {
+	c := tx.Caller
+	tx.scopes = c.Scopes
+	switch kindOf(c) {
+	case policy.User:
+		tx.batch.Queue(setPrincipal, tx.Principal())
+		tx.prove(func(row pgx.Row) error {
+			err := row.Scan(&tx.role, nil, nil)
+			tx.standing = standing(tx.role)
+			return err
+		}, enterAsUser, tx.Family, c.Subject)
+	case policy.App:
+		tx.batch.Queue(setPrincipal, tx.Principal())
+		tx.prove(func(row pgx.Row) error {
+			var granted []string
+			if err := row.Scan(&granted, nil, nil); err != nil {
+				return err
+			}
+			tx.standing = asApp
+			tx.scopes = slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return !slices.Contains(granted, s) })
+			return nil
+		}, enterAsApp, tx.Family, c.ClientID)
+	case policy.APIKey:
+		if c.Family != tx.Family {
+			tx.batch.Queue(setPrincipal, tx.Principal())
+			return
+		}
+		tx.batch.Queue(setKey, tx.Principal(), tx.Family)
+		tx.prove(func(row pgx.Row) error {
+			var there bool
+			if err := row.Scan(&there); err != nil {
+				return err
+			}
+			tx.standing = asKey
+			return nil
+		}, enterAsKey, tx.Family)
+	}
+}
+
+// Renew queues the proof of the caller's standing once more, behind a lock that
+// may have been waited for while somebody else took that standing away.
+func (tx *Tx) Renew() { tx.enter() }
+
+// prove queues a query whose row gives the caller his standing. That there is
+// none is no error yet: the queries behind it then see nothing.
+func (tx *Tx) prove(scan func(pgx.Row) error, sql string, args ...any) {
+	tx.batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		tx.standing, tx.role = nobody, policy.None
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// arrive queues the context of somebody who is not in the family yet.
+func (tx *Tx) arrive(as standing, tokenHash []byte) {
+	tx.standing, tx.scopes = as, tx.Caller.Scopes
+	tx.batch.Queue(setArrival, tx.Principal(), tx.Family, string(as), hex.EncodeToString(tokenHash))
+}
+
+func (tx *Tx) queueMine() {
+	tx.standing, tx.scopes = "mine", tx.Caller.Scopes
+	tx.batch.Queue(setPrincipal, tx.Principal())
+	switch kindOf(tx.Caller) {
+	case policy.User:
+		tx.batch.Queue(mineAsUser, tx.Caller.Subject)
+	case policy.APIKey:
+		tx.batch.Queue(mineAsKey, tx.Caller.Family)
+	case policy.App: // an app finds its families by its installations
+	}
+}
+
+func kindOf(c *bearer.Caller) policy.Kind { return policy.Kind(c.Kind) }
+
+func nameOf(c *bearer.Caller) string {
+	if kindOf(c) == policy.App {
+		return c.ClientID
+	}
+	return c.Subject
+}
+
+// Role returns the caller's role in the family, "" for an app or key.
+func (tx *Tx) Role() string { return string(tx.role) }
+
+// IsUser reports whether a person calls.
+func (tx *Tx) IsUser() bool { return kindOf(tx.Caller) == policy.User }

@@ -1,0 +1,156 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/postgres"
+	"larder/resourceapi/bearer"
+	"larder/resourceapi/policy"
+)
+
+// rollbackWithin bounds the wait for a rollback after the request has ended.
+const rollbackWithin = 2 * time.Second
+
+// Denials takes what was refused; audit.Queue is the one for production.
+type Denials interface {
+	Put(e audit.Event)
+}
+
+// DB opens transactions in the name of the caller in ctx (bearer.From).
+type DB struct {
+	Pool       *pgxpool.Pool // of a role that row-level security binds
+	Authorizer policy.Authorizer
+	Denials    Denials
+	Now        func() time.Time
+}
+
+// Source is where a request came from, for policies and the audit log.
+type Source struct {
+	IP        netip.Addr
+	UserAgent string
+}
+
+type sourceKey struct{}
+
+// WithSource returns ctx carrying s.
+func WithSource(ctx context.Context, s Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, s)
+}
+
+func sourceFrom(ctx context.Context) Source {
+	s, ok := ctx.Value(sourceKey{}).(Source)
+	if !ok || !s.IP.IsValid() {
+		s.IP = netip.IPv6Unspecified()
+	}
+	return s
+}
+
+// Read calls f with a transaction in the family that answers in one round
+// trip: f queues, sends once, asks May and returns.
+func (db *DB) Read(ctx context.Context, family id.ID, f func(tx *Tx) error) error {
+	tx, err := db.start(ctx, family)
+	if err != nil {
+		return err
+	}
+	tx.enter()
+	return tx.finishRead(f(tx))
+}
+
+// Write calls f with a transaction in the family that commits what f queued
+// after May, together with its feed and audit rows, in one round trip at the
+// end. An error of f, or a May that was never asked or was refused, rolls back.
+func (db *DB) Write(ctx context.Context, family id.ID, f func(tx *Tx) error) error {
+	tx, err := db.start(ctx, family)
+	if err != nil {
+		return err
+	}
+	return tx.write(ctx, tx.enter, f)
+}
+
+// Found calls f with a transaction in a family that does not exist yet, for a
+// user who is about to make it.
+func (db *DB) Found(ctx context.Context, family id.ID, f func(tx *Tx) error) error {
+	tx, err := db.start(ctx, family)
+	if err != nil {
+		return err
+	}
+	return tx.write(ctx, func() { tx.arrive(founder, nil) }, f)
+}
+
+// Join calls f with a transaction in a family of which the caller is no member
+// and holds an invitation with this token hash.
+func (db *DB) Join(ctx context.Context, family id.ID, tokenHash []byte, f func(tx *Tx) error) error {
+	tx, err := db.start(ctx, family)
+	if err != nil {
+		return err
+	}
+	return tx.write(ctx, func() { tx.arrive(joiner, tokenHash) }, f)
+}
+
+// Mine calls f with a transaction that sees the families the caller belongs
+// to, and in them his own memberships only. It takes the scope family:read;
+// that a membership is one's own is all the right there is to it.
+func (db *DB) Mine(ctx context.Context, f func(tx *Tx) error) error {
+	tx, err := db.start(ctx, id.ID{})
+	if err != nil {
+		return err
+	}
+	if err := tx.needScope(policy.ScopeFamilyRead); err != nil {
+		return err
+	}
+	tx.queueMine()
+	tx.asked = true
+	return f(tx)
+}
+
+func (db *DB) start(ctx context.Context, family id.ID) (*Tx, error) {
+	caller := bearer.From(ctx)
+	if caller == nil {
+		return nil, fault.New(fault.Unauthenticated, "Sign in first.")
+	}
+	return &Tx{db: db, Caller: caller, Family: family, source: sourceFrom(ctx), batch: &pgx.Batch{}}, nil
+}
+
+func (tx *Tx) finishRead(err error) error {
+	switch {
+	case err != nil:
+		return err
+	case !tx.sent || !tx.asked:
+		return errors.New("a read answered without having asked the policy")
+	}
+	return nil
+}
+
+func (tx *Tx) write(ctx context.Context, enter func(), f func(tx *Tx) error) error {
+	conn, err := tx.db.Pool.Acquire(ctx)
+	if err != nil {
+		return postgres.Translate(err)
+	}
+	defer conn.Release() // a connection that is still in a transaction is closed, not pooled
+	tx.conn = conn
+	tx.batch.Queue("begin")
+	enter()
+	err = f(tx)
+	if err == nil && (!tx.sent || !tx.asked || tx.refused) {
+		err = errors.New("a change was made without leave of the policy")
+	}
+	if err == nil {
+		tx.batch.Queue("commit")
+		err = tx.send(ctx)
+	}
+	if err != nil && tx.sent && !conn.Conn().IsClosed() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
+		defer cancel()
+		_, _ = conn.Exec(ctx, "rollback")
+	}
+	return err
+}

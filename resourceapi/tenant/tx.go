@@ -1,0 +1,88 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/postgres"
+	"larder/resourceapi/bearer"
+	"larder/resourceapi/policy"
+)
+
+// Tx is one transaction of one caller in one family. It is used by one
+// goroutine and not after the function that got it returns.
+type Tx struct {
+	Caller *bearer.Caller
+	Family id.ID
+
+	db     *DB
+	source Source
+	conn   *pgxpool.Conn // of a write; a read takes one for its single batch
+	batch  *pgx.Batch
+
+	standing standing
+	role     policy.Role
+	scopes   []string // the ceiling, for an app cut down to its installation
+
+	sent     bool // the context and at least one batch have gone
+	asked    bool // May was asked and said yes
+	refused  bool
+	policies []string // that said yes
+}
+
+// Queue adds a query to the next round trip. Every query names the family in
+// its WHERE, so that an index serves it; row-level security does the rest.
+func (tx *Tx) Queue(sql string, args ...any) *pgx.QueuedQuery { return tx.batch.Queue(sql, args...) }
+
+// Row queues a query that must find one row, which scan reads. No row fails
+// Send with fault.NotFound.
+func (tx *Tx) Row(scan func(pgx.Row) error, sql string, args ...any) {
+	tx.batch.Queue(sql, args...).QueryRow(scan)
+}
+
+// Send makes a round trip with what is queued, the first one with the
+// caller's context in front. It fails with fault.NotFound for a caller who has
+// no standing in the family, the same as for a family that does not exist.
+func (tx *Tx) Send(ctx context.Context) error {
+	first := !tx.sent
+	if !first && tx.conn == nil {
+		return errors.New("a read sends once")
+	}
+	err := tx.send(ctx)
+	if first && tx.standing == nobody && (err == nil || fault.Is(err, fault.NotFound)) {
+		if outside := tx.turnAway(ctx); outside != nil {
+			return outside
+		}
+	}
+	return err
+}
+
+func (tx *Tx) send(ctx context.Context) error {
+	batch := tx.batch
+	tx.batch, tx.sent = &pgx.Batch{}, true
+	var results pgx.BatchResults
+	if tx.conn != nil {
+		results = tx.conn.SendBatch(ctx, batch)
+	} else {
+		results = tx.db.Pool.SendBatch(ctx, batch)
+	}
+	return postgres.Translate(results.Close())
+}
+
+// Exec runs a conditional change in a round trip of its own and reports
+// whether it touched a row.
+func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (bool, error) {
+	var touched bool
+	tx.batch.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
+		touched = tag.RowsAffected() > 0
+		return nil
+	})
+	err := tx.send(ctx)
+	return touched, err
+}
