@@ -17,9 +17,14 @@ func (n *narrator) credential(_ *testscript.TestScript, args []string) error {
 	return nil
 }
 
-func (n *narrator) api(_ *testscript.TestScript, args []string) error {
+// api also prints the answer, for the commands stdout and grab.
+func (n *narrator) api(ts *testscript.TestScript, args []string) error {
 	resp, err := n.call(args)
+	if err != nil {
+		return err
+	}
 	n.last = resp
+	_, err = ts.Stdout().Write(resp.Body)
 	return err
 }
 

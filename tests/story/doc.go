@@ -19,6 +19,7 @@
 //	api ada GET /v1/families [BODY] [Name: value]
 //	                                    ada calls the API with her newest access token; nobody calls it without any
 //	credential name VALUE               …somebody else calls it with this
+//	client name ID SECRET [URI]         a client that was registered in the story
 //
 //	status 403 / problem 403            how it was answered (problem: as RFC 9457 says)
 //	json .items.0.name 'Milk'           what is in the answer; ! json: it is not there, or not so

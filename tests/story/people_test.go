@@ -32,6 +32,16 @@ func (n *narrator) named(client string) (*stack.Client, error) {
 	return c, nil
 }
 
+// register makes a client known to the story that an operator registered in it.
+func (n *narrator) register(_ *testscript.TestScript, args []string) error {
+	c := &stack.Client{Issuer: n.stack.Issuer, ID: args[1], Secret: args[2]}
+	if len(args) > 3 {
+		c.RedirectURI = args[3]
+	}
+	n.clients[args[0]] = c
+	return nil
+}
+
 func (n *narrator) open(_ *testscript.TestScript, args []string) error {
 	b, err := n.browser()
 	if err != nil {

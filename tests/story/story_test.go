@@ -120,6 +120,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"refresh":    {"refresh CLIENT [TOKEN]", 1, (*narrator).refresh},
 		"post":       {"post CLIENT PATH name=value…", 2, (*narrator).post},
 		"api":        {"api WHO METHOD PATH [BODY] [Name: value…]", 3, (*narrator).api},
+		"client":     {"client NAME ID SECRET [REDIRECT_URI]", 3, (*narrator).register},
 		"credential": {"credential NAME VALUE", 2, (*narrator).credential},
 
 		"status":  {"status CODE", 1, (*narrator).status},
