@@ -129,7 +129,7 @@ func (s *Keys) DisableAccount(ctx context.Context, account id.ID, by audit.Actor
 // expiresAt zero means that it does not expire. An account that is unknown or
 // disabled is fault.NotFound.
 func (s *Keys) Create(ctx context.Context, account id.ID, scopes []string, expiresAt time.Time, by audit.Actor) (Key, secret.String, error) {
-	if err := s.check(scopes, expiresAt); err != nil {
+	if err := s.Check(scopes, expiresAt); err != nil {
 		return Key{}, "", err
 	}
 	value, keyID := generate(), id.New()
@@ -162,7 +162,8 @@ func (s *Keys) Create(ctx context.Context, account id.ID, scopes []string, expir
 	return k, value, nil
 }
 
-func (s *Keys) check(scopes []string, expiresAt time.Time) error {
+// Check reports every fault of a key that is to be made, as Create does.
+func (s *Keys) Check(scopes []string, expiresAt time.Time) error {
 	var faults []fault.Field
 	if len(scopes) == 0 {
 		faults = append(faults, fault.Field{Pointer: "/scopes", Detail: "must not be empty"})
