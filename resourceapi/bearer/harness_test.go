@@ -1,0 +1,104 @@
+package bearer_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"larder/internal/fault"
+	"larder/resourceapi/bearer"
+	"larder/resourceapi/bearer/bearertest"
+)
+
+const resource = "http://api.test"
+
+// clock is a time that tests move.
+type clock struct{ offset atomic.Int64 }
+
+func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+// bundle is a gate that follows an issuer on demand; run makes it do so by
+// itself.
+type bundle struct {
+	*bearer.Gate
+	clock    *clock
+	issuer   *bearertest.Issuer
+	registry *prometheus.Registry
+}
+
+func setup(t testing.TB) *bundle {
+	t.Helper()
+	c := &clock{}
+	iss := bearertest.New(t, resource, c.Now)
+	return newBundle(t, iss, iss.Config(), c)
+}
+
+func newBundle(t testing.TB, iss *bearertest.Issuer, config bearer.Config, c *clock) *bundle {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	gate, err := bearer.New(config, c.Now, slog.New(slog.DiscardHandler), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bundle{Gate: gate, clock: c, issuer: iss, registry: reg}
+}
+
+func (b *bundle) run(t *testing.T) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.Run(t.Context())
+	}()
+	t.Cleanup(func() { <-done })
+}
+
+func request(t testing.TB, credential string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/families", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+credential)
+	return r
+}
+
+func (b *bundle) ask(t testing.TB, credential string) (*bearer.Caller, error) {
+	t.Helper()
+	return b.Authenticate(request(t, credential))
+}
+
+func (b *bundle) accepts(t testing.TB, credential string) *bearer.Caller {
+	t.Helper()
+	c, err := b.ask(t, credential)
+	if err != nil {
+		t.Fatalf("refused: %v", err)
+	}
+	return c
+}
+
+// refuses asserts the kind of refusal, and that nobody came with it.
+func (b *bundle) refuses(t testing.TB, credential string, kind fault.Kind) {
+	t.Helper()
+	c, err := b.ask(t, credential)
+	if err == nil || c != nil {
+		t.Fatalf("accepted as %+v", c)
+	}
+	if got := fault.KindOf(err); got != kind {
+		t.Fatalf("refused with kind %d (%v), want %d", got, err, kind)
+	}
+}
+
+// eventually waits for what happens in the background.
+func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within %v: %s", within, what)
+}
