@@ -22,7 +22,7 @@ func server(t *testing.T) string {
 	mux.HandleFunc("GET /chunked", func(w http.ResponseWriter, _ *http.Request) {
 		for range 3 {
 			_, _ = w.Write(bytes.Repeat([]byte("x"), 5000))
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush()
 		}
 	})
 	mux.HandleFunc("DELETE /empty", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
@@ -45,7 +45,7 @@ func server(t *testing.T) string {
 func TestConnectionReadsEveryFormOfAnswer(t *testing.T) {
 	t.Parallel()
 	at := server(t)
-	c, err := dial(at, time.Now)
+	c, err := dial(t.Context(), at, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +54,11 @@ func TestConnectionReadsEveryFormOfAnswer(t *testing.T) {
 		method, path string
 		status, size int
 	}{
-		{http.MethodGet, "/sized", 200, 5}, {http.MethodGet, "/chunked", 200, 15000},
-		{http.MethodDelete, "/empty", 204, 0}, {http.MethodGet, "/nowhere", 404, 19}, {http.MethodGet, "/sized", 200, 5},
+		{http.MethodGet, "/sized", 200, 5},
+		{http.MethodGet, "/chunked", 200, 15000},
+		{http.MethodDelete, "/empty", 204, 0},
+		{http.MethodGet, "/nowhere", 404, 19},
+		{http.MethodGet, "/sized", 200, 5},
 	} {
 		got, err := c.roundTrip(message(want.method, at, want.path, ""))
 		if err != nil || got.status != want.status || len(got.body) != want.size {
@@ -81,7 +84,7 @@ func TestLoadRotatesAndRedeems(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := serveLoad(&in, &out, time.Now); err != nil {
+	if err := serveLoad(t.Context(), &in, &out, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	var results []result

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type result struct {
 }
 
 // serveLoad does jobs from stdin one after the other, a line of JSON each.
-func serveLoad(stdin io.Reader, stdout io.Writer, now func() time.Time) error {
+func serveLoad(ctx context.Context, stdin io.Reader, stdout io.Writer, now func() time.Time) error {
 	jobs, results := json.NewDecoder(stdin), json.NewEncoder(stdout)
 	for {
 		var j job
@@ -40,7 +41,7 @@ func serveLoad(stdin io.Reader, stdout io.Writer, now func() time.Time) error {
 		} else if err != nil {
 			return err
 		}
-		done, err := j.do(now)
+		done, err := j.do(ctx, now)
 		if err != nil {
 			done = &result{Error: err.Error()}
 		}
@@ -51,7 +52,7 @@ func serveLoad(stdin io.Reader, stdout io.Writer, now func() time.Time) error {
 }
 
 // do drives every connection in a closed loop: the next request goes out when the last has been answered.
-func (j *job) do(now func() time.Time) (*result, error) {
+func (j *job) do(ctx context.Context, now func() time.Time) (*result, error) {
 	if len(j.Scripts) == 0 || j.Connections < 1 || j.Connections > maxConnections {
 		return nil, errors.New("a job needs a script and a number of connections")
 	}
@@ -65,7 +66,7 @@ func (j *job) do(now func() time.Time) (*result, error) {
 	)
 	for n := range j.Connections {
 		scripts[n], spans[n] = j.Scripts[n%len(j.Scripts)], newHistogram()
-		running.Go(func() { faults[n] = scripts[n].drive(j.Addr, from, end, now, spans[n]) })
+		running.Go(func() { faults[n] = scripts[n].drive(ctx, j.Addr, from, end, now, spans[n]) })
 	}
 	running.Wait()
 	done := &result{Elapsed: j.Measure, Latencies: newHistogram(), Scripts: scripts}
@@ -79,8 +80,8 @@ func (j *job) do(now func() time.Time) (*result, error) {
 }
 
 // drive follows the script on a connection of its own and counts the operations that end between from and end.
-func (s *script) drive(addr string, from, end time.Time, now func() time.Time, latencies histogram) error {
-	c, err := dial(addr, now)
+func (s *script) drive(ctx context.Context, addr string, from, end time.Time, now func() time.Time, latencies histogram) error {
+	c, err := dial(ctx, addr, now)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer, now func() time.Time) error {
 	if len(args) == 1 && args[0] == "load" {
-		return serveLoad(stdin, stdout, now)
+		return serveLoad(ctx, stdin, stdout, now)
 	}
 	if len(args) == 1 && args[0] == "limit" {
 		return serveLimit(ctx, stdin, stdout)

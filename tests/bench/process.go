@@ -78,9 +78,9 @@ func (b *bench) idle(ctx context.Context) error {
 }
 
 // sampleLoaded notes the most that each service holds after a turn.
-func (b *bench) sampleLoaded() {
+func (b *bench) sampleLoaded(ctx context.Context) {
 	for i, service := range b.services() {
-		if mib, err := resident(context.Background(), service.PID()); err == nil {
+		if mib, err := resident(ctx, service.PID()); err == nil {
 			b.memory[i].loaded = max(b.memory[i].loaded, mib)
 		}
 	}

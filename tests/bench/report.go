@@ -24,7 +24,7 @@ type figure struct {
 
 // verdict compares with the target, in words.
 func (f figure) verdict() (want, ok string) {
-	met := true
+	var met bool
 	switch {
 	case f.target.ratio > 0:
 		want, met = fmt.Sprintf("ratio %.2f", f.target.ratio), f.Ratio >= f.target.ratio

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"larder/internal/devstack/servers"
@@ -36,7 +37,7 @@ func (p *plan) run(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	config := db.config
 	config.Binaries, config.Dir, config.Direct = binaries, dir, true
 	s, err := stack.Start(ctx, config)
@@ -88,7 +89,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	if err := b.db.prepareLimits(ctx); err != nil {
 		return err
 	}
-	sizes, err := b.probe(rows)
+	sizes, err := b.probe(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	for i := range rows {
 		for _, connections := range b.connections {
 			say("%s, %d connections", rows[i].name, connections)
-			if err := b.measureRow(&rows[i], connections); err != nil {
+			if err := b.measureRow(ctx, &rows[i], connections); err != nil {
 				return fmt.Errorf("%s at %d connections: %w", rows[i].name, connections, err)
 			}
 		}
@@ -112,10 +113,10 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 }
 
 // probe sends one operation of each row and tells how large the answers are.
-func (b *bench) probe(rows []row) (map[string]int, error) {
+func (b *bench) probe(ctx context.Context, rows []row) (map[string]int, error) {
 	sizes := make(map[string]int)
 	for i := range rows {
-		c, err := dial(rows[i].host, b.now)
+		c, err := dial(ctx, rows[i].host, b.now)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +140,7 @@ func (b *bench) probe(rows []row) (map[string]int, error) {
 }
 
 // measureRow lets the limits and the service take turns.
-func (b *bench) measureRow(r *row, connections int) error {
+func (b *bench) measureRow(ctx context.Context, r *row, connections int) error {
 	limits := make([]tally, len(r.limits))
 	var service tally
 	for turn := range turns {
@@ -156,7 +157,7 @@ func (b *bench) measureRow(r *row, connections int) error {
 		if len(r.scripts) >= connections {
 			copy(r.scripts, moved)
 		}
-		b.sampleLoaded()
+		b.sampleLoaded(ctx)
 	}
 	f := service.figure(r.name, connections)
 	if len(limits) > 0 {
@@ -217,11 +218,11 @@ func (t *tally) figure(name string, connections int) figure {
 }
 
 func (b *bench) lastWords() string {
-	var words string
-	for _, service := range append(b.stack.AuthServers, b.stack.ResourceAPIs...) {
-		words += service.Name + " wrote last:\n" + service.LastWords()
+	var words strings.Builder
+	for _, service := range b.services() {
+		words.WriteString(service.Name + " wrote last:\n" + service.LastWords())
 	}
-	return words
+	return words.String()
 }
 
 func figuresPath() (string, error) {

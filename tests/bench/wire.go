@@ -35,8 +35,8 @@ type answer struct {
 	body     []byte
 }
 
-func dial(addr string, now func() time.Time) (*connection, error) {
-	conn, err := (&net.Dialer{Timeout: answerLimit}).DialContext(context.Background(), "tcp", addr)
+func dial(ctx context.Context, addr string, now func() time.Time) (*connection, error) {
+	conn, err := (&net.Dialer{Timeout: answerLimit}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (c *connection) chunks() error {
 		if err != nil {
 			return fmt.Errorf("not a chunk size: %q", line)
 		}
-		if err := c.take(int(n)); err != nil { //nolint:gosec // 20 bits
+		if err := c.take(int(n)); err != nil {
 			return err
 		}
 		if line, err := c.line(); err != nil || len(line) > 0 {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -90,10 +92,8 @@ func (p *Page) Field(name string) bool {
 
 func (p *Page) form(action string) *Form {
 	for i := range p.Forms {
-		for _, value := range p.Forms[i].Buttons {
-			if value == action {
-				return &p.Forms[i]
-			}
+		if slices.Contains(p.Forms[i].Buttons, action) {
+			return &p.Forms[i]
 		}
 	}
 	return nil
@@ -106,9 +106,7 @@ func (b *Browser) Press(ctx context.Context, page *Page, action string, fields .
 		return nil, fmt.Errorf("the page %s has no button %q:\n%s", page.URL, action, page.Response)
 	}
 	values := url.Values{}
-	for name, value := range form.Fields {
-		values[name] = value
-	}
+	maps.Copy(values, form.Fields)
 	for i := 0; i+1 < len(fields); i += 2 {
 		if !values.Has(fields[i]) {
 			return nil, fmt.Errorf("the form of %s has no input %q", page.URL, fields[i])

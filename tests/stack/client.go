@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -106,9 +107,7 @@ func (c *Client) Token(ctx context.Context, form url.Values) (*Response, error) 
 // PostForm sends a form to an endpoint, authenticated as this client. A client without a secret names itself.
 func (c *Client) PostForm(ctx context.Context, endpoint string, form url.Values) (*Response, error) {
 	header, sent := http.Header{}, url.Values{}
-	for name, values := range form {
-		sent[name] = values
-	}
+	maps.Copy(sent, form)
 	switch {
 	case c.Secret == "":
 		sent.Set("client_id", c.ID)

@@ -25,8 +25,8 @@ type Front struct {
 }
 
 // NewFront listens on a loopback address of its own, with no replicas yet.
-func NewFront() (*Front, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func NewFront(ctx context.Context) (*Front, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ type Line struct {
 }
 
 // NewLine listens on a loopback address and passes everything on to target (host:port).
-func NewLine(target string) (*Line, error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func NewLine(ctx context.Context, target string) (*Line, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func NewLine(target string) (*Line, error) {
 		Addr: listener.Addr().String(), target: target, listener: listener,
 		thawed: flowing, open: make(map[net.Conn]struct{}),
 	}
-	l.running.Go(l.accept)
+	l.running.Go(func() { l.accept(context.WithoutCancel(ctx)) })
 	return l, nil
 }
 
@@ -79,20 +79,20 @@ func (l *Line) Close() {
 	l.running.Wait()
 }
 
-func (l *Line) accept() {
+func (l *Line) accept(ctx context.Context) {
 	for {
 		client, err := l.listener.Accept()
 		if err != nil {
 			return
 		}
-		l.running.Go(func() { l.join(client) })
+		l.running.Go(func() { l.join(ctx, client) })
 	}
 }
 
 // join connects a client with the server until either hangs up.
-func (l *Line) join(client net.Conn) {
+func (l *Line) join(ctx context.Context, client net.Conn) {
 	defer client.Close()
-	server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.target)
+	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.target)
 	if err != nil {
 		return
 	}

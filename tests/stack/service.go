@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -45,18 +46,18 @@ type Service struct {
 // ports each time, for the old ones may be gone by then.
 func (s *Service) Start(ctx context.Context) error {
 	if s.front != nil {
-		public, err := freeAddress()
+		public, err := freeAddress(ctx)
 		if err != nil {
 			return err
 		}
 		s.URL = "http://" + public
 	}
-	internal, err := freeAddress()
+	internal, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
 	s.Internal = "http://" + internal
-	env := append(s.env[:len(s.env):len(s.env)],
+	env := append(slices.Clip(s.env),
 		s.prefix+"_ADDR="+s.URL[len("http://"):], s.prefix+"_INTERNAL_ADDR="+internal)
 	if err := s.spawn(ctx, env); err != nil {
 		return err
@@ -77,7 +78,7 @@ func (s *Service) spawn(ctx context.Context, env []string) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	// The process outlives the context of whoever starts it, and is stopped by name.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.program, "serve") //nolint:gosec // our own program
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = env, log, log, childAttributes()
@@ -107,7 +108,7 @@ func (s *Service) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.exited:
-			return fmt.Errorf("%s ended before it was ready (%v):\n%s", s.Name, s.exit, s.LastWords())
+			return fmt.Errorf("%s ended before it was ready: %w\n%s", s.Name, ended(s.exit), s.LastWords())
 		case <-ctx.Done():
 			return fmt.Errorf("%s was not ready after %s:\n%s", s.Name, readyLimit, s.LastWords())
 		case <-time.After(pollEvery):
@@ -142,7 +143,7 @@ func (s *Service) Stop() error {
 		if s.exited == nil {
 			return nil
 		}
-		return fmt.Errorf("%s was gone before it was stopped (%v):\n%s", s.Name, s.exit, s.LastWords())
+		return fmt.Errorf("%s was gone before it was stopped: %w\n%s", s.Name, ended(s.exit), s.LastWords())
 	}
 	if s.front != nil {
 		s.leave()
@@ -163,6 +164,14 @@ func (s *Service) Stop() error {
 		return fmt.Errorf("%s stopped with %w:\n%s", s.Name, exit, s.LastWords())
 	}
 	return nil
+}
+
+// ended says how a process went that should be there.
+func ended(exit error) error {
+	if exit == nil {
+		return errors.New("exit code 0")
+	}
+	return exit
 }
 
 // Kill ends the process at once, as a crash does.
@@ -198,8 +207,8 @@ func (s *Service) LastWords() string {
 }
 
 // freeAddress returns a loopback address that was free a moment ago.
-func freeAddress() (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"larder/internal/devstack/demo"
@@ -55,7 +56,7 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
-	if err := s.lay(); err != nil {
+	if err := s.lay(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.seed(ctx); err != nil {
@@ -87,7 +88,7 @@ func (s *Stack) Stop() error {
 }
 
 // Env is the environment of both programs, for their subcommands too.
-func (s *Stack) Env() []string { return s.env[:len(s.env):len(s.env)] }
+func (s *Stack) Env() []string { return slices.Clip(s.env) }
 
 // Operate runs a subcommand of the authserver, as an operator does, and returns what it prints.
 func (s *Stack) Operate(ctx context.Context, args ...string) (string, error) {
@@ -108,17 +109,17 @@ func (s *Stack) pipe(ctx context.Context, stdin []byte, program string, args ...
 }
 
 // lay decides every address and writes the environment.
-func (s *Stack) lay() error {
+func (s *Stack) lay(ctx context.Context) error {
 	runtimeURLs := []*string{&s.config.AuthURL, &s.config.GroceryURL, &s.config.RedisURL}
-	if err := s.addresses(); err != nil {
+	if err := s.addresses(ctx); err != nil {
 		return err
 	}
 	if !s.config.Direct {
 		var err error
-		if s.Postgres, err = lineTo(runtimeURLs[0], runtimeURLs[1]); err != nil {
+		if s.Postgres, err = lineTo(ctx, runtimeURLs[0], runtimeURLs[1]); err != nil {
 			return err
 		}
-		if s.Redis, err = lineTo(runtimeURLs[2]); err != nil {
+		if s.Redis, err = lineTo(ctx, runtimeURLs[2]); err != nil {
 			return err
 		}
 	}
@@ -128,17 +129,17 @@ func (s *Stack) lay() error {
 	return nil
 }
 
-func (s *Stack) addresses() error {
+func (s *Stack) addresses(ctx context.Context) error {
 	for _, base := range []*string{&s.Issuer, &s.API} {
 		if s.config.Direct {
-			addr, err := freeAddress()
+			addr, err := freeAddress(ctx)
 			if err != nil {
 				return err
 			}
 			*base = "http://" + addr
 			continue
 		}
-		front, err := NewFront()
+		front, err := NewFront(ctx)
 		if err != nil {
 			return err
 		}
@@ -148,12 +149,12 @@ func (s *Stack) addresses() error {
 }
 
 // lineTo puts one line before the server that all the addresses name.
-func lineTo(addresses ...*string) (*Line, error) {
+func lineTo(ctx context.Context, addresses ...*string) (*Line, error) {
 	u, err := url.Parse(*addresses[0])
 	if err != nil {
 		return nil, errors.New("the server's address is not a URL")
 	}
-	line, err := NewLine(u.Host)
+	line, err := NewLine(ctx, u.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +225,7 @@ func (s *Stack) seed(ctx context.Context) error {
 	s.Demo = demo.New()
 	s.Demo.Issuer, s.Demo.API = s.Issuer, s.API
 	for _, program := range programs {
-		document, err := json.Marshal(s.Demo)
+		document, err := json.Marshal(s.Demo) //nolint:gosec // the document of the demo, for the demo
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -137,7 +138,7 @@ func (n *narrator) within(_ *testscript.TestScript, args []string) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("after %s the answer is %v, %v", limit, resp, err)
+			return errors.Join(fmt.Errorf("after %s the answer is %v", limit, resp), err)
 		}
 	}
 }

@@ -56,6 +56,7 @@ type narrator struct {
 }
 
 func begin(t testing.TB, s *stack.Stack) *narrator {
+	t.Helper()
 	n := &narrator{
 		ctx: t.Context(), stack: s,
 		clients: map[string]*stack.Client{
