@@ -1,0 +1,249 @@
+package page_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/html"
+
+	"larder/authserver/page"
+	"larder/internal/fault"
+	"larder/internal/web"
+)
+
+type values = map[string]any
+
+// serve renders one page as a browser would get it.
+func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *http.Response {
+	t.Helper()
+	p, err := page.New(issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := web.NewRouter(p.Error)
+	p.Mount(rt)
+	rt.Handle(http.MethodGet, "/page", func(w http.ResponseWriter, r *http.Request) error { return h(p, w, r) })
+	obs := &web.Observer{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Report: p.Error}
+	rec := httptest.NewRecorder()
+	obs.Wrap(rt, prometheus.NewRegistry()).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.example/page", nil))
+	return rec.Result()
+}
+
+func body(t *testing.T, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// everyPage renders each page with s wherever text of others may stand.
+func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *http.Request) error {
+	app := values{"Name": s, "LogoURI": s, "PolicyURI": s, "TOSURI": s}
+	named := func(name string, data values) func(*page.Renderer, http.ResponseWriter, *http.Request) error {
+		return func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+			return p.RenderFlow(w, r, http.StatusOK, name, s, data)
+		}
+	}
+	return map[string]func(*page.Renderer, http.ResponseWriter, *http.Request) error{
+		"login":   named("login", values{"Flow": s, "Email": s, "Alert": s, "App": app}),
+		"account": named("account", values{"Name": s, "Email": s, "SignedInAt": time.Now()}),
+		"consent": named("consent", values{
+			"Flow": s, "Session": s, "App": app, "UserName": s, "UserEmail": s, "ReturnHost": s,
+			"Scopes": []values{{"Title": s, "Detail": s}},
+		}),
+		"logout": func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+			return p.ConfirmLogout(w, r, s, map[string]string{"state": s, "post_logout_redirect_uri": s})
+		},
+		"loggedout": func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+			return p.LoggedOut(w, r, s, s)
+		},
+		"error": func(*page.Renderer, http.ResponseWriter, *http.Request) error {
+			return fault.New(fault.Invalid, s)
+		},
+		"not found": func(*page.Renderer, http.ResponseWriter, *http.Request) error {
+			return fault.New(fault.NotFound, s)
+		},
+	}
+}
+
+// O25: what others wrote is inert on every page.
+func TestTextOfOthersIsInert(t *testing.T) {
+	for _, attack := range []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `javascript:alert(1)`, `' onfocus='alert(1)`,
+		`</style><svg onload=alert(1)>`, "data:text/html,<script>alert(1)</script>", "{{.}}", "\x00\xff",
+		"https://x.example/;script-src *", "x:y\r\nSet-Cookie: a=b", "http://a;script-src.example/",
+	} {
+		for name, h := range everyPage(attack) {
+			res := serve(t, "http://localhost:9000", h)
+			shown := body(t, res)
+			for _, found := range live(t, shown) {
+				t.Errorf("%s: %q is live: %s", name, attack, found)
+			}
+			csp := res.Header.Get("Content-Security-Policy")
+			if strings.Contains(csp, "script-src") || strings.ContainsAny(csp, "\r\n") || strings.Count(csp, ";") != 5 {
+				t.Errorf("%s: %q changed the policy: %s", name, attack, csp)
+			}
+			if res.Header.Get("Set-Cookie") != "" {
+				t.Errorf("%s: %q set a cookie", name, attack)
+			}
+		}
+	}
+}
+
+// live lists what in a page could run or restyle it.
+func live(t *testing.T, page string) (found []string) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		switch n.Data {
+		case "script", "style", "iframe", "object", "embed", "base":
+			found = append(found, n.Data)
+		}
+		for _, a := range n.Attr {
+			scheme, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(a.Val)), ":")
+			link := a.Key == "href" || a.Key == "src" || a.Key == "action" || a.Key == "formaction"
+			if strings.HasPrefix(a.Key, "on") || a.Key == "style" || link && (scheme == "javascript" || scheme == "data") {
+				found = append(found, n.Data+" "+a.Key+"="+a.Val)
+			}
+		}
+	}
+	return found
+}
+
+// O26, and what else every page carries.
+func TestEveryPageHasItsHeaders(t *testing.T) {
+	nonces := map[string]bool{}
+	for name, h := range everyPage("plain") {
+		res := serve(t, "https://id.example", h)
+		shown := body(t, res)
+		csp := res.Header.Get("Content-Security-Policy")
+		for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+			if !strings.Contains(csp, part) {
+				t.Errorf("%s: %q is missing in %s", name, part, csp)
+			}
+		}
+		if strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: %s", name, csp)
+		}
+		nonce := regexp.MustCompile(`'nonce-([^']+)'`).FindStringSubmatch(csp)
+		if nonce == nil || nonces[nonce[1]] || !strings.Contains(shown, `nonce="`+nonce[1]+`"`) {
+			t.Errorf("%s: nonce %v is missing, used before, or not on the stylesheet", name, nonce)
+		} else {
+			nonces[nonce[1]] = true
+		}
+		if strings.Contains(shown, "style=") || strings.Contains(shown, "<style") || strings.Contains(shown, "evil.example") {
+			t.Errorf("%s: inline style or the Host header in %s", name, shown)
+		}
+		for header, want := range map[string]string{
+			"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			"Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+		} {
+			if got := res.Header.Get(header); got != want {
+				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
+			}
+		}
+		for _, part := range []string{"<!doctype html>", `lang="en"`, "<title>", "<h1>", "<main"} {
+			if strings.Count(shown, part) != 1 {
+				t.Errorf("%s: %s comes %d times", name, part, strings.Count(shown, part))
+			}
+		}
+	}
+}
+
+func TestPlainHTTPHasNoHSTS(t *testing.T) {
+	res := serve(t, "http://localhost:9000", everyPage("plain")["login"])
+	if got := res.Header.Get("Strict-Transport-Security"); got != "" {
+		t.Errorf("Strict-Transport-Security is %q on http", got)
+	}
+}
+
+func TestFormsMayLeadToTheClient(t *testing.T) {
+	const usual = "form-action 'self' https: http://localhost:* http://127.0.0.1:*"
+	for redirectURI, want := range map[string]string{
+		"":                                 usual + ";",
+		"https://app.example/cb":           usual + ";",
+		"com.example.app:/cb":              usual + " com.example.app:;",
+		"http://192.0.2.1:8080/cb":         usual + " http://192.0.2.1:8080;",
+		"http://[::1]:8080/cb":             usual + " http:;",
+		"http://x.example;img-src/cb":      usual + ";",
+		"http://user@x.example/cb":         usual + " http://x.example;",
+		"http://x.example'unsafe-eval'/cb": usual + ";",
+	} {
+		res := serve(t, "http://localhost:9000", func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+			return p.RenderFlow(w, r, http.StatusOK, "login", redirectURI, values{"Flow": "", "Email": "", "Alert": "", "App": nil})
+		})
+		if csp := res.Header.Get("Content-Security-Policy"); !strings.Contains(csp, want) {
+			t.Errorf("%q: %s, want %s", redirectURI, csp, want)
+		}
+	}
+}
+
+func TestErrorsShowWhatMayBeShown(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		shows  string
+	}{
+		{fault.Wrap(fault.Invalid, "The redirect URI is wrong.", io.ErrUnexpectedEOF), 400, "The redirect URI is wrong."},
+		{fault.New(fault.Unavailable, ""), 503, "The service cannot answer right now."},
+		{fault.New(fault.Internal, "the secret cause"), 500, "Something went wrong on our side."},
+		{io.ErrUnexpectedEOF, 500, "Something went wrong on our side."},
+	} {
+		res := serve(t, "http://localhost:9000", func(*page.Renderer, http.ResponseWriter, *http.Request) error { return c.err })
+		shown := body(t, res)
+		if res.StatusCode != c.status || !strings.Contains(shown, c.shows) || !strings.Contains(shown, `role="alert"`) {
+			t.Errorf("%v: %d %s", c.err, res.StatusCode, shown)
+		}
+		if strings.Contains(shown, "EOF") || strings.Contains(shown, "secret cause") {
+			t.Errorf("%v: the cause is shown: %s", c.err, shown)
+		}
+		if rid := res.Header.Get(web.RequestIDHeader); rid == "" || !strings.Contains(shown, rid) {
+			t.Errorf("%v: the request id %q is not shown", c.err, rid)
+		}
+		if (res.Header.Get("Retry-After") != "") != (c.status == 503) {
+			t.Errorf("%v: Retry-After is %q", c.err, res.Header.Get("Retry-After"))
+		}
+	}
+}
+
+func TestStaticFilesAreCachedForEver(t *testing.T) {
+	shown := body(t, serve(t, "http://localhost:9000", everyPage("plain")["login"]))
+	p, err := page.New("http://localhost:9000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := web.NewRouter(p.Error)
+	p.Mount(rt)
+	paths := regexp.MustCompile(`"(/static/[^"]+)"`).FindAllStringSubmatch(shown, -1)
+	if len(paths) != 2 {
+		t.Fatalf("the page names %d static files, want stylesheet and icon", len(paths))
+	}
+	for _, path := range paths {
+		rec := httptest.NewRecorder()
+		rt.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path[1], nil))
+		if rec.Code != http.StatusOK || !strings.Contains(rec.Header().Get("Cache-Control"), "immutable") || rec.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", path[1], rec.Code, rec.Header())
+		}
+	}
+	rec := httptest.NewRecorder()
+	rt.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/static/larder.css", nil))
+	if rec.Code != http.StatusNotFound {
+		t.Errorf("a file without its hash: %d, want 404", rec.Code)
+	}
+}
