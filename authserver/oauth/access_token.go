@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"time"
@@ -61,13 +62,9 @@ type accessClaims struct {
 // audience, times, and that neither it nor what it stems from was revoked. An
 // empty audience accepts any. What fails is fault.Unauthenticated.
 func (p *Provider) VerifyAccessToken(_ context.Context, token, aud string) (*oidc.AccessToken, error) {
-	payload, _, err := p.Keys.Verify(token, accessTokenType)
+	c, err := p.signedClaims(token)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unauthenticated, "The access token is not one of ours.", err)
-	}
-	var c accessClaims
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return nil, fault.Wrap(fault.Unauthenticated, "The access token is malformed.", err)
+		return nil, err
 	}
 	now, issued := p.Now(), time.Unix(c.IssuedAt, 0)
 	switch {
@@ -79,7 +76,7 @@ func (p *Provider) VerifyAccessToken(_ context.Context, token, aud string) (*oid
 		return nil, fault.New(fault.Unauthenticated, "The access token has expired.")
 	case issued.After(now.Add(clockLeeway)):
 		return nil, fault.New(fault.Unauthenticated, "The access token comes from the future.")
-	case p.revoked(&c, issued):
+	case p.revoked(c, issued):
 		return nil, fault.New(fault.Unauthenticated, "The access token was revoked.")
 	}
 	at := &oidc.AccessToken{
@@ -91,6 +88,25 @@ func (p *Provider) VerifyAccessToken(_ context.Context, token, aud string) (*oid
 		at.AuthTime = time.Unix(c.AuthTime, 0)
 	}
 	return at, nil
+}
+
+// signedClaims reads a token whose signature and typ are right. The claims are
+// shared and must not be changed.
+func (p *Provider) signedClaims(token string) (*accessClaims, error) {
+	keys, name := p.Keys.JWKS(), sha256.Sum256([]byte(token))
+	if c := p.verified.find(keys, name); c != nil {
+		return c, nil
+	}
+	payload, _, err := p.Keys.Verify(token, accessTokenType)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unauthenticated, "The access token is not one of ours.", err)
+	}
+	c := &accessClaims{}
+	if err := json.Unmarshal(payload, c); err != nil {
+		return nil, fault.Wrap(fault.Unauthenticated, "The access token is malformed.", err)
+	}
+	p.verified.remember(keys, name, c)
+	return c, nil
 }
 
 func (p *Provider) revoked(c *accessClaims, issued time.Time) bool {

@@ -148,6 +148,8 @@ type Provider struct {
 	codes  *codeStore
 	grants *grantStore
 	jwks   atomic.Pointer[document]
+
+	verified verifiedTokens
 }
 
 // New returns a provider over its dependencies.
@@ -166,6 +168,8 @@ func New(d Dependencies) (*Provider, error) {
 
 // Mount adds every protocol endpoint to rt.
 func (p *Provider) Mount(rt *web.Router) {
+	p.mountMetadata(rt) // first, because routes are tried in order and these are asked most
+
 	browser := rt.With(p.writeAuthorizeError)
 	browser.Handle(http.MethodGet, "/authorize", p.handleAuthorize)
 	browser.Handle(http.MethodPost, "/authorize", p.handleAuthorize)
@@ -175,7 +179,6 @@ func (p *Provider) Mount(rt *web.Router) {
 	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.handleToken))
 	api.Handle(http.MethodOptions, "/token", preflight("POST"))
 
-	p.mountMetadata(rt)
 	p.mountTokens(rt)
 	p.mountLogout(rt)
 }

@@ -23,7 +23,7 @@ func TestRelyingPartySignsInRefreshesAndSignsOut(t *testing.T) {
 		h.addClient("rp-"+alg, webSecret, oidc.Metadata{
 			GrantTypes: []string{oidc.AuthorizationCode, oidc.RefreshToken}, RedirectURIs: []string{webRedirect},
 			PostLogoutRedirectURIs: []string{webBye}, Scope: "openid profile email lists:read", Resources: []string{testAPI},
-			IDTokenSignedAlg: alg, FirstParty: true,
+			IDTokenSignedAlg: alg,
 		})
 		t.Run(alg, func(t *testing.T) { h.signInAndOut(t, "rp-"+alg, ada) })
 	}
