@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/telemetry"
+)
+
+// errUsage says that the command line was wrong and that the user was told.
+var errUsage = errors.New("usage")
+
+// command is one subcommand. flags declares its flags and returns what to do
+// once they are parsed.
+type command struct {
+	name  string // "client create"
+	args  string // what stands behind the flags
+	short string // one line for the overview
+	long  string // what help adds: an explanation and examples
+	needs need
+	flags func(*flag.FlagSet) action
+}
+
+type action func(ctx context.Context, t *terminal, args []string) error
+
+// terminal is where a subcommand runs.
+type terminal struct {
+	cfg    Config
+	getenv func(string) string
+	in     io.Reader
+	out    io.Writer
+	errOut io.Writer
+	now    func() time.Time
+	json   bool
+}
+
+func commands() []command {
+	var all []command
+	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), userCommands(), apiKeyCommands()} {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// run does what args say. It is main without the process: tests call it.
+func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) error {
+	all := commands()
+	if len(args) == 0 || slices.Contains([]string{"help", "--help", "-help", "-h"}, args[0]) {
+		overview(out, all, "")
+		if len(args) == 0 {
+			return errUsage
+		}
+		return nil
+	}
+	cmd, rest, ok := find(all, args)
+	if !ok {
+		return unknown(all, args, out, errOut)
+	}
+	t := &terminal{getenv: getenv, in: in, out: out, errOut: errOut, now: time.Now}
+	flags := flag.NewFlagSet(cmd.name, flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.Usage = func() { explain(flags.Output(), cmd, flags) }
+	flags.BoolVar(&t.json, "json", false, "print JSON, for programs")
+	do := cmd.flags(flags)
+	if slices.ContainsFunc(rest, func(a string) bool { return a == "--help" || a == "-help" || a == "-h" }) {
+		flags.SetOutput(out)
+		flags.Usage()
+		return nil
+	}
+	positional, err := parse(flags, rest)
+	if err != nil {
+		return errUsage // flag has said why
+	}
+	if t.cfg, err = loadConfig(getenv, cmd.needs); err != nil {
+		return err
+	}
+	return told(do(ctx, t, positional))
+}
+
+// parse reads flags wherever they stand, before or behind the arguments.
+func parse(flags *flag.FlagSet, args []string) (positional []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = flags.Args(); len(args) == 0 {
+			return positional, nil
+		}
+		positional, args = append(positional, args[0]), args[1:]
+	}
+}
+
+// find returns the command whose words args begin with, and what is behind.
+func find(all []command, args []string) (command, []string, bool) {
+	for _, c := range all {
+		words := strings.Fields(c.name)
+		if len(args) >= len(words) && slices.Equal(words, args[:len(words)]) {
+			return c, args[len(words):], true
+		}
+	}
+	return command{}, nil, false
+}
+
+// unknown explains a group such as "client", or what is wrong.
+func unknown(all []command, args []string, out, errOut io.Writer) error {
+	group := args[0] + " "
+	if slices.ContainsFunc(all, func(c command) bool { return strings.HasPrefix(c.name, group) }) {
+		if len(args) > 1 && strings.HasPrefix(args[1], "-") {
+			overview(out, all, group)
+			return nil
+		}
+		overview(errOut, all, group)
+		return errUsage
+	}
+	fmt.Fprintf(errOut, "authserver: there is no command %q. Try: authserver help\n", strings.Join(args, " "))
+	return errUsage
+}
+
+func overview(w io.Writer, all []command, group string) {
+	fmt.Fprint(w, "authserver is Larder's OpenID Provider.\n\nUsage: authserver COMMAND [--flags] [arguments]\n\nCommands:\n")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range all {
+		if strings.HasPrefix(c.name, group) {
+			fmt.Fprintf(table, "  %s %s\t%s\n", c.name, c.args, c.short)
+		}
+	}
+	_ = table.Flush()
+	fmt.Fprint(w, "\nauthserver COMMAND --help tells more, with examples. --json prints JSON for programs.\n")
+	if group == "" {
+		fmt.Fprint(w, environment)
+	}
+}
+
+const environment = `
+Environment (every fault is reported at once):
+  AUTHSERVER_ISSUER                public address, such as https://login.example.com
+  AUTHSERVER_ADDR                  public listener (localhost:9000)
+  AUTHSERVER_INTERNAL_ADDR         health and metrics (127.0.0.1:9001); not loopback only with
+                                   AUTHSERVER_INTERNAL_PRIVATE=true
+  AUTHSERVER_DATABASE_URL          PostgreSQL, as a LOGIN role that is only a member of larder_auth
+  AUTHSERVER_MIGRATE_DATABASE_URL  PostgreSQL, as the owner; if set, serve migrates at its start
+  AUTHSERVER_DATABASE_CONNECTIONS  size of the pool (16)
+  AUTHSERVER_REDIS_URL             Redis
+  AUTHSERVER_KEY_ENCRYPTION_KEYS   base64 of 32 bytes (openssl rand -base64 32); several with commas, the
+                                   first seals, all open
+  AUTHSERVER_RESOURCE_SERVERS      APIs and their scopes: https://api.example=lists:read lists:write;https://…
+  AUTHSERVER_TRUSTED_PROXIES       networks whose X-Forwarded-For is believed: 10.0.0.0/8,…
+  AUTHSERVER_ACCESS_TOKEN_LIFESPAN 1m to 1h (5m)
+  AUTHSERVER_LOG_LEVEL             debug, info, warn or error (info)
+  AUTHSERVER_DEVELOPMENT           true allows plain http on loopback, and demo seeding
+  AUTHSERVER_MAIL_DIR, AUTHSERVER_SMS_DIR   where messages land in development
+
+A first server:
+  authserver migrate && authserver serve &
+  authserver user create --name "Olive Ops" --email olive@example.com --operator
+  authserver client create --name "Web" --redirect-uri https://app.example.com/callback --scope "openid profile email"
+`
+
+func explain(w io.Writer, c command, flags *flag.FlagSet) {
+	fmt.Fprintf(w, "Usage: authserver %s [--flags] %s\n\n%s\n", c.name, c.args, c.short)
+	if c.long != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.long))
+	}
+	fmt.Fprint(w, "\nFlags:\n")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	flags.VisitAll(func(f *flag.Flag) {
+		placeholder, text := flag.UnquoteUsage(f)
+		if placeholder != "" {
+			placeholder = " " + placeholder
+		}
+		fmt.Fprintf(table, "  --%s%s\t%s\n", f.Name, placeholder, text)
+	})
+	_ = table.Flush()
+}
+
+// told puts the faults of single fields behind the message, for people.
+func told(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) || len(e.Fields) == 0 {
+		return err
+	}
+	lines := []string{e.Message}
+	for _, f := range e.Fields {
+		lines = append(lines, fmt.Sprintf("  %s %s", strings.TrimPrefix(f.Pointer, "/"), f.Detail))
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// core opens what the subcommand works on.
+func (t *terminal) core(ctx context.Context) (*core, error) {
+	return openCore(ctx, t.cfg, t.now, telemetry.Logger(t.errOut, slog.LevelWarn, "authserver"))
+}
+
+// operator is who the audit log will name.
+func (t *terminal) operator() audit.Actor {
+	name := t.getenv("SUDO_USER")
+	if name == "" {
+		name = t.getenv("USER")
+	}
+	return audit.Actor{Kind: "operator", ID: "cli:" + name}
+}
+
+// print shows v as JSON, or with human when a person reads.
+func (t *terminal) print(v any, human func(w io.Writer)) error {
+	if t.json {
+		enc := json.NewEncoder(t.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	}
+	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	human(table)
+	return table.Flush()
+}
+
+// only returns the one argument that a command takes.
+func only(args []string, what string) (string, error) {
+	if len(args) != 1 || args[0] == "" {
+		return "", fmt.Errorf("give exactly one %s", what)
+	}
+	return args[0], nil
+}
+
+func none(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, " ") }
+
+func (l *list) Set(s string) error {
+	*l = append(*l, s)
+	return nil
+}
+
+// day shows a time for people, "-" for none.
+func day(at *time.Time) string {
+	if at == nil || at.IsZero() {
+		return "-"
+	}
+	return at.UTC().Format("2006-01-02 15:04Z")
+}
+
+func serverCommands() []command {
+	return []command{
+		{
+			name: "serve", short: "Answer requests until told to stop (SIGTERM, Ctrl-C), then drain.", needs: needServe,
+			long: "Starts without PostgreSQL or Redis too: /readyz answers 503 until they are there.",
+			flags: func(*flag.FlagSet) action {
+				return func(ctx context.Context, t *terminal, args []string) error {
+					if err := none(args); err != nil {
+						return err
+					}
+					log := telemetry.Logger(t.errOut, t.cfg.LogLevel, "authserver")
+					return serve(ctx, t.cfg, t.now, log, nil)
+				}
+			},
+		},
+		{
+			name: "migrate", short: "Bring the database schema to this program's version.", needs: needOwner,
+			long: "Safe to run from several places at once, and while an older release serves.",
+			flags: func(*flag.FlagSet) action {
+				return func(ctx context.Context, t *terminal, args []string) error {
+					if err := none(args); err != nil {
+						return err
+					}
+					return migrate(ctx, t.cfg)
+				}
+			},
+		},
+		{
+			name: "demo", short: "Seed the demo family (development on loopback only).", needs: needServe,
+			long: "Reads the demo document on standard input, makes sure that everything in it exists, fills in what is\n" +
+				"missing and prints the completed document. `make run` does this for you.",
+			flags: func(*flag.FlagSet) action { return seedDemo },
+		},
+		{
+			name: "version", short: "Say which build this is.",
+			flags: func(*flag.FlagSet) action {
+				return func(_ context.Context, t *terminal, _ []string) error { return t.print(build()) }
+			},
+		},
+	}
+}
+
+// build returns what the Go toolchain noted of this build.
+func build() (any, func(io.Writer)) {
+	v := struct {
+		Version  string `json:"version"`
+		Revision string `json:"revision,omitempty"`
+		Go       string `json:"go"`
+	}{Version: "devel"}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Version, v.Go = info.Main.Version, info.GoVersion
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
+			}
+		}
+	}
+	return v, func(w io.Writer) { fmt.Fprintf(w, "authserver %s %s %s\n", v.Version, v.Revision, v.Go) }
+}

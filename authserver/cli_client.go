@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/secret"
+)
+
+func clientCommands() []command {
+	return []command{
+		{
+			name: "client create", short: "Register a client. Its secret is shown once.", needs: needDatabase,
+			long: `
+A web application (confidential, code flow):
+  authserver client create --id web --name "Larder Web" --redirect-uri https://app.example.com/callback \
+    --post-logout-redirect-uri https://app.example.com/ --grant authorization_code --grant refresh_token \
+    --scope "openid profile email offline_access lists:read lists:write" --resource https://api.example.com
+
+A single-page or mobile application (public, PKCE):
+  authserver client create --name "Larder Phone" --auth none --redirect-uri com.example.larder:/callback --scope "openid lists:read"
+
+A program that acts for itself:
+  authserver client create --name "Importer" --grant client_credentials --scope "lists:read" --resource https://api.example.com
+
+A resource server that may introspect tokens:
+  authserver client create --id resourceapi --name "Grocery API" --grant client_credentials --introspect-resource https://api.example.com`,
+			flags: func(flags *flag.FlagSet) action {
+				clientID := flags.String("id", "", "client_id (random if left out)")
+				metadata := metadataFlags(flags)
+				return func(ctx context.Context, t *terminal, args []string) error {
+					if err := none(args); err != nil {
+						return err
+					}
+					var m oidc.Metadata
+					if err := metadata(&m); err != nil {
+						return err
+					}
+					c, err := t.core(ctx)
+					if err != nil {
+						return err
+					}
+					defer c.close()
+					made, value, err := c.clients.Create(ctx, *clientID, m, t.operator())
+					if err != nil {
+						return err
+					}
+					return t.printClient(made, value)
+				}
+			},
+		},
+		{
+			name: "client update", args: "ID", short: "Change a client. Flags that are left out leave what is.", needs: needDatabase,
+			long: "A list, such as --redirect-uri, replaces the whole list.\n\n" +
+				"  authserver client update web --redirect-uri https://app.example.com/callback --redirect-uri https://app.example.com/cb2",
+			flags: func(flags *flag.FlagSet) action {
+				metadata := metadataFlags(flags)
+				return func(ctx context.Context, t *terminal, args []string) error {
+					clientID, err := only(args, "client id")
+					if err != nil {
+						return err
+					}
+					c, err := t.core(ctx)
+					if err != nil {
+						return err
+					}
+					defer c.close()
+					old, err := c.clients.Show(ctx, clientID)
+					if err != nil {
+						return err
+					}
+					m := old.Metadata
+					if err := metadata(&m); err != nil {
+						return err
+					}
+					changed, value, err := c.clients.Update(ctx, clientID, old.Version, m, t.operator())
+					if err != nil {
+						return err
+					}
+					return t.printClient(changed, value)
+				}
+			},
+		},
+		{
+			name: "client show", args: "ID", short: "Show one client.", needs: needDatabase,
+			flags: func(*flag.FlagSet) action {
+				return func(ctx context.Context, t *terminal, args []string) error {
+					clientID, err := only(args, "client id")
+					if err != nil {
+						return err
+					}
+					c, err := t.core(ctx)
+					if err != nil {
+						return err
+					}
+					defer c.close()
+					found, err := c.clients.Show(ctx, clientID)
+					if err != nil {
+						return err
+					}
+					return t.printClient(found, "")
+				}
+			},
+		},
+		{
+			name: "client list", short: "List the clients.", needs: needDatabase,
+			flags: func(*flag.FlagSet) action { return listClients },
+		},
+		{
+			name: "client rotate-secret", args: "ID", short: "Give a client a new secret, shown once.", needs: needDatabase,
+			long: "The secret before it stays good, so that nothing breaks while the new one is rolled out. Then:\n" +
+				"  authserver client rotate-secret ID --drop-old",
+			flags: func(flags *flag.FlagSet) action {
+				drop := flags.Bool("drop-old", false, "make no new secret: end every one but the newest")
+				return func(ctx context.Context, t *terminal, args []string) error { return rotateSecret(ctx, t, args, *drop) }
+			},
+		},
+		{
+			name: "client disable", args: "ID", short: "End a client and everything granted to it.", needs: needDatabase,
+			flags: func(flags *flag.FlagSet) action {
+				undo := flags.Bool("undo", false, "let the client begin anew")
+				return func(ctx context.Context, t *terminal, args []string) error {
+					clientID, err := only(args, "client id")
+					if err != nil {
+						return err
+					}
+					c, err := t.core(ctx)
+					if err != nil {
+						return err
+					}
+					defer c.close()
+					changed, err := c.clients.SetDisabled(ctx, clientID, !*undo, t.operator())
+					if err != nil {
+						return err
+					}
+					return t.printClient(changed, "")
+				}
+			},
+		},
+	}
+}
+
+// metadataFlags declares a flag for each member of a client's metadata. The
+// returned function writes those that were given into m.
+func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
+	var redirects, logouts, grants, resources list
+	name := flags.String("name", "", "what people are shown")
+	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
+	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
+	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials; may be repeated")
+	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, private_key_jwt, none")
+	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
+	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
+	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256 or EdDSA")
+	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
+	logo := flags.String("logo-uri", "", "https `URI` of its picture")
+	firstParty := flags.Bool("first-party", false, "it is ours: ask nobody for consent")
+	pkce := flags.Bool("require-pkce", true, "--require-pkce=false only for an old confidential client that cannot do PKCE")
+	introspect := flags.String("introspect-resource", "", "it is the resource server of this `URI` and may introspect tokens for it")
+	return func(m *oidc.Metadata) error {
+		var err error
+		flags.Visit(func(f *flag.Flag) {
+			switch f.Name {
+			case "name":
+				m.ClientName = *name
+			case "redirect-uri":
+				m.RedirectURIs = redirects
+			case "post-logout-redirect-uri":
+				m.PostLogoutRedirectURIs = logouts
+			case "grant":
+				m.GrantTypes, m.ResponseTypes = grants, nil
+			case "auth":
+				m.TokenEndpointAuthMethod = *auth
+			case "scope":
+				m.Scope = *scope
+			case "resource":
+				m.Resources = resources
+			case "id-token-alg":
+				m.IDTokenSignedAlg = *alg
+			case "jwks-file":
+				var raw []byte
+				if raw, err = os.ReadFile(*keys); err == nil {
+					err = json.Unmarshal(raw, &m.JWKS)
+				}
+			case "logo-uri":
+				m.LogoURI = *logo
+			case "first-party":
+				m.FirstParty = *firstParty
+			case "require-pkce":
+				m.RequirePKCE = pkce
+			case "introspect-resource":
+				m.IntrospectResource = *introspect
+			}
+		})
+		return err
+	}
+}
+
+// clientView is a client as operators see it; secrets have no part in it but
+// the one that was made just now.
+type clientView struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret,omitempty"`
+	oidc.Metadata
+	Secrets   int       `json:"secrets"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	Disabled  bool      `json:"disabled"`
+}
+
+func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
+	v := clientView{
+		ClientID: c.ID, ClientSecret: value.Reveal(), Metadata: c.Metadata,
+		Secrets: len(c.SecretHashes), Version: c.Version, CreatedAt: c.CreatedAt, Disabled: c.Disabled,
+	}
+	return t.print(v, func(w io.Writer) {
+		fmt.Fprintf(w, "client_id\t%s\n", v.ClientID)
+		if value != "" {
+			fmt.Fprintf(w, "client_secret\t%s\t(shown this once)\n", v.ClientSecret)
+		}
+		fmt.Fprintf(w, "name\t%s\n", v.ClientName)
+		fmt.Fprintf(w, "authentication\t%s\n", v.TokenEndpointAuthMethod)
+		fmt.Fprintf(w, "grants\t%s\n", strings.Join(v.GrantTypes, " "))
+		fmt.Fprintf(w, "scope\t%s\n", v.Scope)
+		for _, uri := range v.RedirectURIs {
+			fmt.Fprintf(w, "redirect_uri\t%s\n", uri)
+		}
+		for _, uri := range v.PostLogoutRedirectURIs {
+			fmt.Fprintf(w, "post_logout_redirect_uri\t%s\n", uri)
+		}
+		for _, uri := range v.Resources {
+			fmt.Fprintf(w, "resource\t%s\n", uri)
+		}
+		fmt.Fprintf(w, "disabled\t%t\n", v.Disabled)
+	})
+}
+
+func listClients(ctx context.Context, t *terminal, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	c, err := t.core(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	views := []clientView{}
+	for after := ""; ; {
+		const page = 200
+		some, err := c.clients.List(ctx, after, page)
+		if err != nil {
+			return err
+		}
+		for _, one := range some {
+			after = one.ID
+			views = append(views, clientView{
+				ClientID: one.ID, Metadata: one.Metadata, Secrets: len(one.SecretHashes),
+				Version: one.Version, CreatedAt: one.CreatedAt, Disabled: one.Disabled,
+			})
+		}
+		if len(some) < page {
+			break
+		}
+	}
+	return t.print(views, func(w io.Writer) {
+		fmt.Fprintln(w, "CLIENT ID\tNAME\tAUTHENTICATION\tGRANTS\tDISABLED")
+		for _, v := range views {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%t\n", v.ClientID, v.ClientName, v.TokenEndpointAuthMethod, strings.Join(v.GrantTypes, " "), v.Disabled)
+		}
+	})
+}
+
+func rotateSecret(ctx context.Context, t *terminal, args []string, drop bool) error {
+	clientID, err := only(args, "client id")
+	if err != nil {
+		return err
+	}
+	c, err := t.core(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if drop {
+		if err := c.clients.DropOldSecret(ctx, clientID, t.operator()); err != nil {
+			return err
+		}
+		return t.print(map[string]string{"client_id": clientID}, func(w io.Writer) {
+			fmt.Fprintln(w, "Only the newest secret is good now.")
+		})
+	}
+	value, err := c.clients.RotateSecret(ctx, clientID, t.operator())
+	if err != nil {
+		return err
+	}
+	return t.print(map[string]string{"client_id": clientID, "client_secret": value.Reveal()}, func(w io.Writer) {
+		fmt.Fprintf(w, "client_secret\t%s\t(shown this once; the one before it stays good until --drop-old)\n", value.Reveal())
+	})
+}

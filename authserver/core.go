@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"larder/authserver/account"
+	"larder/authserver/apikey"
+	"larder/authserver/client"
+	"larder/authserver/keys"
+	"larder/authserver/session"
+	"larder/internal/cache"
+	"larder/internal/password"
+	"larder/internal/postgres"
+	"larder/internal/sealed"
+)
+
+// passwordQueue is how many password checks may wait for their turn.
+const passwordQueue = 64
+
+// core is what the server and the subcommands share: the same code creates a
+// client whether an operator types it or posts it.
+type core struct {
+	db       *pgxpool.Pool
+	redis    *redis.Client // nil for subcommands that need none
+	keys     *keys.Keys
+	clients  *client.Clients
+	apiKeys  *apikey.Keys
+	sessions *session.Sessions
+	accounts *account.Accounts
+}
+
+// openCore connects nothing yet: the first use does.
+func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logger) (*core, error) {
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, cfg.DatabaseConns)
+	if err != nil {
+		return nil, err
+	}
+	c := &core{db: db}
+	if cfg.RedisURL != "" {
+		if c.redis, err = cache.Open(cfg.RedisURL); err != nil {
+			db.Close()
+			return nil, err
+		}
+	}
+	c.keys = &keys.Keys{DB: db, KEK: cfg.KEK, Now: now, Log: log}
+	c.clients = &client.Clients{DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers}, Now: now, Log: log}
+	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
+	c.sessions = &session.Sessions{
+		Redis: c.redis, Secure: cfg.secure(), Now: now,
+		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("session") },
+	}
+	c.accounts = &account.Accounts{
+		DB: db, Sessions: c.sessions, Now: now,
+		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
+	}
+	return c, nil
+}
+
+func (c *core) close() {
+	c.db.Close()
+	if c.redis != nil {
+		_ = c.redis.Close()
+	}
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"larder/authserver/account"
+	"larder/authserver/admin"
+	"larder/authserver/apikey"
+	"larder/authserver/client"
+	"larder/authserver/consent"
+	"larder/authserver/flow"
+	"larder/authserver/keys"
+	"larder/authserver/oauth"
+	"larder/authserver/page"
+	"larder/authserver/session"
+	"larder/internal/audit"
+	"larder/internal/cache"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/limit"
+	"larder/internal/paging"
+	"larder/internal/postgres"
+	"larder/internal/revocation"
+	"larder/internal/sealed"
+	"larder/internal/telemetry"
+	"larder/internal/web"
+	"larder/migrations"
+)
+
+const (
+	schema     = "auth"
+	retryEvery = time.Second
+	// revocationsKept is longer than any access token lives.
+	revocationsKept = 2 * time.Hour
+)
+
+// server is a running authserver: the features, wired, and what runs beside
+// them.
+type server struct {
+	*core
+	cfg      Config
+	now      func() time.Time
+	log      *slog.Logger
+	metrics  *prometheus.Registry
+	pages    *page.Renderer
+	provider *oauth.Provider
+	audit    *audit.Queue
+	revoked  *revocation.Set
+	sweeper  *sweeper
+	boot     *boot
+}
+
+// serve answers until ctx is done and then drains. ready, if not nil, is told
+// the addresses of the public and the internal listener.
+func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logger, ready func([]net.Addr)) error {
+	tuneMemory()
+	s, err := newServer(ctx, cfg, now, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+
+	// What runs beside the listeners stops after they have drained, so that the
+	// last requests' audit events are still written.
+	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJobs()
+	group, jobs := errgroup.WithContext(jobs)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group.Go(func() error {
+		err := s.start(jobs)
+		if err != nil {
+			stop() // it will not get better by itself
+		}
+		return err
+	})
+	for _, job := range []func(context.Context){
+		func(ctx context.Context) { revocation.Follow(ctx, s.db, s.revoked, now, log) },
+		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.sweeper.run,
+	} {
+		group.Go(func() error { job(jobs); return nil })
+	}
+	err = web.Serve(ctx, log, []web.Listener{
+		{Name: "public", Addr: cfg.Addr, Handler: s.public()},
+		{Name: "internal", Addr: cfg.InternalAddr, Handler: web.Internal(s.metrics, s.checks()...)},
+	}, ready)
+	stopJobs()
+	return errors.Join(err, group.Wait())
+}
+
+// newServer builds every feature. It connects nothing yet.
+func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logger) (*server, error) {
+	c, err := openCore(ctx, cfg, now, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{core: c, cfg: cfg, now: now, log: log, metrics: telemetry.Registry(), revoked: &revocation.Set{}, boot: &boot{}}
+	s.audit = &audit.Queue{Log: audit.Auth(), DB: c.db, Logger: log}
+	s.sweeper = newSweeper(c.db, log, s.metrics)
+	if s.pages, err = page.New(cfg.Issuer); err != nil {
+		return nil, err
+	}
+	devices := session.Devices{Secure: cfg.secure()}
+	s.provider, err = oauth.New(oauth.Dependencies{
+		Config: oauth.Config{
+			Issuer: cfg.Issuer, AccessTokenLifespan: cfg.AccessTokenLifespan,
+			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers,
+		},
+		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
+		Consents: s.consents(), Flows: s.flows(devices), Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
+		DB: c.db, Redis: c.redis, Now: now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.sessions.Ended = s.provider.RevokeSession
+	return s, nil
+}
+
+func (s *server) consents() *consent.Consents {
+	return &consent.Consents{DB: s.db, Now: s.now, LongestToken: revocationsKept}
+}
+
+// flows bounds how many authorization requests one network may park.
+func (s *server) flows(devices session.Devices) *flow.Flows {
+	limiter := &limit.Limiter{Redis: s.redis}
+	return &flow.Flows{
+		Redis: s.redis, Devices: devices, Secure: s.cfg.secure(),
+		Admit: func(r *http.Request) error {
+			return limiter.Take(r.Context(), "flow:"+limit.Source(r), limit.Rate{Burst: 600, Every: 100 * time.Millisecond})
+		},
+	}
+}
+
+// public returns what the public listener serves.
+func (s *server) public() http.Handler {
+	rt := web.NewRouter(s.pages.Error)
+	web.Health(rt.With(web.Problem), s.checks()...)
+	s.mountBrowser(rt.With(s.pages.Error))
+	s.provider.Mount(rt)
+	s.mountAdmin(rt)
+
+	observer := &web.Observer{Log: s.log, Now: s.now, Report: web.Problem}
+	h := observer.Wrap(s.secureHeaders(s.untilReady(rt)), s.metrics)
+	return behindProxies(h, s.cfg.TrustedProxies)
+}
+
+// mountBrowser adds what people see.
+func (s *server) mountBrowser(rt *web.Router) {
+	devices := session.Devices{Secure: s.cfg.secure()}
+	flows := s.flows(devices)
+	s.pages.Mount(rt)
+	(&account.Handler{
+		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
+		Throttle: &account.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
+		Audit:    s.audit, Source: limit.Source, Now: s.now,
+	}).Mount(rt)
+	(&consent.Handler{
+		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts,
+		Pages: s.pages, Audit: s.audit, Now: s.now,
+	}).Mount(rt)
+}
+
+// mountAdmin adds the admin API, each feature's part behind the same gate.
+func (s *server) mountAdmin(rt *web.Router) {
+	gate := &admin.Gate{Issuer: s.cfg.Issuer, Verifier: s.provider, Users: s.accounts, Clients: s.clients}
+	routes := gate.Routes(rt)
+	(&admin.UserHandler{Users: s.accounts, Create: s.createUser, Cursors: s.cursors}).Mount(routes)
+	(&admin.AuditHandler{DB: s.db, Cursors: s.cursors, Now: s.now}).Mount(routes)
+	(&client.Handler{Clients: s.clients, Actor: admin.Actor, Cursors: s.cursors}).Mount(routes)
+	(&apikey.Handler{Keys: s.apiKeys, Actor: admin.Actor, Cursors: s.cursors}).Mount(routes)
+	(&keys.Handler{Keys: s.keys, Actor: admin.Actor}).Mount(routes)
+}
+
+func (s *server) createUser(ctx context.Context, by audit.Actor, n admin.NewUser) (id.ID, error) {
+	return s.accounts.Create(ctx, by, account.NewUser{
+		Name: n.Name, Email: n.Email, EmailVerified: n.EmailVerified, Password: n.Password, Operator: n.Operator,
+	})
+}
+
+// cursors signs with the newest key; a cursor dies with its key, and whoever
+// turns pages then begins again.
+func (s *server) cursors() paging.Signer {
+	var signer paging.Signer
+	if all := s.keys.MACKeys("cursor"); len(all) > 0 {
+		signer.Key = all[0]
+	}
+	return signer
+}
+
+// secureHeaders sets what every answer carries; pages set stricter ones of
+// their own.
+func (s *server) secureHeaders(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Referrer-Policy", "no-referrer")
+		if s.cfg.secure() {
+			header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// untilReady answers 503 to all but health checks until the keys are there:
+// without them nothing can be signed, sealed or believed.
+func (s *server) untilReady(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
+			if err := s.keys.Ready(); err != nil {
+				web.Problem(w, r, err)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// checks are what /readyz asks.
+func (s *server) checks() []web.Check {
+	return []web.Check{
+		{Name: "The start", Ping: func(context.Context) error { return s.boot.pending() }},
+		{Name: "PostgreSQL", Ping: s.db.Ping},
+		{Name: "Redis", Ping: func(ctx context.Context) error { return cache.Translate(s.redis.Ping(ctx).Err()) }},
+		{Name: "The key store", Ping: func(context.Context) error { return s.keys.Ready() }},
+	}
+}
+
+// start brings the server to the point where it may answer, trying until
+// PostgreSQL is there, and then looks after the keys. Its error means that
+// trying again is no use.
+func (s *server) start(ctx context.Context) error {
+	for {
+		err := s.prepare(ctx)
+		s.boot.report(err)
+		if err == nil {
+			break
+		}
+		var final *finalError
+		if errors.As(err, &final) || errors.Is(err, sealed.ErrOpen) {
+			return err
+		}
+		if ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "not ready yet", slog.String("error", err.Error()))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryEvery):
+		}
+	}
+	s.keys.Run(ctx)
+	return nil
+}
+
+// finalError is one that only an operator can mend.
+type finalError struct{ error }
+
+func (e *finalError) Unwrap() error { return e.error }
+
+// prepare migrates where it may, checks the role and loads the keys.
+func (s *server) prepare(ctx context.Context) error {
+	if err := postgres.CheckVersion(ctx, s.db, schema, migrations.Authserver()); err != nil {
+		// A pool whose server is away has nothing to migrate; one whose schema
+		// is missing or old does, if we were given the owner.
+		if s.cfg.MigrateDatabaseURL == "" || fault.Is(err, fault.Unavailable) {
+			return err
+		}
+		if err := migrate(ctx, s.cfg); err != nil {
+			return err
+		}
+	}
+	if err := postgres.CheckRole(ctx, s.db, schema); err != nil {
+		if fault.Is(err, fault.Unavailable) {
+			return err
+		}
+		return &finalError{fmt.Errorf("AUTHSERVER_DATABASE_URL: %w", err)}
+	}
+	return s.keys.Load(ctx)
+}
+
+func migrate(ctx context.Context, cfg Config) error {
+	return postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.Authserver())
+}
+
+// tuneMemory trades memory that we have for processor time that we have not:
+// collecting less often is worth a fifth of all token requests. The limit holds
+// when password hashing needs its 19 MiB a core. GOGC and GOMEMLIMIT override.
+func tuneMemory() {
+	const (
+		percent = 400
+		base    = 40 << 20
+		perCore = 20 << 20 // one argon2id
+	)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(base + int64(runtime.GOMAXPROCS(0))*perCore)
+	}
+}
