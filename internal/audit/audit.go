@@ -89,7 +89,7 @@ func (l Log) args(e Event) []any {
 		e.Policies = []string{}
 	}
 	args := []any{
-		id.New(), e.OccurredAt, e.Action, string(e.Result), e.Actor.Kind, e.Actor.ID, e.ClientID, e.Target, e.Reason,
+		id.New(), e.OccurredAt, e.Action, string(e.Result), e.Actor.Kind, clip(e.Actor.ID, 400), clip(e.ClientID, 400), clip(e.Target, 400), clip(e.Reason, 400),
 		e.Policies, max(e.count, 1), e.SourceIP, clip(e.UserAgent, 400), e.RequestID, e.Details,
 	}
 	if l.hasFamily {
@@ -101,5 +101,5 @@ func (l Log) args(e Event) []any {
 // clip shortens s to n bytes of valid UTF-8: the database would refuse anything
 // else, and with it the whole batch, again and again.
 func clip(s string, n int) string {
-	return strings.ToValidUTF8(s[:min(len(s), n)], "")
+	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), n)], ""), "\x00", "")
 }
