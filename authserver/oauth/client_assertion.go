@@ -50,7 +50,7 @@ func readAssertion(f form) (credentials, error) {
 		return credentials{}, newError(invalidClient, "The client assertion is not a signed token of a kind that is accepted.").because(err)
 	}
 	var claims assertionClaims
-	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Subject == "" {
+	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Subject == "" || !isText(claims.Subject) {
 		return credentials{}, newError(invalidClient, "The client assertion names no client.")
 	}
 	return credentials{method: oidc.PrivateKeyJWT, clientID: claims.Subject, assertion: token}, nil

@@ -131,7 +131,7 @@ func readBasic(headers []string) (credentials, error) {
 	}
 	clientID, errID := url.QueryUnescape(user)
 	clientSecret, errSecret := url.QueryUnescape(password)
-	if errID != nil || errSecret != nil || clientID == "" {
+	if errID != nil || errSecret != nil || clientID == "" || !isText(clientID) || !isText(clientSecret) {
 		return credentials{}, malformed
 	}
 	return credentials{method: oidc.ClientSecretBasic, clientID: clientID, secret: clientSecret}, nil

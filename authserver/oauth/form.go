@@ -75,7 +75,7 @@ func parseForm(encoded string) (form, error) {
 	f := form{values: values}
 	for name, vs := range values {
 		for _, v := range vs {
-			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+			if !isText(v) {
 				return form{}, newError(invalidRequest, "A parameter is not UTF-8 text.")
 			}
 		}
@@ -88,6 +88,9 @@ func parseForm(encoded string) (form, error) {
 	}
 	return f, nil
 }
+
+// isText reports whether s can be stored and logged as text.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func repeatedParameter(name string) *oauthError {
 	return newError(invalidRequest, "The parameter '"+name+"' is there more than once.")

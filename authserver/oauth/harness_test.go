@@ -65,10 +65,10 @@ func newHarness(t testing.TB) *harness {
 	h := &harness{
 		t: t, db: pgtest.New(t), clock: &testClock{},
 		clients: &testClients{byID: map[string]*oidc.Client{}}, sessions: &testSessions{byCookie: map[string]oidc.Login{}},
-		consents: &testConsents{}, users: &testUsers{byID: map[id.ID]oidc.User{}}, apiKeys: &testAPIKeys{byKey: map[string]oidc.APIKey{}},
+		users: &testUsers{byID: map[id.ID]oidc.User{}}, apiKeys: &testAPIKeys{byKey: map[string]oidc.APIKey{}},
 		flows: &testFlows{byID: map[string]*testFlow{}}, pages: &testPages{},
 	}
-	h.keys = newTestKeys(t)
+	h.keys, h.consents = newTestKeys(t), &testConsents{db: h.db}
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
@@ -437,11 +437,20 @@ func (s *testSessions) lives(sid string) bool {
 	return false
 }
 
-// testConsents covers everything unless asked to wait for consent.
-type testConsents struct{ missing atomic.Bool }
+// testConsents covers everything unless asked to wait for consent. What it
+// covers lies in auth.consents, where the refresh grant looks for it.
+type testConsents struct {
+	db      *pgtest.DB
+	missing atomic.Bool
+}
 
-func (c *testConsents) Covered(context.Context, id.ID, string, []string, []string) (bool, error) {
-	return !c.missing.Load(), nil
+func (c *testConsents) Covered(ctx context.Context, user id.ID, clientID string, scopes, resources []string) (bool, error) {
+	if c.missing.Load() {
+		return false, nil
+	}
+	_, err := c.db.Owner.Exec(ctx, `INSERT INTO auth.consents (user_id, client_id, scopes, resources) VALUES ($1, $2, $3, $4)
+		ON CONFLICT DO NOTHING`, user, clientID, scopes, resources)
+	return err == nil, err
 }
 
 type testUsers struct {
