@@ -11,6 +11,7 @@ END $$;
 
 CREATE SCHEMA grocery;
 GRANT USAGE ON SCHEMA grocery TO larder_grocery;
+GRANT SELECT ON larder_grocery_migrations TO larder_grocery; -- for /readyz: is the schema as new as the program?
 ALTER DEFAULT PRIVILEGES IN SCHEMA grocery GRANT SELECT, INSERT, DELETE ON TABLES TO larder_grocery;
 
 -- Who acts, and where: settings of the transaction, put there by package

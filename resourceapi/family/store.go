@@ -45,8 +45,9 @@ func (f *Family) scan(row pgx.Row) error {
 	return row.Scan(&f.ID, &f.Name, &f.Timezone, &f.Role, &f.Version, &f.CreatedAt, &f.UpdatedAt)
 }
 
-func (h *Families) insert(ctx context.Context, d draft) (*Family, error) {
-	made := &Family{ID: id.New()}
+// Found makes a family with the caller as its admin.
+func (h *Families) Found(ctx context.Context, family id.ID, name, zone, displayName string) (*Family, error) {
+	made := &Family{ID: family}
 	return made, h.DB.Found(ctx, made.ID, func(tx *tenant.Tx) error {
 		if err := tx.Send(ctx); err != nil {
 			return err
@@ -54,9 +55,9 @@ func (h *Families) insert(ctx context.Context, d draft) (*Family, error) {
 		if err := tx.May(ctx, policy.FamilyCreate, tx.FamilyResource()); err != nil {
 			return err
 		}
-		tx.Row(made.scan, insertFamily, made.ID, d.Name, d.Timezone, tx.Principal())
-		tx.Queue(insertFounder, made.ID, tx.Caller.Subject, d.DisplayName)
-		tx.Record(ctx, tenant.Change{Event: "family.created", Entity: made.ID.String(), Version: 1})
+		tx.Row(made.scan, insertFamily, family, name, zone, tx.Principal())
+		tx.Queue(insertFounder, family, tx.Caller.Subject, displayName)
+		tx.Record(ctx, tenant.Change{Event: "family.created", Entity: family.String(), Version: 1})
 		return nil
 	})
 }

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"larder/internal/postgres"
+	"larder/internal/telemetry"
+	"larder/migrations"
+)
+
+// errUsage says that the command line was wrong and that the user was told.
+var errUsage = errors.New("usage")
+
+const usage = `resourceapi is Larder's grocery API.
+
+Usage: resourceapi COMMAND
+
+Commands:
+  serve     answer requests until told to stop
+  migrate   bring the database to this program's version
+  demo      make the demo family of a document on standard input, print the completed document
+  version   say which program this is
+
+Environment (every fault is reported at once):
+  RESOURCEAPI_ISSUER                the identity provider, such as https://login.example.com
+  RESOURCEAPI_RESOURCE              our own address, which tokens name as their audience
+  RESOURCEAPI_CLIENT_ID             how this service authenticates to the identity provider,
+  RESOURCEAPI_CLIENT_SECRET           for introspection and revocations
+  RESOURCEAPI_ADDR                  public listener (localhost:9100)
+  RESOURCEAPI_INTERNAL_ADDR         health and metrics (127.0.0.1:9101); not loopback only with
+                                    RESOURCEAPI_INTERNAL_PRIVATE=true
+  RESOURCEAPI_DATABASE_URL          PostgreSQL, as a LOGIN role that is only a member of larder_grocery
+  RESOURCEAPI_MIGRATE_DATABASE_URL  PostgreSQL, as the owner; if set, serve migrates at its start
+  RESOURCEAPI_DATABASE_CONNECTIONS  size of the pool (16)
+  RESOURCEAPI_POLICY_DIR            a folder of .cedar files that say what roles may do, read again when changed
+  RESOURCEAPI_LOG_LEVEL             debug, info, warn or error (info)
+  RESOURCEAPI_DEVELOPMENT           true allows plain http on loopback, and demo seeding
+
+A first server:
+  resourceapi migrate && resourceapi serve
+  curl -s localhost:9100/openapi.json
+`
+
+// run does what args say. It is main without the process: tests call it.
+func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(errOut, usage)
+		return errUsage
+	}
+	help := []string{"help", "--help", "-help", "-h"}
+	if slices.ContainsFunc(args, func(a string) bool { return slices.Contains(help, a) }) {
+		fmt.Fprint(out, usage)
+		return nil
+	}
+	if len(args) > 1 {
+		fmt.Fprintf(errOut, "resourceapi: %s takes no arguments. Try: resourceapi help\n", args[0])
+		return errUsage
+	}
+	switch args[0] {
+	case "serve":
+		return serve(ctx, getenv, errOut)
+	case "migrate":
+		cfg, err := loadConfig(getenv, needOwner)
+		if err != nil {
+			return err
+		}
+		return postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.ResourceAPI())
+	case "demo":
+		return runDemo(ctx, getenv, in, out)
+	case "version":
+		fmt.Fprintln(out, "resourceapi", version())
+		return nil
+	}
+	fmt.Fprintf(errOut, "resourceapi: there is no command %q. Try: resourceapi help\n", args[0])
+	return errUsage
+}
+
+func serve(ctx context.Context, getenv func(string) string, logTo io.Writer) error {
+	cfg, err := loadConfig(getenv, needServe)
+	if err != nil {
+		return err
+	}
+	log := telemetry.Logger(logTo, cfg.LogLevel, "resourceapi")
+	tuneMemory(getenv)
+	if cfg.MigrateDatabaseURL != "" {
+		if err := postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.ResourceAPI()); err != nil {
+			return err
+		}
+	}
+	s, err := newServer(ctx, cfg, log, time.Now)
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// tuneMemory trades memory for fewer collections, the live heap being small:
+// unless the operator says otherwise through Go's own variables.
+func tuneMemory(getenv func(string) string) {
+	const (
+		percent = 400
+		limit   = 192 << 20
+	)
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+	if getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
+	}
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	auditlog "larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/paging"
+	"larder/internal/postgres"
+	"larder/internal/secret"
+	"larder/internal/telemetry"
+	"larder/internal/web"
+	"larder/migrations"
+	"larder/resourceapi/app"
+	"larder/resourceapi/audit"
+	"larder/resourceapi/bearer"
+	"larder/resourceapi/family"
+	"larder/resourceapi/invite"
+	"larder/resourceapi/item"
+	"larder/resourceapi/list"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	schema         = "grocery"
+	requestTimeout = 15 * time.Second // a request gives up on a database that does not answer
+	checkEvery     = time.Second
+)
+
+// server is the service put together.
+type server struct {
+	cfg      Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	pool     *pgxpool.Pool
+	gate     *bearer.Gate
+	policies *policy.Engine
+	denials  *auditlog.Queue
+	tenants  *tenant.DB
+	confined atomic.Bool // the database role was found to be bound by row-level security
+
+	api *web.Router // what lies below /v1
+}
+
+// newServer puts the service together. Neither the database nor the issuer need
+// answer yet.
+func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time) (*server, error) {
+	s := &server{cfg: cfg, log: log, registry: telemetry.Registry()}
+	var err error
+	if s.pool, err = postgres.Open(ctx, cfg.DatabaseURL, cfg.DatabaseConns); err != nil {
+		return nil, err
+	}
+	if s.gate, err = bearer.New(bearer.Config{
+		Issuer: cfg.Issuer, Resource: cfg.Resource, Scopes: policy.Scopes(),
+		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret,
+	}, now, log, s.registry); err != nil {
+		return nil, err
+	}
+	if s.policies, err = policy.New(log, s.registry, cfg.PolicyDir); err != nil {
+		return nil, err
+	}
+	cursors, err := cursorKey(cfg.ClientSecret)
+	if err != nil {
+		return nil, err
+	}
+	s.denials = &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}
+	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now}
+	s.api = web.NewRouter(s.gate.Problem)
+	mountFeatures(s.api, s.tenants, cursors)
+	return s, nil
+}
+
+// mountFeatures is the list of everything there is below /v1.
+func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
+	(&family.Families{DB: db}).Mount(rt)
+	(&invite.Invitations{DB: db}).Mount(rt)
+	(&list.Lists{DB: db, Cursors: cursors}).Mount(rt)
+	(&item.Items{DB: db, Cursors: cursors}).Mount(rt)
+	(&app.Apps{DB: db}).Mount(rt)
+	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
+}
+
+// cursorKey derives the key of cursors from a secret that all replicas share.
+func cursorKey(from secret.String) (paging.Signer, error) {
+	key, err := hkdf.Key(sha256.New, []byte(from.Reveal()), nil, "larder resourceapi cursor", sha256.Size)
+	return paging.Signer{Key: key}, err
+}
+
+// public is what the public listener serves.
+func (s *server) public() (http.Handler, error) {
+	rt := web.NewRouter(s.gate.Problem)
+	web.Health(rt, s.checks()...)
+	s.gate.Mount(rt)
+	if err := mountDocument(rt); err != nil {
+		return nil, err
+	}
+	rt.HandlePrefix("/v1/", s.gated(s.api))
+	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
+	return observer.Wrap(headers(rt, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry), nil
+}
+
+// gated lets authenticated requests through to next, once the database role is
+// known to be confined.
+func (s *server) gated(next http.Handler) http.Handler {
+	enter := s.gate.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		if !s.confined.Load() {
+			return fault.New(fault.Unavailable, "The service is starting. Please try again.")
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		r = r.WithContext(tenant.WithSource(ctx, source(r)))
+		if err := enter(w, r); err != nil {
+			web.Annotate(ctx, slog.String("refused", err.Error()))
+			s.gate.Problem(w, r, err)
+		}
+	})
+}
+
+func source(r *http.Request) tenant.Source {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return tenant.Source{UserAgent: r.UserAgent()}
+	}
+	return tenant.Source{IP: peer.Addr().Unmap(), UserAgent: r.UserAgent()}
+}
+
+func (s *server) checks() []web.Check {
+	return []web.Check{
+		{Name: "The database", Ping: func(ctx context.Context) error {
+			if !s.confined.Load() {
+				return fault.New(fault.Unavailable, "the database has not been checked yet")
+			}
+			return s.pool.Ping(ctx)
+		}},
+		{Name: "The identity provider", Ping: s.gate.Ping},
+	}
+}
+
+// serve answers until ctx is done and what is in flight has drained.
+func (s *server) serve(ctx context.Context) error {
+	defer s.pool.Close()
+	handler, err := s.public()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	// Background work outlives the listeners, so that the last denials are written.
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var work errgroup.Group
+	work.Go(func() error { s.gate.Run(background); return nil })
+	work.Go(func() error { s.policies.Run(background); return nil })
+	work.Go(func() error { s.denials.Run(background); return nil })
+	work.Go(func() error {
+		err := s.confine(background)
+		if err != nil {
+			stop(err)
+		}
+		return err
+	})
+	err = web.Serve(ctx, s.log, []web.Listener{
+		{Name: "public", Addr: s.cfg.Addr, Handler: handler},
+		{Name: "internal", Addr: s.cfg.InternalAddr, Handler: web.Internal(s.registry, s.checks()...)},
+	}, nil)
+	end()
+	if failed := work.Wait(); err == nil {
+		err = failed
+	}
+	return err
+}
+
+// confine waits for the database, then checks that its schema is there and that
+// row-level security binds our role. A role that it does not bind ends the
+// service.
+func (s *server) confine(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		err := postgres.CheckRole(ctx, s.pool, schema)
+		if err == nil {
+			err = postgres.CheckVersion(ctx, s.pool, schema, migrations.ResourceAPI())
+		} else if !fault.Is(err, fault.Unavailable) && ctx.Err() == nil {
+			return err
+		}
+		if err == nil {
+			s.confined.Store(true)
+			return nil
+		}
+		s.log.LogAttrs(ctx, slog.LevelWarn, "waiting for the database", slog.String("error", err.Error()))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
