@@ -1,0 +1,113 @@
+package oauth
+
+import (
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+const racers = 32
+
+// rounds is LARDER_RACE_ROUNDS, 20 unless told.
+func rounds(t testing.TB) int {
+	t.Helper()
+	told := os.Getenv("LARDER_RACE_ROUNDS")
+	if told == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(told)
+	if err != nil || n < 1 {
+		t.Fatalf("LARDER_RACE_ROUNDS is %q", told)
+	}
+	return n
+}
+
+// race runs ask racers times at once.
+func race(ask func() answer) []answer {
+	answers := make([]answer, racers)
+	var start, running sync.WaitGroup
+	start.Add(1)
+	for i := range answers {
+		running.Go(func() {
+			start.Wait()
+			answers[i] = ask()
+		})
+	}
+	start.Done()
+	running.Wait()
+	return answers
+}
+
+// O2: one code, 32 redemptions at once: one succeeds, and what it gave is
+// revoked because the others tried.
+func TestRaceForOneCode(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addSPA()
+	browser := h.browser()
+	h.signIn(browser, h.addUser("Ada").ID)
+	for round := range rounds(t) {
+		code := h.code(browser, spaRequest())
+		var won []tokenResponse
+		for _, a := range race(func() answer { return h.spaExchange(code) }) {
+			switch {
+			case a.status == http.StatusOK:
+				won = append(won, h.tokens(a))
+			case a.errorCode() != "invalid_grant":
+				t.Errorf("round %d: %d %s", round, a.status, a.body)
+			}
+		}
+		if len(won) != 1 {
+			t.Fatalf("round %d: %d successes", round, len(won))
+		}
+		if h.live(won[0].AccessToken) {
+			t.Fatalf("round %d: the replay did not revoke the access token", round)
+		}
+		refused(t, h.spaRefresh(won[0].RefreshToken), http.StatusBadRequest, "invalid_grant")
+	}
+}
+
+// O17: one refresh token, 32 requests at once: one new member of the family,
+// which all of them are given.
+func TestRaceForOneRefreshToken(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	family, _ := h.family()
+	for round := range rounds(t) {
+		before, _, err := h.p.grants.find(t.Context(), family.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		successors := map[string]bool{}
+		var got tokenResponse
+		for _, a := range race(func() answer { return h.spaRefresh(family.RefreshToken) }) {
+			got = h.tokens(a)
+			successors[got.RefreshToken] = true
+			if !h.live(got.AccessToken) {
+				t.Errorf("round %d: an access token is not valid", round)
+			}
+		}
+		after, _, err := h.p.grants.find(t.Context(), got.RefreshToken)
+		if err != nil || len(successors) != 1 || after.Generation != before.Generation+1 {
+			t.Fatalf("round %d: %d successors, generation %d after %d, %v", round, len(successors), after.Generation, before.Generation, err)
+		}
+		family = got
+	}
+}
+
+// Past the grace the same race is reuse: nobody gets anything and the family
+// dies once.
+func TestRaceOfReuse(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	first, _ := h.family()
+	second := h.tokens(h.spaRefresh(first.RefreshToken))
+	h.clock.Advance(h.p.Config.RefreshGrace + 1e9)
+	for _, a := range race(func() answer { return h.spaRefresh(first.RefreshToken) }) {
+		refused(t, a, http.StatusBadRequest, "invalid_grant")
+	}
+	refused(t, h.spaRefresh(second.RefreshToken), http.StatusBadRequest, "invalid_grant")
+	h.audited("refresh_token.reused", 1)
+}
