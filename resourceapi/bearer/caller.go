@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"larder/internal/id"
@@ -37,12 +38,7 @@ type Caller struct {
 
 // Has reports whether the credential carries the scope.
 func (c *Caller) Has(scope string) bool {
-	for _, s := range c.Scopes {
-		if s == scope {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Scopes, scope)
 }
 
 // revoked reports whether anything that the caller's credential stems from was

@@ -82,8 +82,7 @@ func (i *introspector) introspect(ctx context.Context, token string) (*Caller, e
 		return i.ask(ctx, key, token)
 	})
 	if err != nil {
-		var classified *fault.Error
-		if errors.As(err, &classified) {
+		if _, classified := errors.AsType[*fault.Error](err); classified {
 			return nil, err
 		}
 		return nil, unavailable(err)
