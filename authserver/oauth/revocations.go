@@ -38,6 +38,7 @@ type revocations struct {
 // one in again changes nothing. Only a confidential client that is registered
 // as a resource server (introspect_resource) may read the feed.
 func (p *Provider) handleRevocations(w http.ResponseWriter, r *http.Request) error {
+	web.Routine(r.Context())
 	query, err := readAuthorizeForm(w, r)
 	if err == nil && query.repeated != "" {
 		err = repeatedParameter(query.repeated)

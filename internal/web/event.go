@@ -23,6 +23,7 @@ type event struct {
 	id    string
 	trace string
 	route string
+	quiet bool
 	attrs []slog.Attr
 	err   error
 }
@@ -38,6 +39,14 @@ func eventFrom(ctx context.Context) *event {
 func Annotate(ctx context.Context, attrs ...slog.Attr) {
 	if ev := eventFrom(ctx); ev != nil {
 		ev.attrs = append(ev.attrs, attrs...)
+	}
+}
+
+// Routine marks the request as one that machines repeat all day, such as a
+// health check: as long as it succeeds its event is for debugging.
+func Routine(ctx context.Context) {
+	if ev := eventFrom(ctx); ev != nil {
+		ev.quiet = true
 	}
 }
 
@@ -113,8 +122,11 @@ func (o *Observer) log(r *http.Request, rec *recorder, ev *event, took time.Dura
 	o.duration.WithLabelValues(route, r.Method, strconv.Itoa(status)).Observe(took.Seconds())
 
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
+	case ev.quiet && status < http.StatusBadRequest:
+		level = slog.LevelDebug
 	}
 	if !o.Log.Enabled(r.Context(), level) {
 		return

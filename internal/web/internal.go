@@ -23,10 +23,12 @@ type Check struct {
 // everything it needs: 503 with Retry-After and the name of what does not).
 func Health(rt *Router, checks ...Check) {
 	ok := map[string]string{"status": "ok"}
-	rt.Handle(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request) error {
+	rt.Handle(http.MethodGet, "/healthz", func(w http.ResponseWriter, r *http.Request) error {
+		Routine(r.Context())
 		return JSON(w, http.StatusOK, ok)
 	})
 	rt.Handle(http.MethodGet, "/readyz", func(w http.ResponseWriter, r *http.Request) error {
+		Routine(r.Context())
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		for _, c := range checks {
