@@ -114,11 +114,10 @@ func TestUnknownAndKnownAccountsAnswerAlike(t *testing.T) {
 		_, u := try("eve@example.com", 102+i)
 		known, unknown = append(known, k), append(unknown, u)
 	}
-	slices.Sort(known)
-	slices.Sort(unknown)
-	// Without the dummy hash the unknown account answers some ten times as fast.
-	if k, u := known[len(known)/2], unknown[len(unknown)/2]; k > 2*u || u > 2*k {
-		t.Errorf("median of known accounts %v, of unknown ones %v", k, u)
+	// The quickest of each is what the work itself takes, however busy the machine is. Without the dummy hash the
+	// unknown account answers some ten times as fast.
+	if k, u := slices.Min(known), slices.Min(unknown); k > 2*u || u > 2*k {
+		t.Errorf("at best a known account took %v, an unknown one %v", k, u)
 	}
 }
 

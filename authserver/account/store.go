@@ -1,8 +1,9 @@
 package account
 
 const (
-	insertUser     = `INSERT INTO auth.users (id, name, operator, profile) VALUES ($1, $2, $3, $4)`
-	insertEmail    = `INSERT INTO auth.emails (canonical, user_id, address, verified_at) VALUES ($1, $2, $3, $4)`
+	insertUser  = `INSERT INTO auth.users (id, name, operator, profile) VALUES ($1, $2, $3, $4)`
+	insertEmail = `INSERT INTO auth.emails (canonical, user_id, address, verified_at) VALUES ($1, $2, $3, $4)`
+	//nolint:gosec // a statement, not a credential
 	upsertPassword = `
 INSERT INTO auth.passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
 ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at`
@@ -10,6 +11,7 @@ ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.
 	// A rehash must not undo a change of password that came in between.
 	updateHash = `UPDATE auth.passwords SET hash = $3 WHERE user_id = $1 AND hash = $2`
 
+	//nolint:gosec // a statement, not a credential
 	selectCredentials = `
 SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, '')
   FROM auth.emails e JOIN auth.users u ON u.id = e.user_id LEFT JOIN auth.passwords p ON p.user_id = u.id

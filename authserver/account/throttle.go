@@ -3,7 +3,9 @@ package account
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,8 +97,7 @@ func (t *Throttle) open(ctx context.Context, email, source, device string) (*att
 	return a, nil
 }
 
-// count counts the attempt in every bucket, or in none that still has room
-// after the first that is full.
+// count counts the attempt in each bucket, up to the first that is full.
 func (a *attempt) count(ctx context.Context) error {
 	for i, b := range a.buckets {
 		if err := a.throttle.Limiter.Take(ctx, b.name, b.rates...); err != nil {
@@ -128,10 +129,10 @@ func (t *Throttle) known(ctx context.Context, account, device string) (bool, err
 		return false, nil
 	}
 	last, err := t.Redis.ZScore(ctx, devicesKey(account), digest(device)).Result()
+	if errors.Is(err, cache.ErrNone) {
+		return false, nil
+	}
 	if err != nil {
-		if err == cache.ErrNone { //nolint:errorlint // go-redis returns the sentinel itself
-			return false, nil
-		}
 		return false, cache.Translate(err)
 	}
 	return t.Now().Sub(time.Unix(int64(last), 0)) < knownFor, nil
@@ -153,9 +154,11 @@ func devicesKey(account string) string { return "login-devices:" + account }
 // digest keeps addresses, networks and cookies out of Redis. Each part goes in
 // with its length, so that no two lists of parts are the same text.
 func digest(parts ...string) string {
-	var all string
+	var all strings.Builder
 	for _, p := range parts {
-		all += strconv.Itoa(len(p)) + ":" + p
+		all.WriteString(strconv.Itoa(len(p)))
+		all.WriteByte(':')
+		all.WriteString(p)
 	}
-	return hex.EncodeToString(secret.Sum(all)[:16])
+	return hex.EncodeToString(secret.Sum(all.String())[:16])
 }

@@ -21,7 +21,7 @@ import (
 type values = map[string]any
 
 // serve renders one page as a browser would get it.
-func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *http.Response {
+func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *httptest.ResponseRecorder {
 	t.Helper()
 	p, err := page.New(issuer)
 	if err != nil {
@@ -33,16 +33,7 @@ func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWrit
 	obs := &web.Observer{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Report: p.Error}
 	rec := httptest.NewRecorder()
 	obs.Wrap(rt, prometheus.NewRegistry()).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.example/page", nil))
-	return rec.Result()
-}
-
-func body(t *testing.T, res *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return rec
 }
 
 // everyPage renders each page with s wherever text of others may stand.
@@ -84,15 +75,15 @@ func TestTextOfOthersIsInert(t *testing.T) {
 	} {
 		for name, h := range everyPage(attack) {
 			res := serve(t, "http://localhost:9000", h)
-			shown := body(t, res)
+			shown := res.Body.String()
 			for _, found := range live(t, shown) {
 				t.Errorf("%s: %q is live: %s", name, attack, found)
 			}
-			csp := res.Header.Get("Content-Security-Policy")
+			csp := res.Header().Get("Content-Security-Policy")
 			if strings.Contains(csp, "script-src") || strings.ContainsAny(csp, "\r\n") || strings.Count(csp, ";") != 5 {
 				t.Errorf("%s: %q changed the policy: %s", name, attack, csp)
 			}
-			if res.Header.Get("Set-Cookie") != "" {
+			if res.Header().Get("Set-Cookie") != "" {
 				t.Errorf("%s: %q set a cookie", name, attack)
 			}
 		}
@@ -100,9 +91,9 @@ func TestTextOfOthersIsInert(t *testing.T) {
 }
 
 // live lists what in a page could run or restyle it.
-func live(t *testing.T, page string) (found []string) {
+func live(t *testing.T, source string) (found []string) {
 	t.Helper()
-	doc, err := html.Parse(strings.NewReader(page))
+	doc, err := html.Parse(strings.NewReader(source))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +121,8 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	nonces := map[string]bool{}
 	for name, h := range everyPage("plain") {
 		res := serve(t, "https://id.example", h)
-		shown := body(t, res)
-		csp := res.Header.Get("Content-Security-Policy")
+		shown := res.Body.String()
+		csp := res.Header().Get("Content-Security-Policy")
 		for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
 			if !strings.Contains(csp, part) {
 				t.Errorf("%s: %q is missing in %s", name, part, csp)
@@ -154,7 +145,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 			"Strict-Transport-Security": "max-age=31536000; includeSubDomains",
 		} {
-			if got := res.Header.Get(header); got != want {
+			if got := res.Header().Get(header); got != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
 			}
 		}
@@ -168,7 +159,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 
 func TestPlainHTTPHasNoHSTS(t *testing.T) {
 	res := serve(t, "http://localhost:9000", everyPage("plain")["login"])
-	if got := res.Header.Get("Strict-Transport-Security"); got != "" {
+	if got := res.Header().Get("Strict-Transport-Security"); got != "" {
 		t.Errorf("Strict-Transport-Security is %q on http", got)
 	}
 }
@@ -188,7 +179,7 @@ func TestFormsMayLeadToTheClient(t *testing.T) {
 		res := serve(t, "http://localhost:9000", func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
 			return p.RenderFlow(w, r, http.StatusOK, "login", redirectURI, values{"Flow": "", "Email": "", "Alert": "", "App": nil})
 		})
-		if csp := res.Header.Get("Content-Security-Policy"); !strings.Contains(csp, want) {
+		if csp := res.Header().Get("Content-Security-Policy"); !strings.Contains(csp, want) {
 			t.Errorf("%q: %s, want %s", redirectURI, csp, want)
 		}
 	}
@@ -206,24 +197,24 @@ func TestErrorsShowWhatMayBeShown(t *testing.T) {
 		{io.ErrUnexpectedEOF, 500, "Something went wrong on our side."},
 	} {
 		res := serve(t, "http://localhost:9000", func(*page.Renderer, http.ResponseWriter, *http.Request) error { return c.err })
-		shown := body(t, res)
-		if res.StatusCode != c.status || !strings.Contains(shown, c.shows) || !strings.Contains(shown, `role="alert"`) {
-			t.Errorf("%v: %d %s", c.err, res.StatusCode, shown)
+		shown := res.Body.String()
+		if res.Code != c.status || !strings.Contains(shown, c.shows) || !strings.Contains(shown, `role="alert"`) {
+			t.Errorf("%v: %d %s", c.err, res.Code, shown)
 		}
 		if strings.Contains(shown, "EOF") || strings.Contains(shown, "secret cause") {
 			t.Errorf("%v: the cause is shown: %s", c.err, shown)
 		}
-		if rid := res.Header.Get(web.RequestIDHeader); rid == "" || !strings.Contains(shown, rid) {
+		if rid := res.Header().Get(web.RequestIDHeader); rid == "" || !strings.Contains(shown, rid) {
 			t.Errorf("%v: the request id %q is not shown", c.err, rid)
 		}
-		if (res.Header.Get("Retry-After") != "") != (c.status == 503) {
-			t.Errorf("%v: Retry-After is %q", c.err, res.Header.Get("Retry-After"))
+		if (res.Header().Get("Retry-After") != "") != (c.status == 503) {
+			t.Errorf("%v: Retry-After is %q", c.err, res.Header().Get("Retry-After"))
 		}
 	}
 }
 
 func TestStaticFilesAreCachedForEver(t *testing.T) {
-	shown := body(t, serve(t, "http://localhost:9000", everyPage("plain")["login"]))
+	shown := serve(t, "http://localhost:9000", everyPage("plain")["login"]).Body.String()
 	p, err := page.New("http://localhost:9000")
 	if err != nil {
 		t.Fatal(err)
