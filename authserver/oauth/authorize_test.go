@@ -233,7 +233,7 @@ func TestAuthorizePrompts(t *testing.T) {
 		"hint of another, none":          {true, true, 0, webRequest("id_token_hint", hint(eve, "web"), "prompt", "none"), "login_required"},
 		"hint of another client's":       {true, true, 0, webRequest("id_token_hint", hint(ada, "spa")), "invalid_request"},
 		"O12 hint by a foreign key":      {true, true, 0, webRequest("id_token_hint", forged), "invalid_request"},
-		"O14 access token as a hint":     {true, true, 0, webRequest("id_token_hint", h.sign("ES256", accessTokenType, h.claims(ada.ID))), "invalid_request"},
+		"O14 access token as a hint":     {true, true, 0, webRequest("id_token_hint", h.sign(accessTokenType, h.claims(ada.ID))), "invalid_request"},
 		"nobody signed in, login_hint":   {false, true, 0, webRequest("login_hint", "ada@larder.test"), "/login"},
 		"signed in, consent not covered": {true, false, 0, webRequest(), "/consent"},
 	} {

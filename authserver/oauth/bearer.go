@@ -105,8 +105,8 @@ func isBearerToken(s string) bool {
 // writeBearerError answers with the challenge of RFC 6750 §3 and the same in
 // JSON, for people who read bodies.
 func writeBearerError(w http.ResponseWriter, r *http.Request, err error) {
-	var refusal *bearerError
-	if !errors.As(err, &refusal) {
+	refusal, ok := errors.AsType[*bearerError](err)
+	if !ok {
 		other := asOAuthError(err)
 		refusal = &bearerError{status: other.httpStatus(), code: other.code, description: other.description}
 	}

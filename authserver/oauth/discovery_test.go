@@ -37,13 +37,12 @@ func TestDiscoveryPromisesWhatWorks(t *testing.T) {
 	if rfc8414 := h.get(nil, "/.well-known/oauth-authorization-server"); rfc8414.body != oidcDoc.body {
 		t.Error("the two documents differ")
 	}
-	scopes, _ := doc["scopes_supported"].([]any)
-	var all []string
-	for _, s := range scopes {
-		all = append(all, s.(string))
+	var scopes []any
+	for s := range strings.FieldsSeq("openid profile email address phone offline_access family:read family:write lists:read lists:write audit:read") {
+		scopes = append(scopes, s)
 	}
-	if want := "openid profile email address phone offline_access family:read family:write lists:read lists:write audit:read"; strings.Join(all, " ") != want {
-		t.Errorf("scopes %q, want %q", all, want)
+	if diff := cmp.Diff(scopes, doc["scopes_supported"]); diff != "" {
+		t.Errorf("scopes (-want +got):\n%s", diff)
 	}
 }
 

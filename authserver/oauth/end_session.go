@@ -145,8 +145,7 @@ func readLogoutForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	if err == nil && f.repeated != "" {
 		err = repeatedParameter(f.repeated)
 	}
-	var refusal *oauthError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*oauthError](err); ok {
 		return form{}, fault.Wrap(fault.Invalid, refusal.description, err) // read by a person, on a page
 	}
 	return f, err

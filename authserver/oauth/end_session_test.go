@@ -79,7 +79,7 @@ func TestLogoutEndsTheSessionsTokensButNotOfflineAccess(t *testing.T) {
 	elsewhere, _ := h.grant(ada.ID, "another-session", "openid")
 	claims := h.claims(ada.ID)
 	claims.SID = login.SID
-	token := h.sign("ES256", accessTokenType, claims)
+	token := h.sign(accessTokenType, claims)
 
 	expectPage(t, "logout", h.get(browser, logoutURL("id_token_hint", h.idToken(login, "web"))), http.StatusOK, "logged-out page: Larder on the web")
 	if h.revokedReason(online.ID) != "logout" || h.revokedReason(offline.ID) != "" || h.revokedReason(elsewhere.ID) != "" {
@@ -137,8 +137,8 @@ func TestLogoutWithoutProofAsksAndSendsNobodyAway(t *testing.T) {
 		"empty signature":         {logoutURL("id_token_hint", forged["empty signature"], uri, webBye), 400, "error page"},
 		"our kid, foreign key":    {logoutURL("id_token_hint", forged["foreign key, our kid"], uri, webBye), 400, "error page"},
 		"junk":                    {logoutURL("id_token_hint", "junk", uri, webBye), 400, "error page"},
-		"access token as hint":    {logoutURL("id_token_hint", h.sign("ES256", accessTokenType, h.claims(ada.ID)), uri, webBye), 400, "error page"},
-		"ID token of a sibling":   {logoutURL("id_token_hint", h.sign("ES256", idTokenType, map[string]any{"iss": "https://sibling.test", "sub": ada.ID, "aud": "web", "sid": login.SID})), 400, "error page"},
+		"access token as hint":    {logoutURL("id_token_hint", h.sign(accessTokenType, h.claims(ada.ID)), uri, webBye), 400, "error page"},
+		"ID token of a sibling":   {logoutURL("id_token_hint", h.sign(idTokenType, map[string]any{"iss": "https://sibling.test", "sub": ada.ID, "aud": "web", "sid": login.SID})), 400, "error page"},
 		"hint of another client":  {logoutURL("id_token_hint", hint, "client_id", "other", uri, "https://other.test/"), 400, "error page"},
 		"unknown client":          {logoutURL("client_id", "nobody"), 400, "error page"},
 		"unregistered URI":        {logoutURL("id_token_hint", hint, uri, "https://evil.test/"), 400, "error page"},

@@ -21,7 +21,7 @@ import (
 func forgeries(h *harness, claims any) map[string]string {
 	h.t.Helper()
 	genuine := h.keys.byAlg["ES256"]
-	good := h.sign("ES256", accessTokenType, claims)
+	good := h.sign(accessTokenType, claims)
 	parts := strings.Split(good, ".")
 	token := func(header map[string]any, signature []byte) string {
 		encoded, err := json.Marshal(header)

@@ -32,7 +32,7 @@ func TestIntrospectionTellsOfAnAccessToken(t *testing.T) {
 	h.addResourceServer()
 	ada := h.addUser("Ada")
 	c := h.claims(ada.ID)
-	token := h.sign("ES256", accessTokenType, c)
+	token := h.sign(accessTokenType, c)
 	want := map[string]any{
 		"active": true, "token_type": "Bearer", "iss": h.issuer, "sub": c.Subject, "client_id": "web", "aud": testAPI, "scope": c.Scope,
 		"exp": float64(c.Expires), "iat": float64(c.IssuedAt), "jti": c.JTI, "grant_id": c.GrantID, "sid": c.SID,
@@ -64,7 +64,7 @@ func TestIntrospectionShowsNoClientWhatIsNotItsOwn(t *testing.T) {
 	h.addClient("files", "files-secret", oidc.Metadata{IntrospectResource: "https://files.test"})
 	h.addClient("spa", "", oidc.Metadata{})
 	ada := h.addUser("Ada")
-	token := h.sign("ES256", accessTokenType, h.claims(ada.ID))
+	token := h.sign(accessTokenType, h.claims(ada.ID))
 	_, refresh := h.grant(ada.ID, "sid", "openid")
 	h.apiKeys.byKey[testAPIKey] = oidc.APIKey{ID: id.New(), ServiceAccountID: id.New(), FamilyID: id.New()}
 
@@ -112,10 +112,10 @@ func TestIntrospectionOfAnythingElseIsInactive(t *testing.T) {
 	tokens["refresh token of no grant"] = refreshToken{grantID: id.New()}.encode(h.keys.mac[0])
 	expired := c
 	expired.Expires = h.clock.Now().Unix()
-	tokens["expired"] = h.sign("ES256", accessTokenType, expired)
+	tokens["expired"] = h.sign(accessTokenType, expired)
 	sibling := c
 	sibling.Issuer = "https://sibling.test"
-	tokens["sibling issuer"] = h.sign("ES256", accessTokenType, sibling)
+	tokens["sibling issuer"] = h.sign(accessTokenType, sibling)
 	for name, token := range tokens {
 		for _, auth := range [][]string{{"web", webSecret}, {"api", apiSecret}} {
 			if a := h.introspect(token, auth...); a.status != http.StatusOK || a.body != dead {
@@ -239,7 +239,7 @@ func BenchmarkIntrospection(b *testing.B) {
 	h := newHarness(b)
 	h.addWeb()
 	h.addResourceServer()
-	form := url.Values{"token": {h.sign("ES256", accessTokenType, h.claims(id.New()))}}.Encode()
+	form := url.Values{"token": {h.sign(accessTokenType, h.claims(id.New()))}}.Encode()
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/introspect", strings.NewReader(form))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

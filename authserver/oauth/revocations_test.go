@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,27 +30,33 @@ func TestResourceServerLearnsOfARevocation(t *testing.T) {
 	if empty.status != http.StatusOK || empty.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %v %s", empty.status, empty.header, empty.body)
 	}
-	if got := empty.json(t); got["as_of"] == nil || len(got["entries"].([]any)) != 0 {
+	feed := func(a answer) revocations {
+		var page revocations
+		if err := json.Unmarshal([]byte(a.body), &page); err != nil {
+			t.Fatalf("%s: %v", a.body, err)
+		}
+		return page
+	}
+	if feed(empty).Entries == nil || len(feed(empty).Entries) != 0 {
 		t.Errorf("nothing revoked: %s", empty.body)
 	}
 	ada := h.addUser("Ada")
 	g, refresh := h.grant(ada.ID, "sid", "openid")
 	expectRevoked(t, "refresh token", h.revoke(refresh, "web", webSecret))
-	since := empty.json(t)["as_of"].(string)
+	since := feed(empty).AsOf
 	for range 2 { // the second time for the overlap
-		got := h.revocations("?since="+url.QueryEscape(since), "api", apiSecret).json(t)
-		entries := got["entries"].([]any)
-		if len(entries) != 1 {
-			t.Fatalf("%v", got)
+		page := feed(h.revocations("?since="+url.QueryEscape(since.Format(time.RFC3339Nano)), "api", apiSecret))
+		if len(page.Entries) != 1 {
+			t.Fatalf("%+v", page)
 		}
-		entry := entries[0].(map[string]any)
-		if entry["kind"] != revocation.Grant || entry["value"] != g.ID.String() || entry["revoked_at"] == nil || entry["expires_at"] == nil {
-			t.Errorf("%v", entry)
+		e := page.Entries[0]
+		if e.Kind != revocation.Grant || e.Value != g.ID.String() || e.RevokedAt.IsZero() || !e.ExpiresAt.After(e.RevokedAt) {
+			t.Errorf("%+v", e)
 		}
-		since = got["as_of"].(string)
+		since = page.AsOf
 	}
-	if at, err := time.Parse(time.RFC3339Nano, since); err != nil || time.Since(at).Abs() > time.Minute {
-		t.Errorf("as_of %q", since)
+	if time.Since(since).Abs() > time.Minute {
+		t.Errorf("as_of %s", since)
 	}
 }
 

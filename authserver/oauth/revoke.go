@@ -59,7 +59,7 @@ func (p *Provider) revoke(r *http.Request, client *oidc.Client, token string) er
 	return err
 }
 
-const revokeToken = `
+const revokeByJTI = `
 INSERT INTO auth.revocations (kind, value, expires_at) VALUES ('jti', $1, $2)
 ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp()
 RETURNING revoked_at`
@@ -72,7 +72,7 @@ func (p *Provider) revokeAccessToken(r *http.Request, client *oidc.Client, token
 	}
 	event := p.tokenRevoked(r, client, "access_token.revoked", at.JTI)
 	return p.revokeAudited(ctx, revocation.JTI, at.JTI, event, func(tx pgx.Tx, expires time.Time) (when time.Time, err error) {
-		return when, tx.QueryRow(ctx, revokeToken, at.JTI, expires).Scan(&when)
+		return when, tx.QueryRow(ctx, revokeByJTI, at.JTI, expires).Scan(&when)
 	})
 }
 

@@ -31,7 +31,7 @@ func TestRevokedAccessTokenIsDeadAtOnceAndAlone(t *testing.T) {
 	g, refresh := h.grant(ada.ID, "sid", "openid")
 	claims := h.claims(ada.ID)
 	claims.GrantID = g.ID.String()
-	token, sibling := h.sign("ES256", accessTokenType, claims), claims
+	token, sibling := h.sign(accessTokenType, claims), claims
 	sibling.JTI = "another"
 
 	expectRevoked(t, "first", h.revoke(token, "web", webSecret))
@@ -39,7 +39,7 @@ func TestRevokedAccessTokenIsDeadAtOnceAndAlone(t *testing.T) {
 	if a := h.introspect(token, "api", apiSecret); a.body != dead {
 		t.Errorf("revoked: %s", a.body)
 	}
-	if a := h.introspect(h.sign("ES256", accessTokenType, sibling), "api", apiSecret); a.json(t)["active"] != true {
+	if a := h.introspect(h.sign(accessTokenType, sibling), "api", apiSecret); a.json(t)["active"] != true {
 		t.Errorf("another token of the grant: %s", a.body)
 	}
 	if a := h.introspect(refresh, "web", webSecret); a.json(t)["active"] != true {
@@ -72,7 +72,7 @@ func TestRevokedRefreshTokenTakesItsGrantWithIt(t *testing.T) {
 	other, otherRefresh := h.grant(ada.ID, "sid", "openid")
 	claims := h.claims(ada.ID)
 	claims.GrantID = g.ID.String()
-	token := h.sign("ES256", accessTokenType, claims)
+	token := h.sign(accessTokenType, claims)
 
 	expectRevoked(t, "with a wrong hint", h.post("/revoke", url.Values{"token": {refresh}, "token_type_hint": {"access_token"}}, "web", webSecret))
 	expectRevoked(t, "again", h.revoke(refresh, "web", webSecret))
@@ -114,7 +114,7 @@ func TestRevocationOfWhatIsNotTheClientsChangesNothing(t *testing.T) {
 	ada := h.addUser("Ada")
 	g, refresh := h.grant(ada.ID, "sid", "openid")
 	claims := h.claims(ada.ID)
-	token := h.sign("ES256", accessTokenType, claims)
+	token := h.sign(accessTokenType, claims)
 	expectRevoked(t, "foreign access token", h.revoke(token, "other", "other-secret"))
 	expectRevoked(t, "foreign refresh token", h.revoke(refresh, "other", "other-secret"))
 	for name, forged := range forgeries(h, claims) {
@@ -141,7 +141,7 @@ func TestPublicClientRevokesByItsNameAlone(t *testing.T) {
 	h.addWeb()
 	claims := h.claims(h.addUser("Ada").ID)
 	claims.ClientID = "spa"
-	token := h.sign("ES256", accessTokenType, claims)
+	token := h.sign(accessTokenType, claims)
 	a := h.post("/revoke", url.Values{"token": {token}, "client_id": {"spa"}})
 	expectRevoked(t, "public", a)
 	if a.header.Get("Access-Control-Allow-Origin") != "*" {
@@ -161,7 +161,7 @@ func TestRevocationIsNeverClaimedWithoutTheDatabase(t *testing.T) {
 	h.addWeb()
 	ada := h.addUser("Ada")
 	g, refresh := h.grant(ada.ID, "sid", "openid")
-	token := h.sign("ES256", accessTokenType, h.claims(ada.ID))
+	token := h.sign(accessTokenType, h.claims(ada.ID))
 	h.withoutDatabase(func() {
 		for name, dying := range map[string]string{"access token": token, "refresh token": refresh} {
 			a := h.revoke(dying, "web", webSecret)

@@ -352,7 +352,7 @@ func TestVerifyAccessToken(t *testing.T) {
 	user := h.addUser("Ada")
 	good := h.claims(user.ID)
 	now := h.clock.Now()
-	if _, err := h.p.VerifyAccessToken(t.Context(), h.sign("ES256", accessTokenType, good), testAPI); err != nil {
+	if _, err := h.p.VerifyAccessToken(t.Context(), h.sign(accessTokenType, good), testAPI); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*accessClaims){
@@ -364,7 +364,7 @@ func TestVerifyAccessToken(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		if _, err := h.p.VerifyAccessToken(t.Context(), h.sign("ES256", accessTokenType, c), testAPI); err == nil {
+		if _, err := h.p.VerifyAccessToken(t.Context(), h.sign(accessTokenType, c), testAPI); err == nil {
 			t.Errorf("wrong %s: accepted", name)
 		}
 	}
@@ -373,7 +373,7 @@ func TestVerifyAccessToken(t *testing.T) {
 	} {
 		h.p.Revocations = &revocation.Set{}
 		h.p.Revocations.Add(now, revocation.Entry{Kind: kind, Value: value, RevokedAt: now, ExpiresAt: now.Add(time.Hour)})
-		if _, err := h.p.VerifyAccessToken(t.Context(), h.sign("ES256", accessTokenType, good), testAPI); err == nil {
+		if _, err := h.p.VerifyAccessToken(t.Context(), h.sign(accessTokenType, good), testAPI); err == nil {
 			t.Errorf("revoked %s: accepted", kind)
 		}
 	}

@@ -9,8 +9,7 @@ import (
 	"larder/internal/id"
 )
 
-// The credentials of three clients with different rights, registered by
-// addResourceServer and addWeb.
+// The secrets of the clients that addWeb and addResourceServer register.
 const (
 	webSecret = "web-secret-0123456789"
 	apiSecret = "api-secret-0123456789"
@@ -27,8 +26,8 @@ func (h *harness) addWeb() *oidc.Client {
 }
 
 // addResourceServer registers the client that the API is when it asks us.
-func (h *harness) addResourceServer() *oidc.Client {
-	return h.addClient("api", apiSecret, oidc.Metadata{IntrospectResource: testAPI})
+func (h *harness) addResourceServer() {
+	h.addClient("api", apiSecret, oidc.Metadata{IntrospectResource: testAPI})
 }
 
 // claims are those of a live access token of web for the API.
@@ -42,13 +41,13 @@ func (h *harness) claims(user id.ID) accessClaims {
 }
 
 // sign makes a token of ours with any claims.
-func (h *harness) sign(alg, typ string, claims any) string {
+func (h *harness) sign(typ string, claims any) string {
 	h.t.Helper()
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	token, err := h.keys.Sign(h.t.Context(), alg, typ, payload)
+	token, err := h.keys.Sign(h.t.Context(), "ES256", typ, payload)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -59,7 +58,7 @@ func (h *harness) sign(alg, typ string, claims any) string {
 // serves all the same.
 func (h *harness) idToken(login oidc.Login, clientID string) string {
 	h.t.Helper()
-	return h.sign("ES256", idTokenType, map[string]any{
+	return h.sign(idTokenType, map[string]any{
 		"iss": h.issuer, "sub": login.Subject.String(), "aud": clientID, "sid": login.SID,
 		"iat": h.clock.Now().Add(-time.Hour).Unix(), "exp": h.clock.Now().Add(-30 * time.Minute).Unix(),
 	})

@@ -40,7 +40,7 @@ func TestUserinfoGivesTheClaimsOfTheScopes(t *testing.T) {
 	} {
 		claims := h.claims(ada.ID)
 		claims.Scope = scope
-		a := h.userinfo(h.sign("ES256", accessTokenType, claims))
+		a := h.userinfo(h.sign(accessTokenType, claims))
 		want["sub"] = ada.ID.String()
 		if a.status != http.StatusOK || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Fatalf("%s: %d %v %s", scope, a.status, a.header, a.body)
@@ -61,7 +61,7 @@ func TestUserinfoLeavesOutWhatIsUnknownOrMalformed(t *testing.T) {
 	h.users.set(user)
 	claims := h.claims(user.ID)
 	claims.Scope = "openid profile email address phone"
-	got := h.userinfo(h.sign("ES256", accessTokenType, claims)).json(t)
+	got := h.userinfo(h.sign(accessTokenType, claims)).json(t)
 	delete(got, "updated_at")
 	want := map[string]any{"sub": user.ID.String(), "name": "Bea"}
 	if got["email_verified"] != nil {
@@ -76,7 +76,7 @@ func TestUserinfoTakesTheTokenFromHeaderOrBody(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	ada := h.addUser("Ada")
-	token := h.sign("ES256", accessTokenType, h.claims(ada.ID))
+	token := h.sign(accessTokenType, h.claims(ada.ID))
 	form := url.Values{"access_token": {token}}
 	for name, c := range map[string]struct {
 		method, path, authorization string
@@ -129,7 +129,7 @@ func TestUserinfoRefusesWhatIsNoAccessTokenOfOurs(t *testing.T) {
 	with := func(change func(*accessClaims)) string {
 		c := good
 		change(&c)
-		return h.sign("ES256", accessTokenType, c)
+		return h.sign(accessTokenType, c)
 	}
 	if a := h.userinfo(with(func(*accessClaims) {})); a.status != http.StatusOK {
 		t.Fatalf("a good token: %d %s", a.status, a.body)
@@ -147,13 +147,16 @@ func TestUserinfoRefusesWhatIsNoAccessTokenOfOurs(t *testing.T) {
 		"from the future":  with(func(c *accessClaims) { c.IssuedAt = h.clock.Now().Add(5 * time.Minute).Unix() }),
 		"of a client":      with(func(c *accessClaims) { c.Subject = "web" }),
 		"of nobody":        with(func(c *accessClaims) { c.Subject = id.New().String() }),
-		"of no token type": h.sign("ES256", "", good),
+		"of no token type": h.sign("", good),
 	} {
 		expectInvalidToken(t, name, h.userinfo(token))
 	}
 	for _, entry := range []revocation.Entry{
-		{Kind: revocation.JTI, Value: good.JTI}, {Kind: revocation.Grant, Value: good.GrantID}, {Kind: revocation.Session, Value: good.SID},
-		{Kind: revocation.Subject, Value: good.Subject}, {Kind: revocation.Client, Value: good.ClientID},
+		{Kind: revocation.JTI, Value: good.JTI},
+		{Kind: revocation.Grant, Value: good.GrantID},
+		{Kind: revocation.Session, Value: good.SID},
+		{Kind: revocation.Subject, Value: good.Subject},
+		{Kind: revocation.Client, Value: good.ClientID},
 	} {
 		h.p.Revocations = &revocation.Set{}
 		entry.RevokedAt, entry.ExpiresAt = h.clock.Now(), h.clock.Now().Add(time.Hour)
@@ -176,7 +179,7 @@ func TestUserinfoNeedsOpenID(t *testing.T) {
 	ada := h.addUser("Ada")
 	claims := h.claims(ada.ID)
 	claims.Scope = "profile lists:read openidx"
-	a := h.userinfo(h.sign("ES256", accessTokenType, claims))
+	a := h.userinfo(h.sign(accessTokenType, claims))
 	challenge := a.header.Get("Www-Authenticate")
 	if a.status != http.StatusForbidden || a.errorCode() != "insufficient_scope" || !strings.HasSuffix(challenge, `, scope="openid"`) {
 		t.Errorf("%d %s %q", a.status, a.body, challenge)
@@ -187,7 +190,7 @@ func TestUserinfoOfADisabledPersonIsOver(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	ada := h.addUser("Ada")
-	token := h.sign("ES256", accessTokenType, h.claims(ada.ID))
+	token := h.sign(accessTokenType, h.claims(ada.ID))
 	ada.Disabled = true
 	h.users.set(ada)
 	expectInvalidToken(t, "disabled", h.userinfo(token))

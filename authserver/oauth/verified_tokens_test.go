@@ -38,7 +38,7 @@ func TestRememberedTokenStillExpiresAndIsRevoked(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	claims := h.claims(h.addUser("Ada").ID)
-	token := h.sign("ES256", accessTokenType, claims)
+	token := h.sign(accessTokenType, claims)
 	for range 3 {
 		if a := h.userinfo(token); a.status != http.StatusOK {
 			t.Fatalf("%d %s", a.status, a.body)
@@ -56,7 +56,7 @@ func TestRememberedTokenStillExpiresAndIsRevoked(t *testing.T) {
 	expectInvalidToken(t, "revoked", h.userinfo(token))
 
 	claims.JTI = "second"
-	second := h.sign("ES256", accessTokenType, claims)
+	second := h.sign(accessTokenType, claims)
 	if a := h.userinfo(second); a.status != http.StatusOK {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
@@ -67,7 +67,7 @@ func TestRememberedTokenStillExpiresAndIsRevoked(t *testing.T) {
 func TestWithdrawnKeyTakesRememberedTokensWithIt(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	token := h.sign("ES256", accessTokenType, h.claims(h.addUser("Ada").ID))
+	token := h.sign(accessTokenType, h.claims(h.addUser("Ada").ID))
 	if a := h.userinfo(token); a.status != http.StatusOK {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
