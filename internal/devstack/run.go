@@ -110,15 +110,14 @@ func (s *Stack) start(ctx context.Context, dir *directory, p plan, kept *secrets
 	}
 	var children []*process.Process
 	var terminal sync.Mutex
-	for _, service := range services {
-		child, err := s.serve(ctx, service, &terminal)
+	// The API asks the issuer for its keys, so the issuer is up first.
+	for i, base := range []string{p.issuer(), p.api()} {
+		child, err := s.serve(ctx, services[i], &terminal)
 		if err != nil {
 			return children, err
 		}
 		children = append(children, child)
-	}
-	for i, base := range []string{p.issuer(), p.api()} {
-		if err := waitReady(ctx, base, children[i]); err != nil {
+		if err := waitReady(ctx, base, child); err != nil {
 			return children, err
 		}
 	}

@@ -123,6 +123,8 @@ func (o *Observer) log(r *http.Request, rec *recorder, ev *event, took time.Dura
 
 	level := slog.LevelInfo
 	switch {
+	case ev.quiet && status == http.StatusServiceUnavailable: // such as not ready yet
+		level = slog.LevelWarn
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case ev.quiet && status < http.StatusBadRequest:
