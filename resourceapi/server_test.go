@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,7 +61,11 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go s.denials.Run(t.Context())
+	background, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { s.denials.Run(background) })
+	running.Go(func() { s.gate.Run(background) })
+	t.Cleanup(func() { stop(); running.Wait() })
 	web := httptest.NewServer(http.MaxBytesHandler(handler, 1<<20))
 	t.Cleanup(web.Close)
 	return &service{server: s, t: t, db: db, issuer: issuer, base: web.URL}

@@ -72,7 +72,18 @@ func (tx *Tx) send(ctx context.Context) error {
 	} else {
 		results = tx.db.Pool.SendBatch(ctx, batch)
 	}
-	return postgres.Translate(results.Close())
+	return translate(results.Close())
+}
+
+// translate is postgres.Translate, and one case more: that row-level security
+// refused what the policy had let pass is a defect, but the caller's answer is
+// a plain no.
+func translate(err error) error {
+	const insufficientPrivilege = "42501"
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == insufficientPrivilege {
+		return fault.Wrap(fault.Forbidden, "This is not allowed.", err).WithCode("row_level_security")
+	}
+	return postgres.Translate(err)
 }
 
 // Exec runs a conditional change in a round trip of its own and reports
