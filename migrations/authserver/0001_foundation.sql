@@ -11,6 +11,7 @@ END $$;
 
 CREATE SCHEMA auth;
 GRANT USAGE ON SCHEMA auth TO larder_auth;
+GRANT SELECT ON larder_auth_migrations TO larder_auth; -- for /readyz: is the schema as new as the program?
 ALTER DEFAULT PRIVILEGES IN SCHEMA auth GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO larder_auth;
 
 -- People. profile holds the standard claims of OpenID Connect Core §5.1 that
@@ -53,6 +54,7 @@ CREATE TABLE auth.clients (
   updated_at    timestamptz NOT NULL DEFAULT now(),
   disabled_at   timestamptz
 );
+CREATE INDEX clients_updated ON auth.clients (updated_at); -- each replica asks twice a second what has changed
 
 CREATE TABLE auth.consents (
   user_id    uuid NOT NULL REFERENCES auth.users ON DELETE CASCADE,
