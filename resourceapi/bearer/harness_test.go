@@ -17,10 +17,20 @@ import (
 
 const resource = "http://api.test"
 
-// clock is a time that tests move.
-type clock struct{ offset atomic.Int64 }
+// clock is a time that stands still until a test moves it, or lets it run.
+type clock struct {
+	offset  atomic.Int64
+	started atomic.Int64 // when it was let run, in Unix nanoseconds; 0 for not yet
+}
 
-func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) Now() time.Time {
+	now := time.Unix(1_800_000_000, c.offset.Load())
+	if started := c.started.Load(); started != 0 {
+		now = now.Add(time.Since(time.Unix(0, started)))
+	}
+	return now
+}
+
 func (c *clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 // bundle is a gate that follows an issuer on demand; run makes it do so by
@@ -51,6 +61,7 @@ func newBundle(t testing.TB, iss *bearertest.Issuer, config bearer.Config, c *cl
 
 func (b *bundle) run(t *testing.T) {
 	t.Helper()
+	b.clock.started.Store(time.Now().UnixNano())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

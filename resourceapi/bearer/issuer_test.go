@@ -111,13 +111,13 @@ func TestDiscoveryDocumentIsHeldToTheIssuer(t *testing.T) {
 }
 
 func TestRedirectsStayAtTheIssuer(t *testing.T) {
-	elsewhere := bearertest.New(t, resource, time.Now)
+	c := &clock{}
+	elsewhere := bearertest.New(t, resource, c.Now)
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	mux.Handle("/", http.RedirectHandler(elsewhere.URL+"/.well-known/oauth-authorization-server", http.StatusFound))
 
-	c := &clock{}
 	config := elsewhere.Config()
 	config.Issuer = server.URL
 	b := newBundle(t, elsewhere, config, c)
@@ -140,10 +140,11 @@ func TestEndlessDocumentsAreCutShort(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	iss := bearertest.New(t, resource, time.Now)
+	c := &clock{}
+	iss := bearertest.New(t, resource, c.Now)
 	config := iss.Config()
 	config.Issuer = server.URL
-	newBundle(t, iss, config, &clock{}).refuses(t, iss.Token(nil), fault.Unavailable)
+	newBundle(t, iss, config, c).refuses(t, iss.Token(nil), fault.Unavailable)
 }
 
 // A revoked token must not pass because we have not heard of it yet.

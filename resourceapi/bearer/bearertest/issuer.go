@@ -33,7 +33,7 @@ import (
 )
 
 const (
-	clientID     = "grocery api" // the blank has to be form-encoded
+	clientID     = "grocery api"      // the blank has to be form-encoded
 	clientSecret = "not a secret: /+" //nolint:gosec // it guards nothing but this stand-in
 	tokenLife    = 5 * time.Minute
 )
