@@ -73,6 +73,7 @@ func parseForm(encoded string) (form, error) {
 		return form{}, newError(invalidRequest, "The parameters are not well encoded.")
 	}
 	f := form{values: values}
+	delete(values, "") // a value without a name is nobody's
 	for name, vs := range values {
 		for _, v := range vs {
 			if !isText(v) {

@@ -82,7 +82,7 @@ func FuzzRefreshToken(f *testing.F) {
 // A form that is read holds text only, within the limits, and each parameter
 // once.
 func FuzzForm(f *testing.F) {
-	for _, seed := range []string{"", "a=b", "a=b&a=c", "a=&a=", "a=%zz", "a=%00", "a=%ff", "a;b", "resource=x&resource=y", strings.Repeat("a=b&", 200)} {
+	for _, seed := range []string{"", "a=b", "a=b&a=c", "a=&a=", "a=%zz", "a=%00", "a=%ff", "a;b", "=&=", "resource=x&resource=y", strings.Repeat("a=b&", 200)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, encoded string) {
