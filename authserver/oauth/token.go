@@ -101,13 +101,14 @@ func (p *Provider) askedResources(f form, client *oidc.Client) ([]string, error)
 }
 
 // audienceFor is the audience of a grant: the resources asked for, else the
-// client's first if the scopes mean something to an API. None means that the
-// token is for the issuer itself.
+// client's first if the scopes mean something to an API other than our own
+// admin API. None means that the token is for the issuer itself.
 func audienceFor(asked []string, client *oidc.Client, scopes []string) []string {
 	switch {
 	case len(asked) > 0:
 		return asked
-	case len(client.Metadata.Resources) > 0 && len(apiScopes(scopes)) > 0:
+	case len(client.Metadata.Resources) > 0 &&
+		slices.ContainsFunc(apiScopes(scopes), func(s string) bool { return s != oidc.ScopeAdmin }):
 		return client.Metadata.Resources[:1]
 	}
 	return []string{}
