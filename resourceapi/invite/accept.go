@@ -18,9 +18,10 @@ import (
 
 const (
 	// lockInvitation waits for whoever is using the invitation right now, and
-	// tells the time after that.
+	// tells the time after that. The lists that it names come into view.
 	lockInvitation = `
-SELECT id, role, access_expires_at, uses_left > 0 AND expires_at > clock_timestamp()
+SELECT id, role, access_expires_at, uses_left > 0 AND expires_at > clock_timestamp(),
+       set_config('app.lists', coalesce((SELECT string_agg(g->>'list_id', ',') FROM jsonb_array_elements(grants) g), ''), true)
   FROM grocery.invitations WHERE family_id = $1 AND token_hash = $2 FOR UPDATE`
 
 	selectSelf = `
@@ -134,7 +135,7 @@ type held struct {
 func (h *Invitations) look(ctx context.Context, tx *tenant.Tx, hash []byte) (held, error) {
 	var found held
 	tx.Row(func(row pgx.Row) error {
-		return row.Scan(&found.id, &found.role, &found.accessExpiresAt, &found.usable)
+		return row.Scan(&found.id, &found.role, &found.accessExpiresAt, &found.usable, nil)
 	}, lockInvitation, tx.Family, hash)
 	tx.Row(func(row pgx.Row) error {
 		var lapsed bool

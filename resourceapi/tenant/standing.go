@@ -23,13 +23,19 @@ const (
 )
 
 const (
-	setPrincipal = `SELECT set_config('app.principal', $1, true)`
+	setPrincipal = `SELECT set_config('app.principal', $1, true), set_config('app.user', $2, true)`
 
-	// enterAsUser and enterAsApp enter the family by the caller's own row.
+	// enterAsUser and enterAsApp enter the family by the caller's own row. A
+	// guest brings the lists that were granted to him.
 	enterAsUser = `
-SELECT role, set_config('app.family', family_id::text, true), set_config('app.standing', role, true)
-  FROM grocery.family_members
- WHERE family_id = $1 AND user_id = $2 AND (expires_at IS NULL OR expires_at > now())`
+SELECT m.role, g.grants, set_config('app.family', m.family_id::text, true), set_config('app.standing', m.role, true),
+       set_config('app.lists', coalesce(g.lists, ''), true)
+  FROM grocery.family_members m
+  LEFT JOIN LATERAL (
+       SELECT string_agg(p.list_id::text, ',') AS lists, jsonb_object_agg(p.list_id, p.verbs) AS grants
+         FROM grocery.list_permissions p
+        WHERE m.role = 'guest' AND p.family_id = m.family_id AND p.user_id = m.user_id AND (p.expires_at IS NULL OR p.expires_at > now())) g ON true
+ WHERE m.family_id = $1 AND m.user_id = $2 AND (m.expires_at IS NULL OR m.expires_at > now())`
 
 	enterAsApp = `
 SELECT scopes, set_config('app.family', family_id::text, true), set_config('app.standing', 'app', true)
@@ -41,8 +47,8 @@ SELECT scopes, set_config('app.family', family_id::text, true), set_config('app.
 	enterAsKey = `SELECT true FROM grocery.families WHERE id = $1`
 
 	setArrival = `
-SELECT set_config('app.principal', $1, true), set_config('app.family', $2::uuid::text, true),
-       set_config('app.standing', $3, true), set_config('app.invitation', $4, true)`
+SELECT set_config('app.principal', $1, true), set_config('app.user', $2, true), set_config('app.family', $3::uuid::text, true),
+       set_config('app.standing', $4, true), set_config('app.invitation', $5, true)`
 
 	mineAsUser = `
 SELECT set_config('app.families', string_agg(family_id::text, ','), true)
@@ -59,14 +65,14 @@ func (tx *Tx) enter() {
 	tx.scopes = c.Scopes
 	switch kindOf(c) {
 	case policy.User:
-		tx.batch.Queue(setPrincipal, tx.Principal())
+		tx.queuePrincipal()
 		tx.prove(func(row pgx.Row) error {
-			err := row.Scan(&tx.role, nil, nil)
+			err := row.Scan(&tx.role, &tx.grants, nil, nil, nil)
 			tx.standing = standing(tx.role)
 			return err
 		}, enterAsUser, tx.Family, c.Subject)
 	case policy.App:
-		tx.batch.Queue(setPrincipal, tx.Principal())
+		tx.queuePrincipal()
 		tx.prove(func(row pgx.Row) error {
 			var granted []string
 			if err := row.Scan(&granted, nil, nil); err != nil {
@@ -78,7 +84,7 @@ func (tx *Tx) enter() {
 		}, enterAsApp, tx.Family, c.ClientID)
 	case policy.APIKey:
 		if c.Family != tx.Family {
-			tx.batch.Queue(setPrincipal, tx.Principal())
+			tx.queuePrincipal()
 			return
 		}
 		tx.batch.Queue(setKey, tx.Principal(), tx.Family)
@@ -91,6 +97,14 @@ func (tx *Tx) enter() {
 			return nil
 		}, enterAsKey, tx.Family)
 	}
+}
+
+func (tx *Tx) queuePrincipal() {
+	var user string
+	if tx.IsUser() {
+		user = tx.Caller.Subject
+	}
+	tx.batch.Queue(setPrincipal, tx.Principal(), user)
 }
 
 // Renew queues the proof of the caller's standing once more, behind a lock that
@@ -114,12 +128,12 @@ func (tx *Tx) prove(scan func(pgx.Row) error, sql string, args ...any) {
 // arrive queues the context of somebody who is not in the family yet.
 func (tx *Tx) arrive(as standing, tokenHash []byte) {
 	tx.standing, tx.scopes = as, tx.Caller.Scopes
-	tx.batch.Queue(setArrival, tx.Principal(), tx.Family, string(as), hex.EncodeToString(tokenHash))
+	tx.batch.Queue(setArrival, tx.Principal(), tx.Caller.Subject, tx.Family, string(as), hex.EncodeToString(tokenHash))
 }
 
 func (tx *Tx) queueMine() {
 	tx.standing, tx.scopes = "mine", tx.Caller.Scopes
-	tx.batch.Queue(setPrincipal, tx.Principal())
+	tx.queuePrincipal()
 	switch kindOf(tx.Caller) {
 	case policy.User:
 		tx.batch.Queue(mineAsUser, tx.Caller.Subject)

@@ -28,7 +28,8 @@ type Tx struct {
 
 	standing standing
 	role     policy.Role
-	scopes   []string // the ceiling, for an app cut down to its installation
+	grants   map[string][]policy.Verb // of a guest, by list
+	scopes   []string                 // the ceiling, for an app cut down to its installation
 
 	sent     bool // the context and at least one batch have gone
 	asked    bool // May was asked and said yes
