@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -25,9 +26,13 @@ type Router struct {
 // NewRouter returns an empty router; report answers failed requests, unknown
 // paths and wrong methods.
 func NewRouter(report ErrorWriter) *Router {
+	wrongMethod := failing(report, fault.New(fault.MethodNotAllowed, "This address does not take this method."))
 	m := mux.NewRouter().UseEncodedPath()
 	m.NotFoundHandler = failing(report, fault.New(fault.NotFound, "There is nothing at this address."))
-	m.MethodNotAllowedHandler = failing(report, fault.New(fault.MethodNotAllowed, "This address does not take this method."))
+	m.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", strings.Join(allowed(m, r), ", ")) // RFC 9110 §15.5.6
+		wrongMethod.ServeHTTP(w, r)
+	})
 	return &Router{mux: m, report: report}
 }
 
@@ -86,6 +91,22 @@ func (rt *Router) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // Var returns a path variable, "" if the route has none of that name.
 func Var(r *http.Request, name string) string { return mux.Vars(r)[name] }
+
+// allowed lists the methods that the path of r does take.
+func allowed(m *mux.Router, r *http.Request) []string {
+	var methods []string
+	for _, method := range []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	} {
+		probe := *r
+		probe.Method = method
+		var match mux.RouteMatch
+		if m.Match(&probe, &match) && match.MatchErr == nil {
+			methods = append(methods, method)
+		}
+	}
+	return methods
+}
 
 func failing(report ErrorWriter, err error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -99,6 +99,9 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 		if w.Code != c.want || w.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Header().Get("Content-Type"))
 		}
+		if allow := w.Header().Get("Allow"); c.want == http.StatusMethodNotAllowed && allow != http.MethodPost {
+			t.Errorf("%s %s allows %q, want POST", c.method, c.path, allow)
+		}
 	}
 }
 
