@@ -60,7 +60,7 @@ func TestGoOIDC(t *testing.T) {
 	if err != nil || fresh.AccessToken == token.AccessToken || fresh.RefreshToken == token.RefreshToken {
 		t.Fatalf("refresh: %v; tokens have to change", err)
 	}
-	resp, err := s.Call(ctx, fresh.AccessToken, http.MethodGet, "/v1/families", "")
+	resp, err := s.Call(ctx, fresh.AccessToken, http.MethodGet, "/v1/families/"+s.Demo.FamilyID+"/lists", "")
 	if err != nil || resp.Status != http.StatusOK {
 		t.Errorf("the API with the fresh token: %v, %v", resp, err)
 	}

@@ -197,6 +197,9 @@ func (s *Service) LastWords() string {
 	if err != nil {
 		return err.Error()
 	}
+	// Starting means being asked every other millisecond.
+	lines := bytes.SplitAfter(raw, []byte("\n"))
+	raw = bytes.Join(slices.DeleteFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte(`"/readyz"`)) }), nil)
 	if len(raw) > lastWords {
 		raw = raw[len(raw)-lastWords:]
 		if _, rest, ok := bytes.Cut(raw, []byte("\n")); ok {

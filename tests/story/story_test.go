@@ -135,8 +135,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"cut":    {"cut postgres|redis", 1, (*narrator).cut},
 		"freeze": {"freeze postgres|redis", 1, (*narrator).freeze},
 		"mend":   {"mend postgres|redis", 1, (*narrator).mend},
-		"stop":   {"stop authserver|resourceapi", 1, (*narrator).stop},
-		"kill":   {"kill authserver|resourceapi", 1, (*narrator).kill},
+		"halt":   {"halt authserver|resourceapi", 1, (*narrator).stop},
+		"crash":  {"crash authserver|resourceapi", 1, (*narrator).kill},
 		"start":  {"start authserver|resourceapi", 1, (*narrator).start},
 	}
 	known := make(map[string]func(*testscript.TestScript, bool, []string))
