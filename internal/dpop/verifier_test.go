@@ -2,6 +2,7 @@ package dpop_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
@@ -168,31 +169,31 @@ func TestHeadersThatMustBeRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, header := range map[string]dpoptest.Members{
-		"missing typ":             {"typ": nil},
-		"typ JWT":                 {"typ": "JWT"},
-		"typ at+jwt":              {"typ": "at+jwt"},
-		"typ of another type":     {"typ": []string{"dpop+jwt"}},
-		"missing alg":             {"alg": nil},
-		"alg none":                {"alg": "none"},
-		"alg HS256":               {"alg": "HS256"},
-		"alg RS256":               {"alg": "RS256"},
-		"alg of another key":      {"alg": "EdDSA"},
-		"missing jwk":             {"jwk": nil},
-		"jwk private":             {"jwk": private},
-		"jwk with an empty d":     {"jwk": withMember(t, key, "d", "")},
-		"jwk of another key":      {"jwk": other.Public},
-		"jwk off the curve":       {"jwk": withMember(t, key, "x", withMember(t, other, "", "")["x"])},
-		"jwk of another curve":    {"jwk": jose.JSONWebKey{Key: p384.Public()}},
-		"jwk symmetric":           {"jwk": dpoptest.Members{"kty": "oct", "k": "c2VjcmV0"}},
-		"jwk of an unknown kind":  {"jwk": dpoptest.Members{"kty": "XYZ"}},
-		"jwk a URL":               {"jwk": "https://evil.example.com/key"},
-		"only a jku":              {"jwk": nil, "jku": "https://evil.example.com/jwks"},
-		"only a kid":              {"jwk": nil, "kid": "k"},
-		"crit":                    {"crit": []string{"exp"}, "exp": 1},
-		"an unencoded payload":    {"crit": []string{"b64"}, "b64": false},
-		"b64 without crit":        {"b64": false},
-		"jwk with a cert chain":   {"jwk": withMember(t, key, "x5c", []string{"AAAA"})},
-		"header member not ASCII": {"typ": "dpop+jwt\u00a0"},
+		"missing typ":               {"typ": nil},
+		"typ JWT":                   {"typ": "JWT"},
+		"typ at+jwt":                {"typ": "at+jwt"},
+		"typ of another type":       {"typ": []string{"dpop+jwt"}},
+		"missing alg":               {"alg": nil},
+		"alg none":                  {"alg": "none"},
+		"alg HS256":                 {"alg": "HS256"},
+		"alg RS256":                 {"alg": "RS256"},
+		"alg of another key":        {"alg": "EdDSA"},
+		"missing jwk":               {"jwk": nil},
+		"jwk private":               {"jwk": private},
+		"jwk with an empty d":       {"jwk": withMember(t, key, "d", "")},
+		"jwk of another key":        {"jwk": other.Public},
+		"jwk off the curve":         {"jwk": withMember(t, key, "x", withMember(t, other, "", "")["x"])},
+		"jwk of another curve":      {"jwk": jose.JSONWebKey{Key: p384.Public()}},
+		"jwk symmetric":             {"jwk": dpoptest.Members{"kty": "oct", "k": "c2VjcmV0"}},
+		"jwk of an unknown kind":    {"jwk": dpoptest.Members{"kty": "XYZ"}},
+		"jwk a URL":                 {"jwk": "https://evil.example.com/key"},
+		"only a jku":                {"jwk": nil, "jku": "https://evil.example.com/jwks"},
+		"only a kid":                {"jwk": nil, "kid": "k"},
+		"crit":                      {"crit": []string{"exp"}, "exp": 1},
+		"crit of what is not there": {"crit": []string{"b64"}},
+		"b64 in crit":               {"crit": []string{"b64"}, "b64": true},
+		"jwk with a cert chain":     {"jwk": withMember(t, key, "x5c", []string{"AAAA"})},
+		"header member not ASCII":   {"typ": "dpop+jwt\u00a0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := v.Verify(request(t, key.Forge(t, good(c), header, nil)), dpop.Expect{AccessToken: token})
@@ -201,6 +202,30 @@ func TestHeadersThatMustBeRefused(t *testing.T) {
 	}
 	if n := v.Redis.DBSize(t.Context()).Val(); n != 0 {
 		t.Errorf("refused proofs left %d keys in Redis", n)
+	}
+}
+
+// A payload that is signed as it is (RFC 7797) is another message to those who
+// do not know b64.
+func TestAnUnencodedPayloadIsRefused(t *testing.T) {
+	c := newClock()
+	v := verifier(t, c)
+	key := dpoptest.NewEdKey(t)
+	private, ok := key.Private.(ed25519.PrivateKey)
+	if !ok {
+		t.Fatalf("the key is a %T", key.Private)
+	}
+	for name, header := range map[string]dpoptest.Members{
+		"with crit":    {"b64": false, "crit": []string{"b64"}},
+		"without crit": {"b64": false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parts := strings.Split(key.Forge(t, good(c), header, nil), ".")
+			input := append([]byte(parts[0]+"."), decode(t, parts[1])...)
+			signature := base64.RawURLEncoding.EncodeToString(ed25519.Sign(private, input))
+			_, err := v.Verify(request(t, parts[0]+"."+parts[1]+"."+signature), dpop.Expect{AccessToken: token})
+			wantCode(t, err, dpop.CodeInvalidProof)
+		})
 	}
 }
 
