@@ -154,7 +154,7 @@ func (s *server) public() http.Handler {
 
 	observer := &web.Observer{Log: s.log, Now: s.now, Report: web.Problem}
 	h := observer.Wrap(s.secureHeaders(s.untilReady(rt)), s.metrics)
-	return behindProxies(h, s.cfg.TrustedProxies)
+	return web.BehindProxies(h, s.cfg.TrustedProxies)
 }
 
 // mountBrowser adds what people see.

@@ -109,7 +109,8 @@ func (s *server) public() (http.Handler, error) {
 	}
 	rt.HandlePrefix("/v1/", s.gated(s.api))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
-	return observer.Wrap(headers(rt, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry), nil
+	h := observer.Wrap(headers(rt, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
+	return web.BehindProxies(h, s.cfg.TrustedProxies), nil
 }
 
 // gated lets authenticated requests through to next, once the database role is

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"net/http"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// behindProxies gives h the address of the client itself when a trusted proxy
+// BehindProxies gives h the address of the client itself when a trusted proxy
 // passes it on: the last address of X-Forwarded-For that is not a trusted
 // proxy's own. From anybody else the header means nothing.
-func behindProxies(h http.Handler, trusted []netip.Prefix) http.Handler {
+func BehindProxies(h http.Handler, trusted []netip.Prefix) http.Handler {
 	if len(trusted) == 0 {
 		return h
 	}

@@ -1,10 +1,12 @@
-package main
+package web_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+
+	"larder/internal/web"
 )
 
 func TestOnlyTrustedProxiesSayWhoTheClientIs(t *testing.T) {
@@ -24,7 +26,7 @@ func TestOnlyTrustedProxiesSayWhoTheClientIs(t *testing.T) {
 		{"[::ffff:10.1.1.1]:1000", []string{"2001:db8::1"}, "[2001:db8::1]:0"},
 	} {
 		var got string
-		h := behindProxies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr }), trusted)
+		h := web.BehindProxies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr }), trusted)
 		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 		r.RemoteAddr = c.peer
 		for _, v := range c.xff {
