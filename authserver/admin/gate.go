@@ -144,8 +144,7 @@ func (c *challenge) Unwrap() error { return c.error }
 func challenged(err error, params string) error { return &challenge{err, params} }
 
 func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
-	var c *challenge
-	if errors.As(err, &c) {
+	if c, ok := errors.AsType[*challenge](err); ok {
 		value := `Bearer realm="admin"`
 		if c.params != "" {
 			value += ", " + c.params

@@ -282,8 +282,7 @@ func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 		c.change(&m)
 		err := rules().Check(&m)
 		var got []string
-		var e *fault.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*fault.Error](err); ok {
 			for _, f := range e.Fields {
 				got = append(got, f.Pointer)
 			}
