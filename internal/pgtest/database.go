@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"larder/internal/devstack/servers"
@@ -75,19 +77,14 @@ func newDB(ctx context.Context, server string) (_ *DB, err error) {
 		return nil, fmt.Errorf("%w\nIs the server still there? `make services` keeps one running", err)
 	}
 	defer conn.Close(ctx)
-	template, err := ensureTemplate(ctx, conn, server)
-	if err != nil {
-		return nil, err
-	}
 	// The name tells the time of birth, by which a later run knows what a killed test left behind.
 	var born int64
 	if err := conn.QueryRow(ctx, `SELECT extract(epoch FROM now())::bigint`).Scan(&born); err != nil {
 		return nil, err
 	}
 	db := &DB{Name: fmt.Sprintf("%s%d_%s", testPrefix, born, strings.ToLower(rand.Text()[:12]))}
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+quote(db.Name)+" TEMPLATE "+quote(template)+" STRATEGY wal_log")
-	if err != nil {
-		return nil, fmt.Errorf("clone the template database: %w", err)
+	if err := clone(ctx, conn, server, db.Name); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -96,6 +93,25 @@ func newDB(ctx context.Context, server string) (_ *DB, err error) {
 		}
 	}()
 	return db, db.open(ctx, conn, server)
+}
+
+// clone makes the database. A checkout with other migrations on the same server sweeps our template away when it
+// builds its own; then ours is built anew.
+func clone(ctx context.Context, conn *pgx.Conn, server, name string) error {
+	const invalidCatalogName, attempts = "3D000", 5
+	for attempt := 1; ; attempt++ {
+		template, err := ensureTemplate(ctx, conn, server)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)+" STRATEGY wal_log")
+		if err == nil {
+			return nil
+		}
+		if gone, ok := errors.AsType[*pgconn.PgError](err); !ok || gone.Code != invalidCatalogName || attempt == attempts {
+			return fmt.Errorf("clone the template database: %w", err)
+		}
+	}
 }
 
 // open fills in the addresses and pools.
