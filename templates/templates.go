@@ -4,6 +4,7 @@
 //	pages/layout.html   the frame: head, shelf, footer; calls "title" and "main"
 //	pages/*.html        one page each, defining "title" and "main"
 //	static/*            stylesheet and icon, served under a content hash
+//	mail/*.txt, *.html  one mail each in both forms, around layout.txt and layout.html
 //
 // The pages need no script, no web font and nothing from another host.
 package templates
@@ -13,7 +14,7 @@ import (
 	"io/fs"
 )
 
-//go:embed pages/*.html static/*
+//go:embed pages/*.html static/* mail/*
 var files embed.FS
 
 // Pages returns the templates, layout.html among them.
@@ -21,6 +22,9 @@ func Pages() fs.FS { return sub("pages") }
 
 // Static returns the files that pages refer to.
 func Static() fs.FS { return sub("static") }
+
+// Mail returns the templates of mails, the layouts among them.
+func Mail() fs.FS { return sub("mail") }
 
 func sub(dir string) fs.FS {
 	f, err := fs.Sub(files, dir)
