@@ -68,12 +68,8 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 	if err != nil {
 		return err
 	}
-	switch step {
-	case oidc.StepLogin:
-		return p.wait(w, r, a, state, "/login")
-	case oidc.StepConsent:
-		return p.wait(w, r, a, state, "/consent")
-	case oidc.StepDone:
+	if step != oidc.StepDone {
+		return p.wait(w, r, a, state, pageOf(step))
 	}
 	if err := p.finish(r.Context(), state, nil); err != nil {
 		return err
@@ -82,7 +78,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 	if err != nil {
 		return err
 	}
-	p.respondTo(w, r, a.target, url.Values{"code": {code}})
+	p.respondTo(w, a.target, url.Values{"code": {code}})
 	return nil
 }
 
@@ -170,6 +166,14 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 	w.Header().Set("Location", page+"?"+url.Values{"flow": {state.flowID}}.Encode())
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
+}
+
+// pageOf is the page that takes a request through a step.
+func pageOf(step oidc.Step) string {
+	if step == oidc.StepConsent {
+		return "/consent"
+	}
+	return "/login"
 }
 
 // finish ends a parked request and then answers with err. Of two browsers'

@@ -177,7 +177,7 @@ func (p *Provider) checkInteraction(_ context.Context, a *authorization) error {
 		if err != nil {
 			return newError(invalidRequest, "The parameter 'max_age' is not a number of seconds.")
 		}
-		age := min(time.Duration(seconds)*time.Second, maxMaxAge) //nolint:gosec // 31 bits
+		age := min(time.Duration(seconds)*time.Second, maxMaxAge)
 		a.maxAge = &age
 	}
 	if raw := a.form.get("id_token_hint"); raw != "" {

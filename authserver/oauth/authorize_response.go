@@ -31,7 +31,7 @@ func (e *redirectError) Unwrap() error { return e.oauthError }
 // browser to the client if its redirect URI is proven, else on a page.
 func (p *Provider) writeAuthorizeError(w http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errors.AsType[*redirectError](err); ok && e.httpStatus() < http.StatusInternalServerError {
-		p.respondTo(w, r, e.target, url.Values{"error": {e.code}, "error_description": {e.description}})
+		p.respondTo(w, e.target, url.Values{"error": {e.code}, "error_description": {e.description}})
 		return
 	}
 	if e, ok := errors.AsType[*oauthError](err); ok && e.httpStatus() < http.StatusInternalServerError {
@@ -42,7 +42,7 @@ func (p *Provider) writeAuthorizeError(w http.ResponseWriter, r *http.Request, e
 
 // respondTo sends the browser on with an authorization response, in which iss
 // tells the client which server it is from (RFC 9207 §2).
-func (p *Provider) respondTo(w http.ResponseWriter, r *http.Request, target redirectTarget, parameters url.Values) {
+func (p *Provider) respondTo(w http.ResponseWriter, target redirectTarget, parameters url.Values) {
 	parameters.Set("iss", p.Config.Issuer)
 	if target.state != "" {
 		parameters.Set("state", target.state)

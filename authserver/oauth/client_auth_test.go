@@ -116,13 +116,13 @@ func assertionOf(t testing.TB, h *harness, key jose.JSONWebKey, clientID string,
 	return token
 }
 
-func keyPair(t testing.TB, kid string) (private jose.JSONWebKey, public *jose.JSONWebKeySet) {
+func keyPair(t testing.TB) (private jose.JSONWebKey, public *jose.JSONWebKeySet) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	private = jose.JSONWebKey{Key: k, KeyID: kid, Algorithm: "ES256", Use: "sig"}
+	private = jose.JSONWebKey{Key: k, KeyID: "k1", Algorithm: "ES256", Use: "sig"}
 	return private, &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{private.Public()}}
 }
 
@@ -137,10 +137,10 @@ func TestPrivateKeyJWT(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	meta := oidc.Metadata{GrantTypes: []string{oidc.ClientCredentials}, Scope: "lists:read", TokenEndpointAuthMethod: oidc.PrivateKeyJWT}
-	key, keys := keyPair(t, "k1")
+	key, keys := keyPair(t)
 	meta.JWKS = keys
 	h.addClient("fapi", "", meta)
-	otherKey, otherKeys := keyPair(t, "k1")
+	otherKey, otherKeys := keyPair(t)
 	meta.JWKS = otherKeys
 	h.addClient("other", "", meta)
 	_, edKey, err := ed25519.GenerateKey(rand.Reader)
@@ -207,7 +207,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 func TestPrivateKeyJWTAlgorithms(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	key, keys := keyPair(t, "k1")
+	key, keys := keyPair(t)
 	h.addClient("fapi", "", oidc.Metadata{
 		GrantTypes: []string{oidc.ClientCredentials}, Scope: "lists:read", TokenEndpointAuthMethod: oidc.PrivateKeyJWT, JWKS: keys,
 	})

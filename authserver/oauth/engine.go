@@ -107,7 +107,7 @@ func fositeConfig(p *Provider) *fosite.Config {
 // request runs the first half of a grant: fosite parses it and its handlers
 // judge it. What they refuse comes back as an oauthError.
 func (e *engine) request(ctx context.Context, f form) (fosite.AccessRequester, error) {
-	r := &http.Request{Method: http.MethodPost, Header: http.Header{}, Form: f.values, PostForm: f.values}
+	r := &http.Request{Method: http.MethodPost, Header: http.Header{}, Form: f.values, PostForm: f.values} //nolint:forbidigo // a field of a request, not http.PostForm
 	requester, err := e.NewAccessRequest(ctx, r, &session{})
 	if err != nil {
 		return nil, workFrom(ctx).explain(err)

@@ -31,8 +31,8 @@ func (h *harness) addSPA() *oidc.Client {
 }
 
 // addMachine registers a client that acts for itself.
-func (h *harness) addMachine() *oidc.Client {
-	return h.addClient("machine", "machine-secret", oidc.Metadata{
+func (h *harness) addMachine() {
+	h.addClient("machine", "machine-secret", oidc.Metadata{
 		GrantTypes: []string{oidc.ClientCredentials}, Scope: "lists:read lists:write", Resources: []string{testAPI},
 	})
 }

@@ -199,21 +199,3 @@ func (s *grantStore) revocationExpiry() time.Time {
 func (s *grantStore) tell(kind, value string, at, expires time.Time) {
 	s.revocations.Add(s.now(), revocation.Entry{Kind: kind, Value: value, RevokedAt: at, ExpiresAt: expires})
 }
-
-const deleteEndedGrants = `
-DELETE FROM auth.grants WHERE id IN (SELECT id FROM auth.grants WHERE expires_at < $1 LIMIT 1000)`
-
-// sweep deletes grants that ended a day ago or earlier, by whose code nothing
-// can be spent any more. It returns how many.
-func (s *grantStore) sweep(ctx context.Context) (int64, error) {
-	const batch = 1000
-	for total := int64(0); ; {
-		tag, err := s.db.Exec(ctx, deleteEndedGrants, s.now().Add(-24*time.Hour))
-		if err != nil {
-			return total, postgres.Translate(err)
-		}
-		if total += tag.RowsAffected(); tag.RowsAffected() < batch {
-			return total, nil
-		}
-	}
-}

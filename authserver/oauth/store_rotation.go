@@ -37,7 +37,7 @@ type rotation struct {
 //	$11 new idle expiry  $12 expiry of a revocation
 const rotateGrant = `
 WITH cur AS MATERIALIZED (
-  SELECT g.*,
+  SELECT g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.session, g.generation, g.salt,
          g.revoked_at IS NULL AND g.expires_at > $9 AND g.idle_expires_at > $9 AND g.client_id = $4 AS alive,
          u.disabled_at IS NULL AND ($5 OR EXISTS (
            SELECT FROM auth.consents c WHERE c.user_id = g.user_id AND c.client_id = g.client_id)) AS welcome,

@@ -44,6 +44,12 @@ func names(m map[string]any) []string {
 	return keys
 }
 
+// seconds is a NumericDate, 0 if there is none.
+func seconds(claims map[string]any, name string) int64 {
+	n, _ := claims[name].(float64)
+	return int64(n)
+}
+
 func TestCodeExchangeGivesAllTokens(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -67,7 +73,7 @@ func TestCodeExchangeGivesAllTokens(t *testing.T) {
 		t.Errorf("access token claims %v, want %v", names(claims), want)
 	}
 	if claims["aud"] != testAPI || claims["sub"] != user.ID.String() || claims["client_id"] != "web" || claims["sid"] != login.SID ||
-		claims["exp"].(float64)-claims["iat"].(float64) != 300 {
+		seconds(claims, "exp")-seconds(claims, "iat") != 300 {
 		t.Errorf("access token claims %v", claims)
 	}
 	header, claims = unpack(t, got.IDToken)
@@ -78,7 +84,7 @@ func TestCodeExchangeGivesAllTokens(t *testing.T) {
 	if !slices.Equal(names(claims), want) {
 		t.Errorf("ID token claims %v, want %v", names(claims), want)
 	}
-	if claims["aud"] != "web" || claims["nonce"] != "n" || int64(claims["auth_time"].(float64)) != login.AuthTime.Unix() {
+	if claims["aud"] != "web" || claims["nonce"] != "n" || seconds(claims, "auth_time") != login.AuthTime.Unix() {
 		t.Errorf("ID token claims %v", claims)
 	}
 	if !h.live(got.AccessToken) || h.live(got.IDToken) {

@@ -159,16 +159,28 @@ func TestTrapPKCEDowngrade(t *testing.T) {
 // slowStore lets all readers of a code or a token in before any goes on.
 type slowStore struct {
 	*storage.MemoryStore
-	all *sync.WaitGroup
+	all     *sync.WaitGroup
+	copying sync.Mutex
 }
 
 func (s *slowStore) GetAuthorizeCodeSession(ctx context.Context, code string, session fosite.Session) (fosite.Requester, error) {
 	r, err := s.MemoryStore.GetAuthorizeCodeSession(ctx, code, session)
-	if s.all != nil {
-		s.all.Done()
-		s.all.Wait()
+	if s.all == nil || err != nil {
+		return r, err
 	}
-	return r, err
+	// Each gets a copy of its own, as from a database; in memory fosite's
+	// handlers would write to the same session at once.
+	stored, ok := r.(*fosite.Request)
+	if !ok {
+		return nil, errors.New("the memory store holds something else")
+	}
+	own := *stored
+	s.copying.Lock()
+	own.Session = stored.Session.Clone()
+	s.copying.Unlock()
+	s.all.Done()
+	s.all.Wait()
+	return &own, nil
 }
 
 // Defect 3: reading and spending a code are two steps. Ours is race_test.go.
@@ -206,7 +218,7 @@ func TestTrapCodeIsSpentTwice(t *testing.T) {
 func TestTrapClientAssertions(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	key, keys := keyPair(t, "k1")
+	key, keys := keyPair(t)
 	s := newStock(t, nil)
 	for _, name := range []string{"one", "two"} {
 		h.addClient(name, "", oidc.Metadata{
@@ -218,7 +230,6 @@ func TestTrapClientAssertions(t *testing.T) {
 			JSONWebKeys: &josev3.JSONWebKeySet{Keys: []josev3.JSONWebKey{{Key: key.Public().Key, KeyID: "k1", Use: "sig", Algorithm: "ES256"}}},
 		}
 	}
-	h.clock.Advance(0)
 	try := func(name string, change func(map[string]any)) (stockCode string, ours answer) {
 		form := url.Values{"grant_type": {"client_credentials"}, "client_assertion_type": {assertionType}}
 		assertion := assertionOf(t, h, key, name, func(c map[string]any) { change(c); c["aud"] = "https://stock.test/token" })
@@ -327,8 +338,9 @@ func TestTrapRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	token, _ := made.GetExtra("refresh_token").(string)
 	made, err = s.token(url.Values{
-		"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {made.GetExtra("refresh_token").(string)}, "scope": {"lists:read"},
+		"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {token}, "scope": {"lists:read"},
 	})
 	if err != nil {
 		t.Fatal(err)
