@@ -108,12 +108,13 @@ func (p *shop) rows(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	introspection := fixed("introspection", issuer, pathIntrospection, target{perSecond: 6000}, request{
+	introspect := request{
 		http.MethodPost, "/introspect", "token=" + tokens.AccessToken, []string{basic(p.ResourceServer()), form},
+	}
+	introspection := fixed("introspection", issuer, pathIntrospection, target{perSecond: 6000}, introspect)
+	introspection.limits = append(introspection.limits, bound{
+		name: "one ES256 verification", path: pathVerify, scripts: []script{{Requests: [][]byte{introspect.to(issuer, pathVerify)}}},
 	})
-	verify := introspection.limits[0]
-	verify.name, verify.path = "one ES256 verification", pathVerify
-	introspection.limits = append(introspection.limits, verify)
 	rows = append(rows, refresh, introspection, p.codeFlow(),
 		fixed("jwks", issuer, pathJWKS, target{ratio: 0.9}, request{method: http.MethodGet, target: "/jwks"}),
 		fixed("discovery", issuer, pathDiscovery, target{ratio: 0.9},

@@ -202,7 +202,7 @@ func (s *Service) LastWords() string {
 	raw = bytes.Join(slices.DeleteFunc(lines, func(line []byte) bool { return bytes.Contains(line, []byte(`"/readyz"`)) }), nil)
 	if len(raw) > lastWords {
 		raw = raw[len(raw)-lastWords:]
-		if _, rest, ok := bytes.Cut(raw, []byte("\n")); ok {
+		if _, rest, ok := bytes.Cut(raw, []byte("\n")); ok && len(rest) > 0 {
 			raw = rest
 		}
 	}
