@@ -83,12 +83,13 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	return s, nil
 }
 
-// mountFeatures is the list of everything there is below /v1.
+// mountFeatures is the list of everything there is below /v1. Routes are tried
+// in this order, so what is asked for most stands first.
 func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
+	(&item.Items{DB: db, Cursors: cursors}).Mount(rt)
+	(&list.Lists{DB: db, Cursors: cursors}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
-	(&list.Lists{DB: db, Cursors: cursors}).Mount(rt)
-	(&item.Items{DB: db, Cursors: cursors}).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 }

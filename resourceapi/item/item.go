@@ -49,13 +49,13 @@ type Item struct {
 func (h *Items) Mount(rt *web.Router) {
 	const items = "/v1/families/{family_id}/lists/{list_id}/items"
 	rt.Handle(http.MethodGet, items, h.list)
+	rt.Handle(http.MethodPut, items+"/{item_id}/check", h.check)
+	rt.Handle(http.MethodPost, items+"/{item_id}/check", h.check)
+	rt.Handle(http.MethodDelete, items+"/{item_id}/check", h.uncheck)
 	rt.Handle(http.MethodPost, items, h.create)
 	rt.Handle(http.MethodGet, items+"/{item_id}", h.get)
 	rt.Handle(http.MethodPatch, items+"/{item_id}", h.patch)
 	rt.Handle(http.MethodDelete, items+"/{item_id}", h.remove)
-	rt.Handle(http.MethodPut, items+"/{item_id}/check", h.check)
-	rt.Handle(http.MethodPost, items+"/{item_id}/check", h.check)
-	rt.Handle(http.MethodDelete, items+"/{item_id}/check", h.uncheck)
 }
 
 // where says which list of which family is meant, and which item if the
@@ -131,7 +131,7 @@ func (h *Items) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Location", "/v1/families/"+at.family.String()+"/lists/"+at.list.String()+"/items/"+made.ID.String())
 	precondition.SetETag(w, made.Version)
-	return web.JSON(w, http.StatusCreated, made)
+	return write(w, http.StatusCreated, made)
 }
 
 func (h *Items) get(w http.ResponseWriter, r *http.Request) error {
@@ -146,7 +146,7 @@ func (h *Items) get(w http.ResponseWriter, r *http.Request) error {
 	if precondition.NotModified(w, r, found.Version) {
 		return nil
 	}
-	return web.JSON(w, http.StatusOK, found)
+	return write(w, http.StatusOK, found)
 }
 
 type change struct {
@@ -188,7 +188,7 @@ func (h *Items) patch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	precondition.SetETag(w, changed.Version)
-	return web.JSON(w, http.StatusOK, changed)
+	return write(w, http.StatusOK, changed)
 }
 
 func (h *Items) remove(w http.ResponseWriter, r *http.Request) error {
@@ -216,5 +216,5 @@ func (h *Items) set(w http.ResponseWriter, r *http.Request, checked bool) error 
 		return err
 	}
 	precondition.SetETag(w, i.Version)
-	return web.JSON(w, http.StatusOK, i)
+	return write(w, http.StatusOK, i)
 }

@@ -9,7 +9,6 @@ import (
 
 	"larder/internal/id"
 	"larder/internal/paging"
-	"larder/internal/web"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
@@ -26,11 +25,6 @@ type place struct {
 
 // start lies before every item; the nil UUID would be NULL to the database.
 func start() place { return place{-math.MaxFloat64, id.ID{15: 1}} }
-
-type page struct {
-	Items []Item `json:"items"`
-	Next  string `json:"next,omitempty"`
-}
 
 func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 	at, err := path(r)
@@ -53,16 +47,17 @@ func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := page{Items: items}
+	var next string
 	if len(items) > limit {
+		items = items[:limit]
 		last := items[limit-1]
 		cursor, err := h.Cursors.Seal(collection, place{last.Position, last.ID})
 		if err != nil {
 			return err
 		}
-		p.Items, p.Next = items[:limit], paging.Next(r, cursor)
+		next = paging.Next(r, cursor)
 	}
-	return web.JSON(w, http.StatusOK, p)
+	return writePage(w, items, next)
 }
 
 func (h *Items) selectPage(ctx context.Context, at where, after place, limit int) ([]Item, error) {
