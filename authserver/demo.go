@@ -53,7 +53,7 @@ func seedDemo(ctx context.Context, t *terminal, args []string) error {
 	}
 	enc := json.NewEncoder(t.out)
 	enc.SetIndent("", "  ")
-	return enc.Encode(d)
+	return enc.Encode(d) //nolint:gosec // G117: to hand the demo's secrets to a developer is the document's purpose
 }
 
 // seeder completes one document.
@@ -214,18 +214,18 @@ func (s *seeder) apiKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var account apikey.ServiceAccount
+	var fridge apikey.ServiceAccount
 	for _, a := range accounts {
 		if a.DisabledAt == nil {
-			account = a
+			fridge = a
 		}
 	}
-	if account.ID.IsZero() {
-		if account, err = s.apiKeys.CreateAccount(ctx, family, "Smart fridge", s.operator()); err != nil {
+	if fridge.ID.IsZero() {
+		if fridge, err = s.apiKeys.CreateAccount(ctx, family, "Smart fridge", s.operator()); err != nil {
 			return err
 		}
 	}
-	_, value, err := s.apiKeys.Create(ctx, account.ID, s.cfg.apiScopes(), s.now().AddDate(1, 0, 0), s.operator())
+	_, value, err := s.apiKeys.Create(ctx, fridge.ID, s.cfg.apiScopes(), s.now().AddDate(1, 0, 0), s.operator())
 	s.d.APIKey = value.Reveal()
 	return err
 }

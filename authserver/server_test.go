@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -51,7 +52,15 @@ func (w *world) start(t *testing.T) *running {
 	return s
 }
 
-func (s *running) waitFor(t *testing.T, path string, status int) *http.Response {
+// answer is a response whose body was read.
+type answer struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+	Body       string
+}
+
+func (s *running) waitFor(t *testing.T, path string, status int) answer {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -66,16 +75,14 @@ func (s *running) waitFor(t *testing.T, path string, status int) *http.Response 
 	}
 }
 
-// do sends one request; the body of the answer is read already.
-func (s *running) do(t *testing.T, method, path, body string, header http.Header) *http.Response {
+// do sends one request.
+func (s *running) do(t *testing.T, method, path, body string, header http.Header) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	client := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
@@ -86,22 +93,15 @@ func (s *running) do(t *testing.T, method, path, body string, header http.Header
 	if err != nil {
 		t.Fatal(err)
 	}
-	res.Body = io.NopCloser(strings.NewReader(string(raw)))
-	return res
+	return answer{res.StatusCode, res.Status, res.Header, string(raw)}
 }
 
-func bodyOf(t *testing.T, res *http.Response, v any) string {
+// decode reads the body as JSON.
+func (a answer) decode(t *testing.T, v any) {
 	t.Helper()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal([]byte(a.Body), v); err != nil {
+		t.Fatalf("%s: %v in %s", a.Status, err, a.Body)
 	}
-	if v != nil {
-		if err := json.Unmarshal(raw, v); err != nil {
-			t.Fatalf("%s: %v in %s", res.Status, err, raw)
-		}
-	}
-	return string(raw)
 }
 
 // token gets an access token by client_credentials.
@@ -112,11 +112,11 @@ func (s *running) token(t *testing.T, clientID, clientSecret, scope string) (str
 	basic.SetBasicAuth(url.QueryEscape(clientID), url.QueryEscape(clientSecret))
 	req["Authorization"] = basic.Header["Authorization"]
 	res := s.do(t, http.MethodPost, "/token", url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}.Encode(), req)
-	var answer struct {
+	var tokens struct {
 		AccessToken string `json:"access_token"`
 	}
-	bodyOf(t, res, &answer)
-	return answer.AccessToken, res.StatusCode
+	res.decode(t, &tokens)
+	return tokens.AccessToken, res.StatusCode
 }
 
 func (w *world) client(t *testing.T, name, scope string) (clientSecret string) {
@@ -136,7 +136,7 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("token: %d", status)
 	}
-	call := func(method, path, body string, want int, v any) *http.Response {
+	call := func(method, path, body string, want int, v any) answer {
 		t.Helper()
 		h := http.Header{"Authorization": {"Bearer " + token}}
 		if body != "" {
@@ -144,10 +144,10 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 		}
 		res := s.do(t, method, path, body, h)
 		if res.StatusCode != want {
-			t.Fatalf("%s %s: %s\n%s", method, path, res.Status, bodyOf(t, res, nil))
+			t.Fatalf("%s %s: %s\n%s", method, path, res.Status, res.Body)
 		}
 		if v != nil {
-			bodyOf(t, res, v)
+			res.decode(t, v)
 		}
 		return res
 	}
@@ -273,7 +273,7 @@ func TestHealthAndMetricsOfARunningServer(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		internal.waitFor(t, path, http.StatusOK)
 	}
-	text := bodyOf(t, internal.do(t, http.MethodGet, "/metrics", "", nil), nil)
+	text := internal.do(t, http.MethodGet, "/metrics", "", nil).Body
 	for _, name := range []string{"http_request_duration_seconds", "go_goroutines", "larder_swept_rows_total"} {
 		if !strings.Contains(text, name) {
 			t.Errorf("metrics lack %s", name)
@@ -437,9 +437,9 @@ func TestAServerMigratesAnEmptyDatabaseWhenItMay(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := w.start(t)
-	res := s.waitFor(t, "/readyz", http.StatusServiceUnavailable)
-	time.Sleep(100 * time.Millisecond)
-	if res = s.do(t, http.MethodGet, "/readyz", "", nil); res.StatusCode != http.StatusServiceUnavailable {
+	s.waitFor(t, "/readyz", http.StatusServiceUnavailable)
+	time.Sleep(100 * time.Millisecond) // it had time enough to be ready, were it not for the schema
+	if res := s.do(t, http.MethodGet, "/readyz", "", nil); res.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("ready without a schema: %s", res.Status)
 	}
 	s.stop()
