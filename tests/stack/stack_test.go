@@ -39,8 +39,10 @@ func TestALineIsCutFrozenAndMended(t *testing.T) {
 		up   bool
 	}{
 		{"at first", func() {}, true},
-		{"cut", line.Cut, false}, {"mended", line.Mend, true},
-		{"frozen", line.Freeze, false}, {"mended again", line.Mend, true},
+		{"cut", line.Cut, false},
+		{"mended", line.Mend, true},
+		{"frozen", line.Freeze, false},
+		{"mended again", line.Mend, true},
 	} {
 		step.do()
 		if err := ping(); (err == nil) != step.up {
