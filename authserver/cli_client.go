@@ -30,6 +30,10 @@ A single-page or mobile application (public, PKCE):
 A program that acts for itself:
   authserver client create --name "Importer" --grant client_credentials --scope "lists:read" --resource https://api.example.com
 
+A client held to the FAPI 2.0 Security Profile:
+  authserver client create --name "Bank" --profile fapi2 --dpop --auth private_key_jwt --jwks-file bank.jwks \
+    --redirect-uri https://bank.example.com/callback --scope "openid lists:read" --resource https://api.example.com
+
 A resource server that may introspect tokens:
   authserver client create --id resourceapi --name "Grocery API" --grant client_credentials --introspect-resource https://api.example.com`,
 			flags: func(flags *flag.FlagSet) action {
@@ -162,6 +166,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
 	firstParty := flags.Bool("first-party", false, "it is ours: ask nobody for consent")
+	profile := flags.String("profile", "", "what is demanded of it: oidc (the default) or fapi2, the FAPI 2.0 Security Profile")
+	dpop := flags.Bool("dpop", false, "give it only tokens that are bound to a key (RFC 9449)")
 	pkce := flags.Bool("require-pkce", true, "--require-pkce=false only for an old confidential client that cannot do PKCE")
 	introspect := flags.String("introspect-resource", "", "it is the resource server of this `URI` and may introspect tokens for it")
 	return func(m *oidc.Metadata) error {
@@ -193,6 +199,10 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.LogoURI = *logo
 			case "first-party":
 				m.FirstParty = *firstParty
+			case "profile":
+				m.Profile = *profile
+			case "dpop":
+				m.DPoPBound = *dpop
 			case "require-pkce":
 				m.RequirePKCE = pkce
 			case "introspect-resource":

@@ -37,6 +37,7 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c.name()
 	c.grants()
 	c.authentication()
+	c.profile()
 	c.redirects("redirect_uris", m.RedirectURIs)
 	c.redirects("post_logout_redirect_uris", m.PostLogoutRedirectURIs)
 	c.scope()

@@ -22,6 +22,12 @@ const (
 	ClientCredentials = "client_credentials"
 )
 
+// Profiles say what is demanded of a client beyond the rules for all.
+const (
+	ProfileOIDC  = "oidc"
+	ProfileFAPI2 = "fapi2" // FAPI 2.0 Security Profile
+)
+
 // Client is a registered client as the running server knows it. It is shared
 // between requests and must not be changed.
 type Client struct {
@@ -49,6 +55,10 @@ type Metadata struct {
 	PolicyURI               string   `json:"policy_uri,omitempty"`
 	TOSURI                  string   `json:"tos_uri,omitempty"`
 
+	// Profile is ProfileOIDC, which "" stands for, or ProfileFAPI2.
+	Profile string `json:"profile,omitempty"`
+	// DPoPBound clients get no token that is not bound to a key (RFC 9449 §5.2).
+	DPoPBound bool `json:"dpop_bound_access_tokens,omitempty"`
 	// JWKS holds the client's public keys, for private_key_jwt.
 	JWKS *jose.JSONWebKeySet `json:"jwks,omitempty"`
 	// RequirePKCE is false only for an old confidential client that was
@@ -59,6 +69,8 @@ type Metadata struct {
 	Resources []string `json:"resources,omitempty"`
 	// FirstParty clients belong to the operator and need no consent page.
 	FirstParty bool `json:"first_party,omitempty"`
+	// RequirePAR has the client push every authorization request (RFC 9126 §6).
+	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
 	// IntrospectResource makes the client the resource server of that
 	// resource: it may introspect every token meant for it.
 	IntrospectResource string `json:"introspect_resource,omitempty"`
@@ -67,11 +79,23 @@ type Metadata struct {
 // Public reports whether the client has no credential (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.Metadata.TokenEndpointAuthMethod == AuthMethodNone }
 
+// FAPI2 reports whether the client is held to the FAPI 2.0 Security Profile.
+func (c *Client) FAPI2() bool { return c.Metadata.Profile == ProfileFAPI2 }
+
+// DPoPRequired reports whether every token of the client must be bound to a
+// key by DPoP. The fapi2 profile demands tokens that only their sender can use.
+func (c *Client) DPoPRequired() bool { return c.Metadata.DPoPBound || c.FAPI2() }
+
 // PKCERequired reports whether an authorization request of this client must
-// carry a code_challenge. A public client's always must.
+// carry a code_challenge. A public client's always must, and one of the fapi2
+// profile.
 func (c *Client) PKCERequired() bool {
-	return c.Public() || c.Metadata.RequirePKCE == nil || *c.Metadata.RequirePKCE
+	return c.Public() || c.FAPI2() || c.Metadata.RequirePKCE == nil || *c.Metadata.RequirePKCE
 }
+
+// PARRequired reports whether the client must push its authorization requests
+// (RFC 9126 §5).
+func (c *Client) PARRequired() bool { return c.Metadata.RequirePAR }
 
 // AllowsGrant reports whether the client is registered for a grant type.
 func (c *Client) AllowsGrant(grantType string) bool {
