@@ -83,15 +83,19 @@ func (s *Stack) Test(ctx context.Context, command []string) error {
 	if len(command) == 0 {
 		return errors.New("no command to run with the servers")
 	}
-	if running, ok := s.running(ctx); ok {
-		s.say("Using the servers that `larder-dev services` keeps running.")
-		return s.with(ctx, running, command)
-	}
 	dir, err := s.testDirectory()
 	if err != nil {
 		return err
 	}
 	defer dir.close()
+	path, err := s.nodePath(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if running, ok := s.running(ctx); ok {
+		s.say("Using the servers that `larder-dev services` keeps running.")
+		return s.with(ctx, running, path, command)
+	}
 	kept, err := dir.loadSecrets()
 	if err != nil {
 		return err
@@ -101,7 +105,7 @@ func (s *Stack) Test(ctx context.Context, command []string) error {
 		return err
 	}
 	defer up.Stop()
-	return s.with(ctx, servers.Addresses{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, command)
+	return s.with(ctx, servers.Addresses{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, path, command)
 }
 
 // running returns the servers of services.json if they answer and the environment names no others.
@@ -138,8 +142,8 @@ type ExitError struct {
 
 func (e *ExitError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
 
-func (s *Stack) with(ctx context.Context, at servers.Addresses, command []string) error {
-	env := append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL)
+func (s *Stack) with(ctx context.Context, at servers.Addresses, path string, command []string) error {
+	env := append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL, "PATH="+path)
 	err := process.Attached(ctx, command, env, s.Stdout, s.Stderr)
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() > 0 {
 		return &ExitError{Code: failed.ExitCode()}
