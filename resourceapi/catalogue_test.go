@@ -123,22 +123,45 @@ func TestTheDatabaseKnowsTheRules(t *testing.T) {
 		statement string
 		args      []any
 	}{
-		{"a joiner without the invitation", in("joiner", "zed"),
-			`INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'zed', 'admin', 'Z')`, []any{h.id}},
-		{"a founder of what was founded before", in("founder", "ann"),
-			`INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'ann2', 'admin', 'A')`, []any{h.id}},
-		{"an admin who adds another person", in("admin", "ann"),
-			`INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'zed', 'admin', 'Z')`, []any{h.id}},
-		{"a member who promotes himself", in("member", "bob"),
-			`UPDATE grocery.family_members SET role = 'admin' WHERE family_id = $1 AND user_id = 'bob'`, []any{h.id}},
-		{"a member who installs an app", in("member", "bob"),
-			`INSERT INTO grocery.app_installations (family_id, client_id, scopes, installed_by) VALUES ($1, 'x', '{a}', 'b')`, []any{h.id}},
-		{"a guest who makes a list", in("guest", "gus"),
-			`INSERT INTO grocery.lists (family_id, id, kind, name, created_by, position) VALUES ($1, gen_random_uuid(), 'shared', 'x', 'b', 1)`, []any{h.id}},
-		{"a public item on a personal list", in("admin", "ann"),
-			`INSERT INTO grocery.items (family_id, list_id, id, name, position, added_by) VALUES ($1, $2, gen_random_uuid(), 'x', 1, 'b')`, []any{h.id, h.private}},
-		{"a feed row of another family", in("admin", "ann"),
-			`INSERT INTO grocery.change_feed (family_id, event, entity_id, version, actor) VALUES (gen_random_uuid(), 'x', 'x', 1, 'b')`, nil},
+		{
+			"a joiner without the invitation", in("joiner", "zed"),
+			`INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'zed', 'admin', 'Z')`,
+			[]any{h.id},
+		},
+		{
+			"a founder of what was founded before", in("founder", "ann"),
+			`INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'ann2', 'admin', 'A')`,
+			[]any{h.id},
+		},
+		{
+			"an admin who adds another person", in("admin", "ann"),
+			`INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'zed', 'admin', 'Z')`,
+			[]any{h.id},
+		},
+		{
+			"a member who promotes himself", in("member", "bob"),
+			`UPDATE grocery.family_members SET role = 'admin' WHERE family_id = $1 AND user_id = 'bob'`,
+			[]any{h.id},
+		},
+		{
+			"a member who installs an app", in("member", "bob"),
+			`INSERT INTO grocery.app_installations (family_id, client_id, scopes, installed_by) VALUES ($1, 'x', '{a}', 'b')`,
+			[]any{h.id},
+		},
+		{
+			"a guest who makes a list", in("guest", "gus"),
+			`INSERT INTO grocery.lists (family_id, id, kind, name, created_by, position) VALUES ($1, gen_random_uuid(), 'shared', 'x', 'b', 1)`,
+			[]any{h.id},
+		},
+		{
+			"a public item on a personal list", in("admin", "ann"),
+			`INSERT INTO grocery.items (family_id, list_id, id, name, position, added_by) VALUES ($1, $2, gen_random_uuid(), 'x', 1, 'b')`,
+			[]any{h.id, h.private},
+		},
+		{
+			"a feed row of another family", in("admin", "ann"),
+			`INSERT INTO grocery.change_feed (family_id, event, entity_id, version, actor) VALUES (gen_random_uuid(), 'x', 'x', 1, 'b')`, nil,
+		},
 	} {
 		err := pgx.BeginFunc(t.Context(), h.db.Grocery, func(tx pgx.Tx) error {
 			for name, value := range test.as {
@@ -167,14 +190,22 @@ func TestHotQueriesUseAnIndexThatBeginsWithTheFamily(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct{ types, sql, args, index string }{
-		"standing": {"uuid, text", `SELECT role FROM grocery.family_members WHERE family_id = $1 AND user_id = $2`,
-			`gen_random_uuid(), 'a'`, "family_members"},
-		"list": {"uuid, uuid", `SELECT kind FROM grocery.lists WHERE family_id = $1 AND id = $2`,
-			`gen_random_uuid(), gen_random_uuid()`, "lists_pkey"},
-		"page": {"uuid, uuid, float8, uuid", `SELECT name FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND (position, id) > ($3, $4) ORDER BY position, id LIMIT 50`,
-			`gen_random_uuid(), gen_random_uuid(), 0, gen_random_uuid()`, "items_order"},
-		"audit": {"uuid, timestamptz, uuid", `SELECT action FROM grocery.audit_events WHERE family_id = $1 AND (occurred_at, id) < ($2, $3) ORDER BY occurred_at DESC, id DESC LIMIT 50`,
-			`gen_random_uuid(), now(), gen_random_uuid()`, "audit_events_time"},
+		"standing": {
+			"uuid, text", `SELECT role FROM grocery.family_members WHERE family_id = $1 AND user_id = $2`,
+			`gen_random_uuid(), 'a'`, "family_members",
+		},
+		"list": {
+			"uuid, uuid", `SELECT kind FROM grocery.lists WHERE family_id = $1 AND id = $2`,
+			`gen_random_uuid(), gen_random_uuid()`, "lists_pkey",
+		},
+		"page": {
+			"uuid, uuid, float8, uuid", `SELECT name FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND (position, id) > ($3, $4) ORDER BY position, id LIMIT 50`,
+			`gen_random_uuid(), gen_random_uuid(), 0, gen_random_uuid()`, "items_order",
+		},
+		"audit": {
+			"uuid, timestamptz, uuid", `SELECT action FROM grocery.audit_events WHERE family_id = $1 AND (occurred_at, id) < ($2, $3) ORDER BY occurred_at DESC, id DESC LIMIT 50`,
+			`gen_random_uuid(), now(), gen_random_uuid()`, "audit_events_time",
+		},
 	} {
 		if _, err := conn.Exec(t.Context(), `PREPARE `+name+` (`+test.types+`) AS `+test.sql); err != nil {
 			t.Fatal(err)

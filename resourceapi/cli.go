@@ -7,7 +7,6 @@ import (
 	"io"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"larder/internal/postgres"
 	"larder/internal/telemetry"
@@ -94,7 +93,7 @@ func serve(ctx context.Context, getenv func(string) string, logTo io.Writer) err
 			return err
 		}
 	}
-	s, err := newServer(ctx, cfg, log, time.Now)
+	s, err := newServer(ctx, cfg, log, clock)
 	if err != nil {
 		return err
 	}

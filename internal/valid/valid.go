@@ -3,6 +3,7 @@ package valid
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -48,12 +49,9 @@ func (f *Form) Text(pointer, s string, least, most int) string {
 
 // OneOf reports a fault unless s is among the words.
 func (f *Form) OneOf(pointer, s string, words ...string) {
-	for _, w := range words {
-		if s == w {
-			return
-		}
+	if !slices.Contains(words, s) {
+		f.Fault(pointer, "must be one of "+strings.Join(words, ", "))
 	}
-	f.Fault(pointer, "must be one of "+strings.Join(words, ", "))
 }
 
 func forbidden(r rune) bool {

@@ -119,10 +119,8 @@ func (tx *Tx) readable(ctx context.Context, resource policy.Resource) bool {
 }
 
 func (tx *Tx) needScope(scope string) error {
-	for _, s := range tx.Caller.Scopes {
-		if s == scope {
-			return nil
-		}
+	if tx.Caller.Has(scope) {
+		return nil
 	}
 	return bearer.InsufficientScope(scope)
 }
