@@ -125,6 +125,9 @@ Environment (every fault is reported at once):
   AUTHSERVER_ACCESS_TOKEN_LIFESPAN 1m to 1h (5m)
   AUTHSERVER_LOG_LEVEL             debug, info, warn or error (info)
   AUTHSERVER_DEVELOPMENT           true allows plain http on loopback, and demo seeding
+  AUTHSERVER_SMTP_URL              mail server: smtps://user:password@host:465 or smtp://user:password@host:587
+  AUTHSERVER_MAIL_FROM             whom mails come from (Larder <no-reply@host of the issuer>)
+  AUTHSERVER_BREACHED_PASSWORDS_URL  range service of stolen passwords, such as https://api.pwnedpasswords.com (none)
   AUTHSERVER_MAIL_DIR, AUTHSERVER_SMS_DIR   where messages land in development
 
 A first server:
@@ -232,7 +235,9 @@ func serverCommands() []command {
 					if err := none(args); err != nil {
 						return err
 					}
-					log := telemetry.Logger(t.errOut, t.cfg.LogLevel, "authserver")
+					out := telemetry.NewBuffer(t.errOut)
+					defer out.Close()
+					log := telemetry.Logger(out, t.cfg.LogLevel, "authserver")
 					return serve(ctx, t.cfg, t.now, log, nil)
 				}
 			},

@@ -86,7 +86,9 @@ func serve(ctx context.Context, getenv func(string) string, logTo io.Writer) err
 	if err != nil {
 		return err
 	}
-	log := telemetry.Logger(logTo, cfg.LogLevel, "resourceapi")
+	out := telemetry.NewBuffer(logTo)
+	defer out.Close()
+	log := telemetry.Logger(out, cfg.LogLevel, "resourceapi")
 	tuneMemory(getenv)
 	if cfg.MigrateDatabaseURL != "" {
 		if err := postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.ResourceAPI()); err != nil {

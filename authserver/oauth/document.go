@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"larder/internal/web"
 )
 
 // document is a public JSON answer that is the same for everybody: its bytes
@@ -38,6 +40,7 @@ func newDocument(body []byte, maxAge time.Duration) *document {
 
 // serve answers with the document, or with 304 to who has it already.
 func (d *document) serve(w http.ResponseWriter, r *http.Request) error {
+	web.Routine(r.Context())
 	if match := r.Header.Get("If-None-Match"); match != "" && (match == "*" || strings.Contains(match, d.etag)) {
 		maps.Copy(w.Header(), d.cached)
 		w.WriteHeader(http.StatusNotModified)
