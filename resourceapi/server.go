@@ -27,6 +27,7 @@ import (
 	"larder/resourceapi/audit"
 	"larder/resourceapi/bearer"
 	"larder/resourceapi/family"
+	"larder/resourceapi/feed"
 	"larder/resourceapi/invite"
 	"larder/resourceapi/item"
 	"larder/resourceapi/list"
@@ -50,6 +51,7 @@ type server struct {
 	policies *policy.Engine
 	denials  *auditlog.Queue
 	tenants  *tenant.DB
+	feeds    *feed.Hub
 	confined atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -77,9 +79,11 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		return nil, err
 	}
 	s.denials = &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}
-	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now}
+	s.feeds = feed.NewHub(s.gate, s.pool, now, log, s.registry)
+	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now, Changed: s.feeds.Changed}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
+	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	return s, nil
 }
 
@@ -125,7 +129,10 @@ func (s *server) gated(next http.Handler) http.Handler {
 		return nil
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		ctx, cancel := r.Context(), context.CancelFunc(func() {})
+		if !strings.HasSuffix(r.URL.Path, "/feed") { // a stream bounds each of its readings
+			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+		}
 		defer cancel()
 		r = r.WithContext(tenant.WithSource(ctx, source(r)))
 		if err := enter(w, r); err != nil {
@@ -170,6 +177,8 @@ func (s *server) serve(ctx context.Context) error {
 	var work errgroup.Group
 	work.Go(func() error { s.gate.Run(background); return nil })
 	work.Go(func() error { s.policies.Run(background); return nil })
+	// Streams end when draining begins: they would never end by themselves.
+	work.Go(func() error { s.feeds.Run(ctx); return nil })
 	work.Go(func() error { s.denials.Run(background); return nil })
 	work.Go(func() error {
 		err := s.confine(background)

@@ -65,6 +65,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	var running sync.WaitGroup
 	running.Go(func() { s.denials.Run(background) })
 	running.Go(func() { s.gate.Run(background) })
+	running.Go(func() { s.feeds.Run(background) })
 	t.Cleanup(func() { stop(); running.Wait() })
 	web := httptest.NewServer(http.MaxBytesHandler(handler, 1<<20))
 	t.Cleanup(web.Close)

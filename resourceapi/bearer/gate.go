@@ -139,6 +139,22 @@ func (g *Gate) opaque(ctx context.Context, token string) (*Caller, error) {
 	return caller, nil
 }
 
+// Still reports what has become of a caller who was authenticated before and
+// stays connected: nil while his credential holds. It asks nobody. What only
+// the issuer can read holds no longer than we hear of revocations, and fails
+// with fault.Unavailable then.
+func (g *Gate) Still(c *Caller) error {
+	switch {
+	case c.revoked(g.feed.revoked):
+		return invalid(errRevoked)
+	case !c.ExpiresAt.IsZero() && !g.now().Before(c.ExpiresAt):
+		return expired()
+	case c.Kind == APIKey && !g.feed.fresh():
+		return unavailable(errors.New("the revocation feed is not up to date"))
+	}
+	return nil
+}
+
 // Handler lets next see authenticated requests only, with the Caller in their
 // context.
 func (g *Gate) Handler(next web.Handler) web.Handler {

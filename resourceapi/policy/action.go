@@ -39,6 +39,8 @@ const (
 	AppInstall   Action = "app.install"
 	AppUninstall Action = "app.uninstall"
 
+	FeedRead Action = "feed.read" // follow the changes of what one may see anyway
+
 	AuditRead Action = "audit.read"
 )
 
@@ -80,7 +82,7 @@ func ruleOf(a Action) (rule, bool) {
 		return rule{a, ScopeFamilyWrite, InvitationResource}, true
 	case AppInstall, AppUninstall:
 		return rule{a, ScopeFamilyWrite, AppResource}, true
-	case ListList:
+	case ListList, FeedRead:
 		return rule{a, ScopeListsRead, FamilyResource}, true
 	case ListRead:
 		return rule{a, ScopeListsRead, ListResource}, true
@@ -103,6 +105,7 @@ func Actions() []Action {
 		ListList, ListCreate, ListRead, ListUpdate, ListDelete, ListShare,
 		ItemAdd, ItemEdit, ItemCheck, ItemRemove, ItemReorder,
 		AppList, AppInstall, AppUninstall,
+		FeedRead,
 		AuditRead,
 	}
 }

@@ -43,6 +43,8 @@ func oracle(r Request) bool {
 		return p.Role == Admin || p.Role == Member && verb == "list"
 	case "audit":
 		return p.Role == Admin
+	case "feed":
+		return p.Role != None
 	}
 	if verb == "list" {
 		return p.Role != None
@@ -74,7 +76,7 @@ func oracleScope(noun, verb string) string {
 		return "audit:read"
 	case noun == "invitation":
 		return "family:write"
-	case (noun == "list" || noun == "item") && reading:
+	case noun == "feed", (noun == "list" || noun == "item") && reading:
 		return "lists:read"
 	case noun == "list" || noun == "item":
 		return "lists:write"
@@ -98,7 +100,7 @@ func userFamily(role Role, verb string) bool {
 
 func machineMay(noun, verb string, res Resource) bool {
 	switch noun + "." + verb {
-	case "family.read", "family.update", "member.list", "list.list", "audit.read":
+	case "family.read", "family.update", "member.list", "list.list", "feed.read", "audit.read":
 		return true
 	case "list.delete", "list.share":
 		return false

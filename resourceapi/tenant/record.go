@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"math/rand/v2"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,6 +13,14 @@ import (
 const insertChange = `
 INSERT INTO grocery.change_feed (family_id, event, list_id, private_to, entity_id, version, actor)
 VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7)`
+
+// forgetChanges takes away some that are too old to be followed. Only the very
+// oldest are looked at, so that it costs next to nothing when there are none.
+const forgetChanges = `
+DELETE FROM grocery.change_feed c USING (SELECT tx, seq, occurred_at FROM grocery.change_feed WHERE family_id = $1 ORDER BY tx, seq LIMIT 64) oldest
+ WHERE c.family_id = $1 AND c.tx = oldest.tx AND c.seq = oldest.seq AND oldest.occurred_at < now() - interval '30 days'`
+
+const forgetOneIn = 16 // changes
 
 // Change is something that happened in a family: a row of its change feed, for
 // whoever follows along, and a row of its audit log.
@@ -30,6 +39,10 @@ func (tx *Tx) Record(ctx context.Context, c Change) {
 	e := tx.event(ctx, c.Event, audit.Success)
 	e.Target, e.Policies, e.Details = c.Entity, tx.policies, c.Details
 	audit.Grocery().Batch(tx.batch, e)
+	tx.changed = true
+	if rand.N(forgetOneIn) == 0 { //nolint:gosec // it need not be a secret when
+		tx.batch.Queue(forgetChanges, tx.Family)
+	}
 }
 
 // PrepareDenial sets the family for the row of a queued audit event; it is the

@@ -155,5 +155,9 @@ func nameOf(c *bearer.Caller) string {
 // Role returns the caller's role in the family, "" for an app or key.
 func (tx *Tx) Role() string { return string(tx.role) }
 
+// Inside reports whether the caller has a standing in the family, whatever the
+// policy would let him do.
+func (tx *Tx) Inside() bool { return tx.standing != nobody }
+
 // IsUser reports whether a person calls.
 func (tx *Tx) IsUser() bool { return kindOf(tx.Caller) == policy.User }

@@ -31,6 +31,10 @@ type DB struct {
 	Authorizer policy.Authorizer
 	Denials    Denials
 	Now        func() time.Time
+	// Changed, if set, hears of each family with new changes in its feed, right
+	// after the commit; also when it is not known whether there was one. It must
+	// not block.
+	Changed func(family id.ID)
 }
 
 // Source is where a request came from, for policies and the audit log.
@@ -146,6 +150,9 @@ func (tx *Tx) write(ctx context.Context, enter func(), f func(tx *Tx) error) err
 	if err == nil {
 		tx.batch.Queue("commit")
 		err = tx.send(ctx)
+		if tx.changed && tx.db.Changed != nil {
+			tx.db.Changed(tx.Family)
+		}
 	}
 	if err != nil && tx.sent && !conn.Conn().IsClosed() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)

@@ -34,6 +34,7 @@ type Tx struct {
 	sent     bool // the context and at least one batch have gone
 	asked    bool // May was asked and said yes
 	refused  bool
+	changed  bool     // Record was called
 	policies []string // that said yes
 }
 
