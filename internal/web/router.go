@@ -21,6 +21,7 @@ type ErrorWriter func(w http.ResponseWriter, r *http.Request, err error)
 type Router struct {
 	mux    *mux.Router
 	fixed  map[endpoint]http.HandlerFunc
+	spoken map[string]ErrorWriter // what speaks at a fixed path, so that a wrong method is refused in its words
 	report ErrorWriter
 }
 
@@ -31,19 +32,24 @@ type endpoint struct{ method, path string }
 // NewRouter returns an empty router; report answers failed requests, unknown
 // paths and wrong methods.
 func NewRouter(report ErrorWriter) *Router {
-	wrongMethod := failing(report, fault.New(fault.MethodNotAllowed, "This address does not take this method."))
+	wrongMethod := fault.New(fault.MethodNotAllowed, "This address does not take this method.")
+	spoken := make(map[string]ErrorWriter)
 	m := mux.NewRouter().UseEncodedPath()
 	m.NotFoundHandler = failing(report, fault.New(fault.NotFound, "There is nothing at this address."))
 	m.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", strings.Join(allowed(m, r), ", ")) // RFC 9110 §15.5.6
-		wrongMethod.ServeHTTP(w, r)
+		speak := report
+		if own, ok := spoken[r.URL.EscapedPath()]; ok {
+			speak = own
+		}
+		failing(speak, wrongMethod).ServeHTTP(w, r)
 	})
-	return &Router{mux: m, fixed: make(map[endpoint]http.HandlerFunc), report: report}
+	return &Router{mux: m, fixed: make(map[endpoint]http.HandlerFunc), spoken: spoken, report: report}
 }
 
 // With returns a router over the same paths that reports errors its own way.
 func (rt *Router) With(report ErrorWriter) *Router {
-	return &Router{mux: rt.mux, fixed: rt.fixed, report: report}
+	return &Router{mux: rt.mux, fixed: rt.fixed, spoken: rt.spoken, report: report}
 }
 
 // Handle serves one method on one path. GET also serves HEAD. Path variables
@@ -65,6 +71,7 @@ func (rt *Router) Handle(method, path string, h Handler) {
 	// route matches by its method, and would answer 404 instead of 405.
 	rt.mux.Path(path).Methods(methods...).HandlerFunc(serve)
 	if !strings.Contains(path, "{") {
+		rt.spoken[path] = rt.report
 		for _, m := range methods {
 			rt.fixed[endpoint{m, path}] = serve
 		}

@@ -105,6 +105,19 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 	}
 }
 
+func TestAWrongMethodIsRefusedInTheWordsOfItsSurface(t *testing.T) {
+	rt := web.NewRouter(web.Problem)
+	rt.With(func(w http.ResponseWriter, _ *http.Request, err error) {
+		w.WriteHeader(web.Status(err))
+		_, _ = io.WriteString(w, "another surface")
+	}).Handle(http.MethodPost, "/token", func(http.ResponseWriter, *http.Request) error { return nil })
+	w := httptest.NewRecorder()
+	rt.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/token", nil))
+	if w.Code != http.StatusMethodNotAllowed || w.Body.String() != "another surface" {
+		t.Errorf("GET /token: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestDecodeJSONRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for name, c := range map[string]struct {
 		media, body string
