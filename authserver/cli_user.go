@@ -97,6 +97,19 @@ The password is generated and shown once, or read from standard input; it is nev
 				}
 			},
 		},
+		{
+			name: "user reset-mfa", args: "EMAIL|ID", short: "Take away somebody's second factor, when phone and recovery codes are lost.", needs: needs,
+			long: `
+Make sure first that it is really they who ask: from then on the password alone signs in. Trusted devices are forgotten, sessions end,
+and so do the grants that were made with two factors.`,
+			flags: func(*flag.FlagSet) action {
+				return func(ctx context.Context, t *terminal, args []string) error {
+					return t.withUser(ctx, args, func(c *core, user *oidc.User) error {
+						return c.factors.Remove(ctx, t.operator(), user.ID)
+					})
+				}
+			},
+		},
 	}
 }
 

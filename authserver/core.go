@@ -13,6 +13,7 @@ import (
 	"larder/authserver/apikey"
 	"larder/authserver/client"
 	"larder/authserver/keys"
+	"larder/authserver/mfa"
 	"larder/authserver/session"
 	"larder/internal/cache"
 	"larder/internal/password"
@@ -33,6 +34,7 @@ type core struct {
 	apiKeys  *apikey.Keys
 	sessions *session.Sessions
 	accounts *account.Accounts
+	factors  *mfa.Factors
 }
 
 // openCore connects nothing yet: the first use does.
@@ -58,6 +60,11 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.accounts = &account.Accounts{
 		DB: db, Sessions: c.sessions, Now: now,
 		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
+	}
+	c.factors = &mfa.Factors{
+		DB: db, Redis: c.redis, Sessions: c.sessions, Now: now, LongestToken: revocationsKept,
+		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
+		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}
 	return c, nil
 }

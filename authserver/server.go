@@ -22,6 +22,7 @@ import (
 	"larder/authserver/consent"
 	"larder/authserver/flow"
 	"larder/authserver/keys"
+	"larder/authserver/mfa"
 	"larder/authserver/oauth"
 	"larder/authserver/page"
 	"larder/authserver/session"
@@ -162,7 +163,14 @@ func (s *server) mountBrowser(rt *web.Router) {
 	devices := session.Devices{Secure: s.cfg.secure()}
 	flows := s.flows(devices)
 	s.pages.Mount(rt)
+	second := &mfa.Handler{
+		Factors: s.factors, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
+		Throttle: &mfa.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
+		Audit:    s.audit, Source: limit.Source, Now: s.now,
+	}
+	second.Mount(rt)
 	(&account.Handler{
+		Factors:  second,
 		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
 		Throttle: &account.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,

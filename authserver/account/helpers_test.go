@@ -21,6 +21,7 @@ import (
 
 	"larder/authserver/account"
 	"larder/authserver/flow"
+	"larder/authserver/mfa"
 	"larder/authserver/oidc"
 	"larder/authserver/page"
 	"larder/authserver/session"
@@ -107,6 +108,7 @@ func setup(t *testing.T) *place {
 	}
 	p.flows = &flow.Flows{Redis: rdb, Devices: session.Devices{}}
 	p.handler = &account.Handler{
+		Factors:  &mfa.Handler{Factors: &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}},
 		Accounts: p.accounts, Throttle: &account.Throttle{Redis: rdb, Limiter: &limit.Limiter{Redis: rdb}, Now: time.Now},
 		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Audit: p.events,
 		// Tests say where they come from; a server asks the connection.

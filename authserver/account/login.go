@@ -20,6 +20,8 @@ const maxForm = 16 << 10 // bytes of a posted form
 type Sessions interface {
 	Current(r *http.Request) (*oidc.Login, error)
 	Start(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error
+	// Hold remembers who gave a password here and owes a second factor.
+	Hold(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error
 	End(ctx context.Context, w http.ResponseWriter, r *http.Request) error
 }
 
@@ -50,9 +52,10 @@ type Auditor interface {
 	Put(e audit.Event)
 }
 
-// Handler serves /login and /account.
+// Handler serves /login, /account and /account/security.
 type Handler struct {
 	Accounts *Accounts
+	Factors  SecondFactors
 	Throttle *Throttle
 	Sessions Sessions
 	Flows    Flows
@@ -73,11 +76,14 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, "/login", h.login)
 	rt.Handle(http.MethodGet, "/account", h.showAccount)
 	rt.Handle(http.MethodPost, "/account", h.logout)
+	rt.Handle(http.MethodGet, "/account/security", h.showSecurity)
+	rt.Handle(http.MethodPost, "/account/security", h.changeSecurity)
 }
 
 // loginPage is what login.html shows.
 type loginPage struct {
 	Flow  string
+	Next  string // where to go on to, without a flow
 	Email string
 	Alert string
 	App   *appView
@@ -89,8 +95,8 @@ type appView struct {
 }
 
 func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
-	flowID := r.URL.Query().Get("flow")
-	if flowID == "" {
+	to := oidc.OnwardFrom(r.URL.Query())
+	if to == (oidc.Onward{}) {
 		login, err := h.Sessions.Current(r)
 		if err != nil {
 			return err
@@ -99,26 +105,27 @@ func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
 			return seeOther(w, r, "/account")
 		}
 	}
-	req, err := h.resume(r, flowID)
+	req, err := h.resume(r, to.Flow)
 	if err != nil {
 		return err
 	}
 	h.Devices.Ensure(w, r)
-	page := loginPage{Flow: flowID}
+	page := loginPage{Flow: to.Flow, Next: to.Page}
 	if req != nil && len(req.LoginHint) <= maxAddress {
 		page.Email = req.LoginHint
 	}
 	return h.renderLogin(w, r, http.StatusOK, req, page)
 }
 
-// login signs in and sends the browser back to the dispatcher of its flow, the
-// only place it can be sent to.
+// login signs in and sends the browser on: to the second factor if one is owed,
+// else back to the dispatcher of its flow or to a page of ours.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 	form, err := h.form(w, r, "login")
 	if err != nil {
 		return err
 	}
-	req, err := h.resume(r, form.Get("flow"))
+	to := oidc.OnwardFrom(form)
+	req, err := h.resume(r, to.Flow)
 	if err != nil {
 		return err
 	}
@@ -126,20 +133,28 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 	device, _ := h.Devices.Ensure(w, r)
 	user, err := h.signIn(r, email, form.Get("password"), device)
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) {
-		return h.refuse(w, r, req, loginPage{Flow: form.Get("flow"), Email: email}, err)
+		return h.refuse(w, r, req, loginPage{Flow: to.Flow, Next: to.Page, Email: email}, err)
 	}
 	if err != nil {
 		return err
 	}
-	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"}}
+	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
+	owes, err := h.Factors.Required(r.Context(), user, device)
+	if err != nil {
+		return err
+	}
+	if owes {
+		if err := h.Sessions.Hold(r.Context(), w, r, login); err != nil {
+			return err
+		}
+		h.audit(r, "login.password_accepted", audit.Success, user, "")
+		return seeOther(w, r, to.Via("/login/mfa"))
+	}
 	if err := h.Sessions.Start(r.Context(), w, r, login); err != nil {
 		return err
 	}
 	h.audit(r, "login.succeeded", audit.Success, user, "")
-	if req == nil {
-		return seeOther(w, r, "/account")
-	}
-	return seeOther(w, r, "/authorize/continue?flow="+url.QueryEscape(form.Get("flow")))
+	return seeOther(w, r, to.Path())
 }
 
 // signIn is one attempt, throttled and audited.
@@ -207,13 +222,18 @@ func (h *Handler) renderLogin(w http.ResponseWriter, r *http.Request, status int
 	return h.Pages.RenderFlow(w, r, status, "login", req.Form.Get("redirect_uri"), page)
 }
 
-// form reads a posted form of ours: from our own origin, small, each field
-// once, and with one of the given buttons pressed.
-func (h *Handler) form(w http.ResponseWriter, r *http.Request, action string) (url.Values, error) {
+// anyForm reads a posted form of ours: from our own origin, small, each field
+// once.
+func (h *Handler) anyForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err := h.crossOrigin.Check(r); err != nil {
 		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
 	}
-	form, err := web.Form(w, r, maxForm)
+	return web.Form(w, r, maxForm)
+}
+
+// form reads a posted form of ours in which the given button was pressed.
+func (h *Handler) form(w http.ResponseWriter, r *http.Request, action string) (url.Values, error) {
+	form, err := h.anyForm(w, r)
 	if err != nil {
 		return nil, err
 	}

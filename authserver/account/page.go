@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
 )
@@ -15,25 +16,31 @@ type accountPage struct {
 }
 
 func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
-	login, err := h.Sessions.Current(r)
+	login, user, err := h.present(w, r)
 	if err != nil {
 		return err
 	}
 	if login == nil {
 		return seeOther(w, r, "/login")
 	}
+	return h.Pages.Render(w, r, http.StatusOK, "account", accountPage{Name: user.Name, Email: user.Email, SignedInAt: login.AuthTime})
+}
+
+// present returns who is signed in at this browser, nil when nobody is. An
+// account that went while its browser was signed in is signed out.
+func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, *oidc.User, error) {
+	login, err := h.Sessions.Current(r)
+	if login == nil || err != nil {
+		return nil, nil, err
+	}
 	user, err := h.Accounts.User(r.Context(), login.Subject)
 	if fault.Is(err, fault.NotFound) || err == nil && user.Disabled {
-		// The account went while its browser was signed in.
-		if err := h.Sessions.End(r.Context(), w, r); err != nil {
-			return err
-		}
-		return seeOther(w, r, "/login")
+		return nil, nil, h.Sessions.End(r.Context(), w, r)
 	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "account", accountPage{Name: user.Name, Email: user.Email, SignedInAt: login.AuthTime})
+	return login, user, nil
 }
 
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {

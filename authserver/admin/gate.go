@@ -86,7 +86,7 @@ func (g *Gate) admit(r *http.Request) (audit.Actor, error) {
 	if access.Subject == access.ClientID {
 		return g.admitClient(r.Context(), access.ClientID)
 	}
-	return g.admitUser(r.Context(), access.Subject)
+	return g.admitUser(r.Context(), access)
 }
 
 func (g *Gate) admitClient(ctx context.Context, clientID string) (audit.Actor, error) {
@@ -100,8 +100,10 @@ func (g *Gate) admitClient(ctx context.Context, clientID string) (audit.Actor, e
 	return audit.Actor{Kind: "client", ID: clientID}, nil
 }
 
-func (g *Gate) admitUser(ctx context.Context, subject string) (audit.Actor, error) {
-	sub, err := id.Parse(subject)
+// admitUser lets an operator in who showed a second factor. Whoever is no
+// operator hears that first: a second factor would not help.
+func (g *Gate) admitUser(ctx context.Context, access *oidc.AccessToken) (audit.Actor, error) {
+	sub, err := id.Parse(access.Subject)
 	if err != nil {
 		return audit.Actor{}, notAnOperator()
 	}
@@ -112,7 +114,12 @@ func (g *Gate) admitUser(ctx context.Context, subject string) (audit.Actor, erro
 	if user == nil || !user.Operator || user.Disabled {
 		return audit.Actor{}, notAnOperator()
 	}
-	return audit.Actor{Kind: "operator", ID: subject}, nil
+	if access.ACR != oidc.ACRMFA {
+		return audit.Actor{}, challenged(
+			fault.New(fault.Unauthenticated, "The admin API takes a sign-in with a second factor.").WithCode("insufficient_user_authentication"),
+			`error="insufficient_user_authentication", acr_values="`+oidc.ACRMFA+`"`) // RFC 9470 §3
+	}
+	return audit.Actor{Kind: "operator", ID: access.Subject}, nil
 }
 
 func notAnOperator() error {

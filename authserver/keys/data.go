@@ -28,6 +28,9 @@ var purposes = [...]purpose{ //nolint:gochecknoglobals // a constant that Go can
 	{"code", 7 * 24 * time.Hour, 24 * time.Hour},                 // minutes
 	{"cursor", 30 * 24 * time.Hour, 24 * time.Hour},              // while somebody turns pages
 	{"refresh_token", 90 * 24 * time.Hour, 180 * 24 * time.Hour}, // 90 days absolute
+	// What it seals and hashes lasts as long as people keep their factors, so it
+	// is never replaced; "keys rewrap" seals it anew under another KEK.
+	{"mfa", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 }
 
 // dataKey is an opened row of auth.data_keys.
@@ -37,7 +40,7 @@ type dataKey struct {
 }
 
 // DataKeys returns the keyring that seals for a purpose: session, flow, code,
-// cursor or refresh_token. It may be another one after a rotation, so ask each
+// cursor, refresh_token or mfa. It may be another one after a rotation, so ask each
 // time.
 func (k *Keys) DataKeys(purpose string) *sealed.Keyring {
 	if s := k.state.Load(); s != nil && s.rings[purpose] != nil {

@@ -95,6 +95,15 @@ func (p *Provider) next(ctx context.Context, a *authorization, login *oidc.Login
 	if a.hintSubject != "" && a.hintSubject != login.Subject.String() {
 		return 0, a.refuse(loginRequired, "Somebody else is signed in than the id_token_hint names.")
 	}
+	owes, err := p.owesFactor(ctx, a, login)
+	switch {
+	case err != nil:
+		return 0, err
+	case owes && silent:
+		return 0, a.refuse(loginRequired, "The person has to show a second factor.")
+	case owes:
+		return oidc.StepFactor, nil
+	}
 	agreed, err := p.hasConsent(ctx, a, login, state)
 	switch {
 	case err != nil:
@@ -128,6 +137,25 @@ func (p *Provider) needsLogin(a *authorization, login *oidc.Login, state parked)
 	return false
 }
 
+// owesFactor reports whether a password is not enough: for a client that says
+// so, and for an operator who is about to get the admin scope.
+func (p *Provider) owesFactor(ctx context.Context, a *authorization, login *oidc.Login) (bool, error) {
+	if login.ACR == oidc.ACRMFA {
+		return false, nil
+	}
+	if a.wantsFactor() {
+		return true, nil
+	}
+	if !slices.Contains(a.scopes, oidc.ScopeAdmin) {
+		return false, nil
+	}
+	user, err := p.Users.User(ctx, login.Subject)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && user.Operator, err
+}
+
 // hasConsent reports whether the person agrees: just now in this flow and this
 // session, or earlier, or because the client belongs to the operator.
 func (p *Provider) hasConsent(ctx context.Context, a *authorization, login *oidc.Login, state parked) (bool, error) {
@@ -153,6 +181,7 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 			Resources:   a.resources,
 			Prompt:      a.prompt,
 			MaxAge:      a.maxAge,
+			ACRValues:   a.acrValues,
 			LoginHint:   a.form.get("login_hint"),
 			UILocales:   strings.Fields(a.form.get("ui_locales")),
 			RequestedAt: p.Now(),
@@ -170,8 +199,12 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 
 // pageOf is the page that takes a request through a step.
 func pageOf(step oidc.Step) string {
-	if step == oidc.StepConsent {
+	switch step {
+	case oidc.StepFactor:
+		return "/login/mfa"
+	case oidc.StepConsent:
 		return "/consent"
+	case oidc.StepLogin, oidc.StepDone:
 	}
 	return "/login"
 }

@@ -32,10 +32,26 @@ type authorization struct {
 	scopes      []string
 	resources   []string
 	prompt      []string
+	acrValues   []string       // in the client's order of preference
 	maxAge      *time.Duration // nil without the parameter; 0 is a demand like any other
 	hintSubject string         // whom id_token_hint names
 	requester   fosite.AuthorizeRequester
 }
+
+// wantsFactor reports whether the client asks for more than a password: the
+// first class in acr_values that we know decides (OpenID Connect Core §3.1.2.1,
+// and as a demand RFC 9470 §4).
+func (a *authorization) wantsFactor() bool {
+	for _, value := range a.acrValues {
+		if slices.Contains(acrSupported(), value) {
+			return value == oidc.ACRMFA
+		}
+	}
+	return false
+}
+
+// acrSupported are the authentication context classes that we tell of.
+func acrSupported() []string { return []string{oidc.ACRPassword, oidc.ACRMFA} }
 
 func (a *authorization) hasPrompt(value string) bool { return slices.Contains(a.prompt, value) }
 
@@ -172,6 +188,7 @@ func (p *Provider) checkInteraction(_ context.Context, a *authorization) error {
 	if a.hasPrompt("none") && len(a.prompt) > 1 {
 		return newError(invalidRequest, "The prompt 'none' must stand alone.")
 	}
+	a.acrValues = strings.Fields(a.form.get("acr_values"))
 	if raw := a.form.get("max_age"); raw != "" {
 		seconds, err := strconv.ParseUint(raw, 10, 31)
 		if err != nil {

@@ -80,7 +80,7 @@ func (p *Provider) metadata() metadata {
 		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials},
 		SubjectTypesSupported:  []string{"public"},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
-		ACRValuesSupported:     []string{oidc.ACRPassword},
+		ACRValuesSupported:     acrSupported(),
 		PromptValuesSupported:  prompts(),
 		DisplayValuesSupported: []string{"page"},
 		ClaimTypesSupported:    []string{"normal"},

@@ -21,3 +21,10 @@ const (
 	ACRPassword = "urn:larder:acr:pwd" //nolint:gosec // a name, not a credential
 	ACRMFA      = "urn:larder:acr:mfa"
 )
+
+// Authentication methods (RFC 8176 §2).
+const (
+	AMRPassword = "pwd"
+	AMROTP      = "otp" // a one-time password of RFC 6238
+	AMRMFA      = "mfa" // more than one factor
+)

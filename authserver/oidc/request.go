@@ -15,6 +15,7 @@ type AuthRequest struct {
 	Resources   []string       `json:"resources"`
 	Prompt      []string       `json:"prompt,omitempty"`
 	MaxAge      *time.Duration `json:"max_age,omitempty"` // nil when the request has none
+	ACRValues   []string       `json:"acr_values,omitempty"`
 	LoginHint   string         `json:"login_hint,omitempty"`
 	UILocales   []string       `json:"ui_locales,omitempty"`
 	RequestedAt time.Time      `json:"requested_at"`
@@ -26,6 +27,7 @@ type Step int
 // The steps, in their order.
 const (
 	StepLogin Step = iota
+	StepFactor
 	StepConsent
 	StepDone
 )

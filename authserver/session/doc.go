@@ -12,6 +12,10 @@
 // (session fixation). Signing in again as the same person keeps the sid, the
 // name that tokens carry, so that a later logout still reaches every token.
 //
+// Whoever has given a password and owes a second factor has no session yet:
+//
+//	password --Hold--> cookie "signin", 10 minutes --Held--> second factor --Start--> session
+//
 // Devices is another cookie: it recognises a browser for a year, signed in or
 // not, and proves nothing about the person.
 package session

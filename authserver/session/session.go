@@ -85,7 +85,11 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 		}
 	}
 	http.SetCookie(w, newCookie("session", cookie, s.Secure, AbsoluteLife))
-	return nil
+	if s.heldKeyOf(r) == "" {
+		return nil
+	}
+	http.SetCookie(w, newCookie("signin", "", s.Secure, -time.Second))
+	return s.dropHeld(ctx, r)
 }
 
 // End signs the person at this browser out; that nobody is signed in is fine.
@@ -116,8 +120,12 @@ func (s *Sessions) EndSID(ctx context.Context, sid string) error {
 	return s.end(ctx, rec)
 }
 
-// EndUser ends every session of a person and returns how many there were.
+// EndUser ends every session of a person, unfinished sign-ins too, and returns
+// how many sessions there were.
 func (s *Sessions) EndUser(ctx context.Context, subject id.ID) (int, error) {
+	if err := s.endHeld(ctx, subject); err != nil {
+		return 0, err
+	}
 	keys, err := s.Redis.ZRange(ctx, userKey(subject), 0, -1).Result()
 	if err != nil {
 		return 0, cache.Translate(err)
@@ -129,6 +137,13 @@ func (s *Sessions) EndUser(ctx context.Context, subject id.ID) (int, error) {
 			return ended, err
 		}
 		if rec == nil {
+			// Over, or sealed by keys that this process does not hold, as a
+			// subcommand holds none: what cannot be read must not live on.
+			n, err := s.Redis.Del(ctx, key).Result()
+			if err != nil {
+				return ended, cache.Translate(err)
+			}
+			ended += int(n)
 			continue
 		}
 		if err := s.end(ctx, rec); err != nil {

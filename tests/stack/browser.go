@@ -47,6 +47,8 @@ type Page struct {
 type Form struct {
 	Method, Action string
 	Fields         url.Values
+	// Boxes holds the names of the checkboxes that are not ticked.
+	Boxes []string
 	// Buttons holds the values of the buttons called action.
 	Buttons []string
 }
@@ -108,7 +110,7 @@ func (b *Browser) Press(ctx context.Context, page *Page, action string, fields .
 	values := url.Values{}
 	maps.Copy(values, form.Fields)
 	for i := 0; i+1 < len(fields); i += 2 {
-		if !values.Has(fields[i]) {
+		if !values.Has(fields[i]) && !slices.Contains(form.Boxes, fields[i]) {
 			return nil, fmt.Errorf("the form of %s has no input %q", page.URL, fields[i])
 		}
 		values.Set(fields[i], fields[i+1])
@@ -219,6 +221,7 @@ func (f *Form) take(n *html.Node) {
 	case n.Data == "button" && name == "action":
 		f.Buttons = append(f.Buttons, value)
 	case n.Data == "input" && attribute(n, "type") == "checkbox" && !has(n, "checked"):
+		f.Boxes = append(f.Boxes, name)
 	case n.Data == "input":
 		f.Fields.Add(name, value)
 	}

@@ -9,6 +9,8 @@
 //	authorize web 'openid' [name=value] be sent to the authserver by a client
 //	press login email … password …      fill in the form with the button, and press it
 //	sees 'text' / alert 'text'          what the page says
+//	look NAME 'expression (group)'      remember what stands on the page as $NAME
+//	totp NAME SECRET -1                 remember the code that an authenticator app shows, so many steps from now
 //	returned [error=…]                  the browser is back at the client
 //	redeem                              the client redeems the code that came back
 //	signin ada web 'openid …'           all of that in one go

@@ -113,6 +113,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"press":     {"press ACTION [field value…]", 1, (*narrator).press},
 		"sees":      {"sees TEXT", 1, (*narrator).sees},
 		"alert":     {"alert TEXT", 1, (*narrator).alert},
+		"look":      {"look NAME EXPRESSION", 2, (*narrator).look},
+		"totp":      {"totp NAME SECRET STEPS", 3, (*narrator).totp},
 		"returned":  {"returned [name=value…]", 0, (*narrator).returned},
 		"redeem":    {"redeem", 0, (*narrator).redeem},
 		"signin":    {"signin NAME CLIENT SCOPE", 3, (*narrator).signIn},

@@ -1,0 +1,309 @@
+package mfa
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/web"
+)
+
+const maxForm = 16 << 10 // bytes of a posted form
+
+// Sessions signs a browser in. Held is who gave a password there and owes a
+// second factor.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+	Held(r *http.Request) (*oidc.Login, error)
+	Start(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error
+}
+
+// Flows knows the authorization request for which somebody signs in.
+type Flows interface {
+	Resume(ctx context.Context, r *http.Request, flowID string) (req *oidc.AuthRequest, approvedSID string, denied bool, err error)
+	Deny(ctx context.Context, flowID string) error
+}
+
+// Clients knows who asked for the sign-in.
+type Clients interface {
+	Client(ctx context.Context, clientID string) (*oidc.Client, error)
+}
+
+// Users knows who signs in.
+type Users interface {
+	User(ctx context.Context, subject id.ID) (*oidc.User, error)
+}
+
+// Devices recognises browsers.
+type Devices interface {
+	Ensure(w http.ResponseWriter, r *http.Request) (device string, fresh bool)
+}
+
+// Pages renders.
+type Pages interface {
+	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
+	RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error
+}
+
+// Auditor takes audit events off the request's path.
+type Auditor interface {
+	Put(e audit.Event)
+}
+
+// Handler serves /login/mfa, and by Act its part of /account/security.
+type Handler struct {
+	Factors  *Factors
+	Throttle *Throttle
+	Sessions Sessions
+	Flows    Flows
+	Clients  Clients
+	Users    Users
+	Devices  Devices
+	Pages    Pages
+	Audit    Auditor
+	// Source names where a request comes from, see limit.Source.
+	Source func(r *http.Request) string
+	Now    func() time.Time
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the page to rt, which reports errors as pages.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/login/mfa", h.showCode)
+	rt.Handle(http.MethodPost, "/login/mfa", h.answerCode)
+}
+
+// Required is Factors.Required.
+func (h *Handler) Required(ctx context.Context, user id.ID, device string) (bool, error) {
+	return h.Factors.Required(ctx, user, device)
+}
+
+// View is Factors.View.
+func (h *Handler) View(ctx context.Context, user id.ID, device string) (oidc.Factors, error) {
+	return h.Factors.View(ctx, user, device)
+}
+
+// codePage is what mfa.html and mfa-required.html show.
+type codePage struct {
+	Flow, Next string
+	Email      string
+	AppName    string // of the client that waits; "" without one
+	Alert      string
+	Held       bool // nobody is signed in yet, so somebody else may
+}
+
+// debtor is who stands before the page.
+type debtor struct {
+	oidc.Login
+	held bool
+}
+
+// who returns the person at this browser who gave a password and owes a second
+// factor, or else who is signed in; nil when nobody is either.
+func (h *Handler) who(r *http.Request) (*debtor, error) {
+	held, err := h.Sessions.Held(r)
+	if err != nil {
+		return nil, err
+	}
+	if held != nil {
+		return &debtor{Login: *held, held: true}, nil
+	}
+	login, err := h.Sessions.Current(r)
+	if login == nil || err != nil {
+		return nil, err
+	}
+	return &debtor{Login: *login}, nil
+}
+
+func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
+	to := oidc.OnwardFrom(r.URL.Query())
+	req, err := h.resume(r, to.Flow)
+	if err != nil {
+		return err
+	}
+	d, err := h.who(r)
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		return seeOther(w, r, to.Via("/login"))
+	}
+	if !d.held && d.ACR == oidc.ACRMFA {
+		return seeOther(w, r, to.Path())
+	}
+	enrolled, err := h.Factors.Enrolled(r.Context(), d.Subject)
+	if err != nil {
+		return err
+	}
+	switch {
+	case enrolled:
+		return h.renderCode(w, r, http.StatusOK, "mfa", req, d, to, "")
+	case d.held: // the factor went meanwhile
+		return seeOther(w, r, to.Via("/login"))
+	case req == nil:
+		return seeOther(w, r, "/account/security")
+	}
+	return h.renderCode(w, r, http.StatusOK, "mfa-required", req, d, to, "")
+}
+
+// answerCode completes the sign-in, or raises it to two factors.
+func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	to := oidc.OnwardFrom(form)
+	req, err := h.resume(r, to.Flow)
+	if err != nil {
+		return err
+	}
+	if form.Get("action") == "deny" && req != nil {
+		if err := h.Flows.Deny(r.Context(), to.Flow); err != nil {
+			return err
+		}
+		return seeOther(w, r, to.Path())
+	}
+	if form.Get("action") != "verify" {
+		return noButton()
+	}
+	d, err := h.who(r)
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		return seeOther(w, r, to.Via("/login"))
+	}
+	device, _ := h.Devices.Ensure(w, r)
+	amr, err := h.tryCode(r, d.Subject, device, form.Get("code"))
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) {
+		web.SetRetryAfter(w, err)
+		return h.renderCode(w, r, statusOf(err), "mfa", req, d, to, messageOf(err))
+	}
+	if err != nil {
+		return err
+	}
+	if err := h.raise(w, r, d.Login, amr); err != nil {
+		return err
+	}
+	if form.Get("remember") == "yes" {
+		if err := h.Factors.Trust(r.Context(), d.Subject, device, r.UserAgent()); err != nil {
+			return err
+		}
+	}
+	return seeOther(w, r, to.Path())
+}
+
+// tryCode is one try at a code, limited and audited.
+func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string) (amr []string, err error) {
+	ctx := r.Context()
+	bucket, err := h.Throttle.take(ctx, user, device)
+	if err != nil {
+		if fault.Is(err, fault.RateLimited) {
+			h.audit(r, "mfa.failed", audit.Denied, user, "rate_limited")
+		}
+		return nil, err
+	}
+	amr, reason, err := h.Factors.check(ctx, user, code)
+	if err != nil {
+		return nil, err
+	}
+	if reason != "" {
+		h.audit(r, "mfa.failed", audit.Failure, user, reason)
+		return nil, fault.New(fault.Unauthenticated, "This code is not right, or was used already. Wait for the next one and try again.")
+	}
+	return amr, h.Throttle.succeeded(ctx, bucket, user, device)
+}
+
+// raise starts a session that says two factors. Its auth_time stays that of the
+// password: a code alone does not make an old sign-in a fresh one.
+func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login, amr []string) error {
+	raised := oidc.Login{
+		Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime, ACR: oidc.ACRMFA,
+		AMR: append([]string{oidc.AMRPassword}, amr...),
+	}
+	if err := h.Sessions.Start(r.Context(), w, r, raised); err != nil {
+		return err
+	}
+	h.audit(r, "login.succeeded", audit.Success, login.Subject, "")
+	return nil
+}
+
+// resume returns the parked request of a flow, nil without a flow.
+func (h *Handler) resume(r *http.Request, flowID string) (*oidc.AuthRequest, error) {
+	if flowID == "" {
+		return nil, nil //nolint:nilnil // signing in for its own sake
+	}
+	req, _, _, err := h.Flows.Resume(r.Context(), r, flowID)
+	return req, err
+}
+
+func (h *Handler) renderCode(w http.ResponseWriter, r *http.Request, status int, name string, req *oidc.AuthRequest, d *debtor, to oidc.Onward, alert string) error {
+	user, err := h.Users.User(r.Context(), d.Subject)
+	if err != nil {
+		return err
+	}
+	page := codePage{Flow: to.Flow, Next: to.Page, Email: user.Email, Alert: alert, Held: d.held}
+	return h.render(w, r, status, name, req, &page.AppName, &page)
+}
+
+// render shows a page that may belong to a flow; appName takes the name of the
+// client that waits.
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, status int, name string, req *oidc.AuthRequest, appName *string, page any) error {
+	if req == nil {
+		return h.Pages.Render(w, r, status, name, page)
+	}
+	c, err := h.Clients.Client(r.Context(), req.ClientID)
+	if err != nil {
+		return err
+	}
+	if *appName = c.Metadata.ClientName; *appName == "" {
+		*appName = c.ID
+	}
+	return h.Pages.RenderFlow(w, r, status, name, req.Form.Get("redirect_uri"), page)
+}
+
+func (h *Handler) audit(r *http.Request, action string, result audit.Result, user id.ID, reason string) {
+	e := audit.Event{
+		OccurredAt: h.Now(), Action: action, Result: result, Reason: reason, Actor: audit.Actor{Kind: "anonymous"}, Target: user.String(),
+		SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
+	}
+	if result == audit.Success {
+		e.Actor, e.Target = person(user), ""
+		e.Details = map[string]any{"acr": oidc.ACRMFA}
+	}
+	h.Audit.Put(e)
+}
+
+func noButton() error {
+	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+}
+
+// statusOf is the status of a page that asks again. A 401 must name an HTTP
+// authentication scheme, and there is none (RFC 9110 §15.5.2).
+func statusOf(err error) int {
+	if status := web.Status(err); status != http.StatusUnauthorized {
+		return status
+	}
+	return http.StatusForbidden
+}
+
+func messageOf(err error) string {
+	if shown, ok := web.Shown(err); ok {
+		return shown.Message
+	}
+	return ""
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,182 @@
+package mfa
+
+import (
+	"html/template"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/pquerna/otp"
+
+	"larder/authserver/oidc"
+	"larder/internal/fault"
+	"larder/internal/id"
+)
+
+// recently is how fresh a sign-in must be to change factors.
+const recently = 15 * time.Minute
+
+// enrolPage is what totp.html shows.
+type enrolPage struct {
+	Flow, Next string
+	AppName    string
+	Alert      string
+	QR         template.URL
+	Secret     string // in base32
+	OpenApp    template.URL
+}
+
+// codesPage is what recovery-codes.html shows, once.
+type codesPage struct {
+	AppName string
+	Codes   []string
+	Fresh   bool   // the factor has just been set up
+	Onward  string // where the person goes on to
+}
+
+// Act answers a button of the second factors on /account/security:
+//
+//	totp       show a key to scan
+//	verify     take the code that the app shows, make it the factor
+//	recovery   replace the recovery codes
+//	totp-off   remove the factor
+//	forget     end the trust in the device of the field "device"
+func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	var act func(http.ResponseWriter, *http.Request, *oidc.Login, url.Values) error
+	switch form.Get("action") {
+	case "totp":
+		act = h.propose
+	case "verify":
+		act = h.confirm
+	case "recovery":
+		act = h.regenerate
+	case "totp-off":
+		act = h.remove
+	case "forget":
+		return h.forget(w, r, login, form) // only makes things safer
+	default:
+		return noButton()
+	}
+	elsewhere, err := h.proof(r, login, form)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		return seeOther(w, r, elsewhere)
+	}
+	return act(w, r, login, form)
+}
+
+// proof returns where the person has to go first, "" if nowhere: to the sign-in
+// page after a while, and to the code if there is a factor that this session did
+// not show.
+func (h *Handler) proof(r *http.Request, login *oidc.Login, form url.Values) (string, error) {
+	to := back(form)
+	if h.Now().Sub(login.AuthTime) > recently {
+		return to.Via("/login"), nil
+	}
+	if login.ACR == oidc.ACRMFA {
+		return "", nil
+	}
+	enrolled, err := h.Factors.Enrolled(r.Context(), login.Subject)
+	if err != nil || !enrolled {
+		return "", err
+	}
+	return to.Via("/login/mfa"), nil
+}
+
+// back is the page of the form, or the flow that led to it.
+func back(form url.Values) oidc.Onward {
+	to := oidc.OnwardFrom(form)
+	if to.Flow == "" {
+		to.Page = "security"
+	}
+	return to
+}
+
+func (h *Handler) propose(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	user, err := h.Users.User(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	key, err := h.Factors.Propose(r.Context(), login.Subject, login.SID, user.Email)
+	if err != nil {
+		return err
+	}
+	return h.showKey(w, r, http.StatusOK, form, key, "")
+}
+
+func (h *Handler) showKey(w http.ResponseWriter, r *http.Request, status int, form url.Values, key *otp.Key, alert string) error {
+	to := back(form)
+	req, err := h.resume(r, to.Flow)
+	if err != nil {
+		return err
+	}
+	picture, err := qrCode(key)
+	if err != nil {
+		return err
+	}
+	page := enrolPage{
+		Flow: to.Flow, Next: to.Page, Alert: alert, QR: picture, Secret: key.Secret(),
+		OpenApp: template.URL(key.URL()), //nolint:gosec // otpauth:, made by us
+	}
+	return h.render(w, r, status, "totp", req, &page.AppName, &page)
+}
+
+func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	to := back(form)
+	req, err := h.resume(r, to.Flow)
+	if err != nil {
+		return err
+	}
+	codes, err := h.Factors.Confirm(r.Context(), login.Subject, login.SID, form.Get("code"))
+	if fault.Is(err, fault.Unauthenticated) {
+		key, again := h.Factors.Propose(r.Context(), login.Subject, login.SID, "")
+		if again != nil {
+			return again
+		}
+		return h.showKey(w, r, statusOf(err), form, key, messageOf(err))
+	}
+	if err != nil {
+		return err
+	}
+	if err := h.raise(w, r, *login, []string{oidc.AMROTP, oidc.AMRMFA}); err != nil {
+		return err
+	}
+	page := codesPage{Codes: codes, Fresh: true, Onward: to.Path()}
+	return h.render(w, r, http.StatusOK, "recovery-codes", req, &page.AppName, &page)
+}
+
+func (h *Handler) regenerate(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	codes, err := h.Factors.Regenerate(r.Context(), login.Subject)
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.Conflict, "There is no second step to have recovery codes for.")
+	}
+	if err != nil {
+		return err
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "recovery-codes", &codesPage{Codes: codes, Onward: back(form).Path()})
+}
+
+// remove ends every session, so this browser gets a new one, of one factor.
+func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Login, _ url.Values) error {
+	if err := h.Factors.Remove(r.Context(), person(login.Subject), login.Subject); err != nil {
+		return err
+	}
+	plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
+	if err := h.Sessions.Start(r.Context(), w, r, plain); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/account/security")
+}
+
+func (h *Handler) forget(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	trust, err := id.Parse(form.Get("device"))
+	if err != nil {
+		return fault.Wrap(fault.Invalid, "The form names no device.", err)
+	}
+	if err := h.Factors.Forget(r.Context(), login.Subject, trust); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/account/security")
+}

@@ -1,0 +1,64 @@
+package oidc
+
+import (
+	"net/url"
+	"slices"
+	"time"
+
+	"larder/internal/id"
+)
+
+// Factors are a person's second factors, as the security page shows them.
+type Factors struct {
+	TOTPSince     time.Time // when the authenticator app was set up; zero without one
+	RecoveryCodes int       // how many are left
+	Trusted       []TrustedDevice
+}
+
+// TrustedDevice is a browser that is not asked for a second factor.
+type TrustedDevice struct {
+	ID        id.ID
+	Name      string // such as "Firefox on Linux"
+	This      bool   // the browser that asks
+	TrustedAt time.Time
+	ExpiresAt time.Time
+}
+
+// Onward is where a sign-in leads once it is complete: back to the
+// authorization request that waits for it, or to one of our own pages. It comes
+// with the request, so it can name nothing but these.
+type Onward struct {
+	Flow string // of a parked authorization request
+	Page string // below /account, when there is no flow
+}
+
+// OnwardFrom reads flow and next from a query or a form.
+func OnwardFrom(values url.Values) Onward {
+	o := Onward{Flow: values.Get("flow")}
+	if next := values.Get("next"); o.Flow == "" && slices.Contains([]string{"security", "sessions", "apps", "identities", "privacy"}, next) {
+		o.Page = next
+	}
+	return o
+}
+
+// Path is the address to go to.
+func (o Onward) Path() string {
+	switch {
+	case o.Flow != "":
+		return "/authorize/continue?flow=" + url.QueryEscape(o.Flow)
+	case o.Page != "":
+		return "/account/" + o.Page
+	}
+	return "/account"
+}
+
+// Via is the address of a page that has to be passed first and then leads on.
+func (o Onward) Via(path string) string {
+	switch {
+	case o.Flow != "":
+		return path + "?flow=" + url.QueryEscape(o.Flow)
+	case o.Page != "":
+		return path + "?next=" + o.Page
+	}
+	return path
+}
