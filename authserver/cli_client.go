@@ -169,6 +169,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	profile := flags.String("profile", "", "what is demanded of it: oidc (the default) or fapi2, the FAPI 2.0 Security Profile")
 	dpop := flags.Bool("dpop", false, "give it only tokens that are bound to a key (RFC 9449)")
 	pkce := flags.Bool("require-pkce", true, "--require-pkce=false only for an old confidential client that cannot do PKCE")
+	par := flags.Bool("require-par", false, "it must push its authorization requests (RFC 9126)")
 	introspect := flags.String("introspect-resource", "", "it is the resource server of this `URI` and may introspect tokens for it")
 	return func(m *oidc.Metadata) error {
 		var err error
@@ -205,6 +206,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.DPoPBound = *dpop
 			case "require-pkce":
 				m.RequirePKCE = pkce
+			case "require-par":
+				m.RequirePAR = *par
 			case "introspect-resource":
 				m.IntrospectResource = *introspect
 			}

@@ -29,6 +29,9 @@ func (p *Provider) handleAuthorize(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	if f, err = p.takePushed(r.Context(), f); err != nil {
+		return err
+	}
 	a, err := p.readAuthorization(r.Context(), f)
 	if err != nil {
 		return err
@@ -45,7 +48,7 @@ func (p *Provider) handleContinue(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	a, err := p.readAuthorization(r.Context(), form{values: req.Form})
+	a, err := p.readAuthorization(r.Context(), parkedForm(req.Form))
 	if err != nil {
 		return err
 	}
@@ -55,6 +58,9 @@ func (p *Provider) handleContinue(w http.ResponseWriter, r *http.Request) error 
 // decide takes the request one step further.
 func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorization, state parked) error {
 	if state.denied {
+		if err := p.spendPushed(r.Context(), a.form); err != nil {
+			return err
+		}
 		return p.finish(r.Context(), state, a.refuse(accessDenied, "The person did not agree."))
 	}
 	login, err := p.Sessions.Current(r)
@@ -72,6 +78,9 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 		return p.wait(w, r, a, state, pageOf(step))
 	}
 	if err := p.finish(r.Context(), state, nil); err != nil {
+		return err
+	}
+	if err := p.spendPushed(r.Context(), a.form); err != nil {
 		return err
 	}
 	code, err := p.issueCode(r.Context(), a, login)
@@ -176,7 +185,7 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 	if state.flowID == "" {
 		flowID, err := p.Flows.Begin(r.Context(), w, r, oidc.AuthRequest{
 			ClientID:    a.client.ID,
-			Form:        a.form.values,
+			Form:        a.form.parkable(),
 			Scopes:      a.scopes,
 			Resources:   a.resources,
 			Prompt:      a.prompt,

@@ -106,6 +106,8 @@ func (p *Provider) checkUnsupported(_ context.Context, a *authorization) error {
 	switch {
 	case a.form.repeated != "":
 		return repeatedParameter(a.form.repeated)
+	case a.client.PARRequired() && a.form.pushed == "":
+		return newError(invalidRequest, "The client must push its requests (RFC 9126).")
 	case a.form.has("request"):
 		return newError(requestNotSupported, "Request objects are not supported.")
 	case a.form.has("request_uri"):

@@ -86,7 +86,6 @@ func TestAuthorizeErrorsThatTheClientIsTold(t *testing.T) {
 		"foreign resource":         {webRequest("resource", "https://other.test"), "invalid_target"},
 		"request object":           {webRequest("request", "e30.e30."), "request_not_supported"},
 		"request object by URI":    {webRequest("request_uri", "http://169.254.169.254/"), "request_uri_not_supported"},
-		"PAR handle":               {webRequest("request_uri", "urn:ietf:params:oauth:request_uri:x"), "request_uri_not_supported"},
 		"registration":             {webRequest("registration", "{}"), "registration_not_supported"},
 		"O4 no challenge":          {webRequest("code_challenge", "", "code_challenge_method", ""), "invalid_request"},
 		"O4 plain":                 {webRequest("code_challenge_method", "plain"), "invalid_request"},

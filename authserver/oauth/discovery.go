@@ -25,6 +25,7 @@ type metadata struct {
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	PAREndpoint           string `json:"pushed_authorization_request_endpoint"`
 
 	ScopesSupported          []string `json:"scopes_supported"`
 	ResponseTypesSupported   []string `json:"response_types_supported"`
@@ -48,6 +49,7 @@ type metadata struct {
 	ClaimsParameter          bool     `json:"claims_parameter_supported"`
 	RequestParameter         bool     `json:"request_parameter_supported"`
 	RequestURIParameter      bool     `json:"request_uri_parameter_supported"`
+	RequirePAR               bool     `json:"require_pushed_authorization_requests"`
 }
 
 // mountMetadata mounts what clients and resource servers learn about us.
@@ -71,6 +73,7 @@ func (p *Provider) metadata() metadata {
 		IntrospectionEndpoint: issuer + "/introspect",
 		RevocationEndpoint:    issuer + "/revoke",
 		EndSessionEndpoint:    issuer + "/logout",
+		PAREndpoint:           issuer + "/par",
 
 		ScopesSupported: []string{
 			oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess,

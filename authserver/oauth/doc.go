@@ -14,6 +14,9 @@
 //	                        v
 //	              303 redirect_uri?code&state&iss      store_code.go (Redis)
 //
+//	POST /par: form.go -> client_auth.go -> authorize_request.go -> par.go (Redis)
+//	    and /authorize?client_id&request_uri goes on with what was pushed
+//
 //	POST /token: form.go -> client_auth.go -> token.go -> fosite
 //	    authorization_code   grant_authorization_code.go   one Redis, one Postgres
 //	    refresh_token        grant_refresh_token.go        one Postgres statement

@@ -23,6 +23,9 @@ type form struct {
 	// repeated names a parameter that came more than once and may not; only
 	// readAuthorizeForm leaves it to its caller.
 	repeated string
+	// pushed is the request_uri by which an authorization request came (RFC
+	// 9126), "" for one that came through the browser.
+	pushed string
 }
 
 func (f form) get(name string) string   { return f.values.Get(name) }

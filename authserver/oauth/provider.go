@@ -14,6 +14,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/id"
+	"larder/internal/limit"
 	"larder/internal/revocation"
 	"larder/internal/web"
 )
@@ -146,7 +147,9 @@ type Provider struct {
 	Dependencies
 	engine *engine
 	codes  *codeStore
+	pushed *pushedStore
 	grants *grantStore
+	limits *limit.Limiter
 	jwks   atomic.Pointer[document]
 
 	verified verifiedTokens
@@ -161,6 +164,8 @@ func New(d Dependencies) (*Provider, error) {
 	d.Config = d.Config.withDefaults()
 	p := &Provider{Dependencies: d}
 	p.codes = &codeStore{redis: d.Redis}
+	p.pushed = &pushedStore{redis: d.Redis}
+	p.limits = &limit.Limiter{Redis: d.Redis}
 	p.grants = &grantStore{db: d.DB, keys: d.Keys, revocations: d.Revocations, cfg: d.Config, now: d.Now}
 	p.engine = newEngine(p)
 	return p, nil
@@ -179,6 +184,7 @@ func (p *Provider) Mount(rt *web.Router) {
 	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.handleToken))
 	api.Handle(http.MethodOptions, "/token", preflight("POST"))
 
+	p.mountPushed(rt)
 	p.mountTokens(rt)
 	p.mountLogout(rt)
 }

@@ -94,8 +94,8 @@ func (c *Client) PKCERequired() bool {
 }
 
 // PARRequired reports whether the client must push its authorization requests
-// (RFC 9126 §5).
-func (c *Client) PARRequired() bool { return c.Metadata.RequirePAR }
+// (RFC 9126 §5). One of the fapi2 profile must.
+func (c *Client) PARRequired() bool { return c.Metadata.RequirePAR || c.FAPI2() }
 
 // AllowsGrant reports whether the client is registered for a grant type.
 func (c *Client) AllowsGrant(grantType string) bool {

@@ -58,6 +58,28 @@ func (c *Client) Begin(scope string, more url.Values) *Attempt {
 	return a
 }
 
+// Push makes an authorization request and pushes it (RFC 9126): the browser is sent with a reference to it.
+func (c *Client) Push(ctx context.Context, scope string, more url.Values) (*Attempt, error) {
+	a := c.Begin(scope, more)
+	_, query, _ := strings.Cut(a.URL, "?")
+	form, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.PostForm(ctx, c.Issuer+"/par", form)
+	if err != nil {
+		return nil, err
+	}
+	var pushed struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if err := json.Unmarshal(answer.Body, &pushed); err != nil || answer.Status != http.StatusCreated {
+		return nil, fmt.Errorf("the request was not taken: %s", answer)
+	}
+	a.URL = c.Issuer + "/authorize?" + url.Values{"client_id": {c.ID}, "request_uri": {pushed.RequestURI}}.Encode()
+	return a, nil
+}
+
 // Code reads the authorization response that the browser was sent away with, as a careful client does: state and iss
 // have to be right.
 func (c *Client) Code(a *Attempt, page *Page) (string, error) {

@@ -7,6 +7,7 @@
 //	person ada                          the browser that the next commands use
 //	open /login                         go to a page
 //	authorize web 'openid' [name=value] be sent to the authserver by a client
+//	push web 'openid' [name=value]      …with a request that the client has pushed before
 //	press login email … password …      fill in the form with the button, and press it
 //	sees 'text' / alert 'text'          what the page says
 //	look NAME 'expression (group)'      remember what stands on the page as $NAME

@@ -74,6 +74,24 @@ func (n *narrator) authorize(_ *testscript.TestScript, args []string) error {
 	return n.show(b.Open(n.ctx, n.attempt.URL))
 }
 
+func (n *narrator) push(_ *testscript.TestScript, args []string) error {
+	b, err := n.browser()
+	if err != nil {
+		return err
+	}
+	if n.client, err = n.named(args[0]); err != nil {
+		return err
+	}
+	more, err := pairs(args[2:])
+	if err != nil {
+		return err
+	}
+	if n.attempt, err = n.client.Push(n.ctx, args[1], more); err != nil {
+		return err
+	}
+	return n.show(b.Open(n.ctx, n.attempt.URL))
+}
+
 func (n *narrator) press(_ *testscript.TestScript, args []string) error {
 	b, err := n.browser()
 	if err != nil {

@@ -110,6 +110,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"person":    {"person NAME", 1, (*narrator).choosePerson},
 		"open":      {"open PATH", 1, (*narrator).open},
 		"authorize": {"authorize CLIENT SCOPE [name=value…]", 2, (*narrator).authorize},
+		"push":      {"push CLIENT SCOPE [name=value…]", 2, (*narrator).push},
 		"press":     {"press ACTION [field value…]", 1, (*narrator).press},
 		"sees":      {"sees TEXT", 1, (*narrator).sees},
 		"alert":     {"alert TEXT", 1, (*narrator).alert},
