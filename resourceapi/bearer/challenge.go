@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"larder/internal/dpop"
 	"larder/internal/fault"
 	"larder/internal/web"
 )
@@ -26,6 +27,7 @@ type challenge struct {
 	scope  string
 	acr    []string
 	maxAge time.Duration
+	dpop   bool // only the scheme DPoP will do
 	cause  error
 }
 
@@ -78,22 +80,31 @@ func unavailable(cause error) error {
 }
 
 // Problem answers a request that failed with problem+json and, where the
-// credential is the matter, the challenge of RFC 6750 §3 with the signpost of
-// RFC 9728 §5.1. It is a web.ErrorWriter.
+// credential is the matter, the challenge of RFC 6750 §3 or RFC 9449 §7.1 with
+// the signpost of RFC 9728 §5.1. It is a web.ErrorWriter.
 func (g *Gate) Problem(w http.ResponseWriter, r *http.Request, err error) {
 	var c *challenge
 	switch {
 	case errors.As(err, &c):
-		w.Header().Set("WWW-Authenticate", g.header(c))
+		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		w.Header().Set("WWW-Authenticate", g.header(c, c.dpop || isDPoP(scheme)))
 	case fault.Is(err, fault.Unauthenticated): // no credential at all, so no error code either
-		w.Header().Set("WWW-Authenticate", g.header(&challenge{}))
+		w.Header().Set("WWW-Authenticate", g.header(&challenge{}, false))
+		if g.proofs != nil {
+			w.Header().Add("WWW-Authenticate", g.header(&challenge{}, true))
+		}
 	}
 	web.Problem(w, r, err)
 }
 
-func (g *Gate) header(c *challenge) string {
+// header is one challenge, of the scheme DPoP (RFC 9449 §7.1) or Bearer.
+func (g *Gate) header(c *challenge, overDPoP bool) string {
 	var b strings.Builder
-	b.WriteString("Bearer")
+	scheme, algs := "Bearer", ""
+	if overDPoP {
+		scheme, algs = "DPoP", strings.Join(dpop.Algorithms(), " ")
+	}
+	b.WriteString(scheme)
 	separator := " "
 	param := func(name, value string) {
 		if value == "" {
@@ -109,6 +120,7 @@ func (g *Gate) header(c *challenge) string {
 	if c.maxAge > 0 {
 		param("max_age", strconv.Itoa(int(c.maxAge.Seconds())))
 	}
+	param("algs", algs)
 	param("resource_metadata", g.metadataURL)
 	return b.String()
 }

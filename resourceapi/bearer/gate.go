@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
+	"larder/internal/dpop"
 	"larder/internal/revocation"
 	"larder/internal/secret"
 	"larder/internal/web"
@@ -24,6 +26,9 @@ type Config struct {
 	Scopes       []string // for the metadata document
 	ClientID     string   // with ClientSecret: how we authenticate to the issuer
 	ClientSecret secret.String
+	// Redis remembers the DPoP proofs that were used (RFC 9449 §11.1). Without
+	// it no token that is bound to a key is taken.
+	Redis redis.Cmdable
 }
 
 // Gate authenticates requests. It is safe for concurrent use. Run keeps what
@@ -39,6 +44,7 @@ type Gate struct {
 	introspector *introspector
 	feed         *feed
 	verified     *lru[verified]
+	proofs       *dpop.Verifier // nil without Redis
 	metrics      *metrics
 }
 
@@ -58,6 +64,9 @@ func New(config Config, now func() time.Time, log *slog.Logger, reg prometheus.R
 	g := &Gate{
 		config: config, metadataURL: metadataURL, now: now, log: log,
 		issuer: iss, verified: newLRU[verified](maxVerified),
+	}
+	if config.Redis != nil {
+		g.proofs = &dpop.Verifier{Base: config.Resource, Redis: config.Redis, Now: now}
 	}
 	g.feed = &feed{issuer: iss, now: now, log: log, revoked: &revocation.Set{}}
 	g.metrics = newMetrics(reg, g.feed.age)
@@ -87,32 +96,33 @@ func (g *Gate) Ping(ctx context.Context) error {
 // (nobody, or nobody we believe), fault.Invalid (the header makes no sense) and
 // fault.Unavailable (the issuer is needed and does not answer).
 func (g *Gate) Authenticate(r *http.Request) (*Caller, error) {
-	token, err := credential(r.Header)
+	shown, err := readCredential(r.Header)
 	if err != nil {
 		g.metrics.count("none", err)
 		return nil, err
 	}
-	if strings.Count(token, ".") == 2 && !strings.HasPrefix(token, apiKeyPrefix) {
-		caller, err := g.token(r.Context(), token)
+	if strings.Count(shown.token, ".") == 2 && !strings.HasPrefix(shown.token, apiKeyPrefix) {
+		caller, err := g.token(r, shown)
 		g.metrics.count("token", err)
 		return caller, err
 	}
-	caller, err := g.opaque(r.Context(), token)
+	caller, err := g.opaque(r.Context(), shown)
 	g.metrics.count("introspection", err)
 	return caller, err
 }
 
 // token authenticates an access token that verifies offline.
-func (g *Gate) token(ctx context.Context, token string) (*Caller, error) {
+func (g *Gate) token(r *http.Request, shown credential) (*Caller, error) {
+	ctx := r.Context()
 	// Without the feed a token that was revoked before we started would pass.
 	if err := g.feed.known(ctx); err != nil {
 		return nil, unavailable(err)
 	}
-	key := cacheKey(token)
+	key := cacheKey(shown.token)
 	hit, ok := g.verified.get(key)
 	if !ok || !g.now().Before(hit.until) || hit.generation != g.keys.generation() {
 		var err error
-		if hit, err = g.verify(ctx, token); err != nil {
+		if hit, err = g.verify(ctx, shown.token); err != nil {
 			return nil, err
 		}
 		g.verified.put(key, hit)
@@ -120,12 +130,20 @@ func (g *Gate) token(ctx context.Context, token string) (*Caller, error) {
 	if hit.caller.revoked(g.feed.revoked) {
 		return nil, invalid(errRevoked)
 	}
+	// Last, because a proof is good once.
+	if err := g.checkPossession(r, shown, hit.jkt); err != nil {
+		return nil, err
+	}
 	return hit.caller, nil
 }
 
 // opaque authenticates an API key, or any credential that only the issuer can
 // read.
-func (g *Gate) opaque(ctx context.Context, token string) (*Caller, error) {
+func (g *Gate) opaque(ctx context.Context, shown credential) (*Caller, error) {
+	token := shown.token
+	if shown.dpop {
+		return nil, invalid(errors.New("not a token that could be bound to a key"))
+	}
 	if strings.HasPrefix(token, apiKeyPrefix) && !wellFormedKey(token) {
 		return nil, invalid(errors.New("malformed API key"))
 	}

@@ -10,32 +10,39 @@ import (
 // maxCredential bounds a credential; ours are below one kilobyte.
 const maxCredential = 8 << 10
 
-// credential reads the credential from the Authorization header. The query and
-// the body are not looked at: they end up in logs and histories.
-func credential(h http.Header) (string, error) {
+// credential is what a request shows of its caller.
+type credential struct {
+	token string
+	dpop  bool // by the DPoP scheme (RFC 9449 §7.1), else as Bearer (RFC 6750)
+}
+
+// readCredential reads the credential from the Authorization header. The query
+// and the body are not looked at: they end up in logs and histories.
+func readCredential(h http.Header) (credential, error) {
 	values := h["Authorization"]
 	switch len(values) {
 	case 0:
-		return "", fault.New(fault.Unauthenticated, "This address needs an access token or API key.")
+		return credential{}, fault.New(fault.Unauthenticated, "This address needs an access token or API key.")
 	case 1:
 	default:
-		return "", malformed("There is more than one Authorization header.")
+		return credential{}, malformed("There is more than one Authorization header.")
 	}
 	scheme, token, found := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", fault.New(fault.Unauthenticated, "This address needs an access token or API key as a Bearer credential.")
-	}
-	token = strings.TrimLeft(token, " ")
+	c := credential{token: strings.TrimLeft(token, " "), dpop: isDPoP(scheme)}
 	switch {
-	case !found || token == "":
-		return "", malformed("The Authorization header holds no credential.")
-	case len(token) > maxCredential:
-		return "", malformed("The credential is too long.")
-	case !b64token(token):
-		return "", malformed("The credential holds characters that no credential has.")
+	case !c.dpop && !strings.EqualFold(scheme, "Bearer"):
+		return credential{}, fault.New(fault.Unauthenticated, "This address needs an access token or API key, by the scheme Bearer or DPoP.")
+	case !found || c.token == "":
+		return credential{}, malformed("The Authorization header holds no credential.")
+	case len(c.token) > maxCredential:
+		return credential{}, malformed("The credential is too long.")
+	case !b64token(c.token):
+		return credential{}, malformed("The credential holds characters that no credential has.")
 	}
-	return token, nil
+	return c, nil
 }
+
+func isDPoP(scheme string) bool { return strings.EqualFold(scheme, "DPoP") }
 
 // b64token is the syntax of RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." /
 // "_" / "~" / "+" / "/" ) *"=".

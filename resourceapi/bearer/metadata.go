@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"larder/internal/dpop"
 	"larder/internal/web"
 )
 
@@ -16,6 +17,7 @@ type metadata struct {
 	ScopesSupported      []string `json:"scopes_supported,omitempty"`
 	BearerMethods        []string `json:"bearer_methods_supported"`
 	ResourceName         string   `json:"resource_name"`
+	DPoPAlgs             []string `json:"dpop_signing_alg_values_supported,omitempty"`
 	DPoPRequired         bool     `json:"dpop_bound_access_tokens_required"`
 	MTLSBound            bool     `json:"tls_client_certificate_bound_access_tokens"`
 }
@@ -29,6 +31,9 @@ func (g *Gate) Mount(rt *web.Router) {
 		ScopesSupported:      g.config.Scopes,
 		BearerMethods:        []string{"header"},
 		ResourceName:         "Larder grocery API",
+	}
+	if g.proofs != nil {
+		doc.DPoPAlgs = dpop.Algorithms()
 	}
 	path := resourceMetadata
 	if u, err := url.Parse(g.metadataURL); err == nil {

@@ -29,6 +29,7 @@ type verified struct {
 	caller     *Caller
 	until      time.Time
 	generation uint64 // of the key set that verified it
+	jkt        string // thumbprint of the key that it is bound to, "" for none
 }
 
 // tokenHeader is the JOSE header (RFC 7515 §4). Members that would have us
@@ -91,12 +92,16 @@ func (g *Gate) verify(ctx context.Context, token string) (verified, error) {
 	if err := g.checkClaims(&claims, now); err != nil {
 		return verified{}, err
 	}
+	jkt, err := boundKey(claims.Cnf)
+	if err != nil {
+		return verified{}, invalid(err)
+	}
 	caller := claims.caller()
 	until := now.Add(verifiedAtMost)
 	if last := caller.ExpiresAt.Add(expiryLeeway); last.Before(until) {
 		until = last
 	}
-	return verified{caller: caller, until: until, generation: generation}, nil
+	return verified{caller: caller, until: until, generation: generation, jkt: jkt}, nil
 }
 
 // readHeader reads the header before anything of the token is believed.
@@ -135,9 +140,6 @@ func (g *Gate) checkClaims(c *accessClaims, now time.Time) error {
 		return invalid(errors.New("a mandatory claim is missing"))
 	case c.IssuedAt.Time().After(now.Add(futureLeeway)) || c.NotBefore != nil && c.NotBefore.Time().After(now.Add(futureLeeway)):
 		return invalid(errors.New("the token comes from the future"))
-	case c.Cnf != nil:
-		// As Bearer it may have been stolen from whom it is bound to.
-		return invalid(errors.New("the token is bound to a key"))
 	case !now.Before(c.Expiry.Time().Add(expiryLeeway)):
 		return expired()
 	}

@@ -1,0 +1,54 @@
+package bearer
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"larder/internal/dpop"
+	"larder/internal/fault"
+)
+
+// boundKey returns the thumbprint of the key that a token is bound to by its
+// cnf claim (RFC 7800 §3.1, RFC 9449 §6.1), "" for a token without one. A
+// binding of another kind could not be checked, so the token is refused.
+func boundKey(cnf json.RawMessage) (string, error) {
+	if cnf == nil {
+		return "", nil
+	}
+	var members map[string]string
+	if err := json.Unmarshal(cnf, &members); err != nil {
+		return "", err
+	}
+	if len(members) != 1 || !dpop.IsThumbprint(members["jkt"]) {
+		return "", errors.New("the token is bound in a way that cannot be checked here")
+	}
+	return members["jkt"], nil
+}
+
+// checkPossession lets a bound token count only with a proof by its key, made
+// for this request (RFC 9449 §7.1). As Bearer it may have been stolen from whom
+// it is bound to (§7.2); and a token without a key gains none by the scheme.
+func (g *Gate) checkPossession(r *http.Request, c credential, jkt string) error {
+	switch {
+	case jkt == "" && !c.dpop:
+		return nil
+	case jkt == "":
+		return invalid(errors.New("the token is not bound to a key"))
+	case !c.dpop:
+		return fault.Wrap(fault.Unauthenticated, "The access token is bound to a key; it must be shown by the scheme DPoP.",
+			&challenge{code: invalidToken, dpop: true}).WithCode(invalidToken)
+	case g.proofs == nil:
+		return invalid(errors.New("the token is bound to a key, and there is no Redis to check proofs with"))
+	}
+	_, err := g.proofs.Verify(r, dpop.Expect{AccessToken: c.token, Thumbprint: jkt})
+	refusal, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case !ok || refusal.Kind == fault.Unavailable:
+		return err
+	case errors.Is(err, dpop.ErrWrongKey):
+		return invalid(err)
+	}
+	return fault.Wrap(fault.Unauthenticated, refusal.Message, &challenge{code: refusal.Code, dpop: true, cause: err}).
+		WithCode(refusal.Code)
+}
