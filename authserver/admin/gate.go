@@ -79,6 +79,10 @@ func (g *Gate) admit(r *http.Request) (audit.Actor, error) {
 	if err != nil {
 		return audit.Actor{}, err
 	}
+	if access.JKT != "" { // RFC 9449 §7.2
+		return audit.Actor{}, challenged(fault.New(fault.Unauthenticated, "The token is bound to a key; the admin API takes Bearer tokens only."),
+			`error="invalid_token"`)
+	}
 	if !slices.Contains(access.Scopes, oidc.ScopeAdmin) {
 		return audit.Actor{}, challenged(fault.New(fault.Forbidden, "The token does not have the scope admin."),
 			`error="insufficient_scope", scope="admin"`)

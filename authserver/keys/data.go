@@ -26,6 +26,8 @@ var purposes = [...]purpose{ //nolint:gochecknoglobals // a constant that Go can
 	{"session", 7 * 24 * time.Hour, 31 * 24 * time.Hour},         // a session lives 30 days at most
 	{"flow", 7 * 24 * time.Hour, 24 * time.Hour},                 // minutes
 	{"code", 7 * 24 * time.Hour, 24 * time.Hour},                 // minutes
+	{"dpop_nonce", 7 * 24 * time.Hour, 24 * time.Hour},           // minutes
+	{"mail_link", 7 * 24 * time.Hour, 3 * 24 * time.Hour},        // a link lasts a day at most
 	{"cursor", 30 * 24 * time.Hour, 24 * time.Hour},              // while somebody turns pages
 	{"refresh_token", 90 * 24 * time.Hour, 180 * 24 * time.Hour}, // 90 days absolute
 	// What it seals and hashes lasts as long as people keep their factors, so it

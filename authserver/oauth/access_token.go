@@ -56,11 +56,35 @@ type accessClaims struct {
 	AuthTime int64    `json:"auth_time,omitempty"`
 	ACR      string   `json:"acr,omitempty"`
 	AMR      []string `json:"amr,omitempty"`
+
+	Confirmation *confirmation `json:"cnf,omitempty"`
+}
+
+// confirmation names the key that a token is bound to (RFC 7800 §3.1).
+type confirmation struct {
+	JKT string `json:"jkt"` // RFC 9449 §6.1
+}
+
+// confirm binds to a key, or to none if there is none.
+func confirm(jkt string) *confirmation {
+	if jkt == "" {
+		return nil
+	}
+	return &confirmation{JKT: jkt}
+}
+
+// tokenType is the type of an access token that is bound to a key, or to none.
+func tokenType(jkt string) string {
+	if jkt == "" {
+		return "Bearer"
+	}
+	return "DPoP"
 }
 
 // VerifyAccessToken checks an access token of ours: signature and typ, issuer,
 // audience, times, and that neither it nor what it stems from was revoked. An
-// empty audience accepts any. What fails is fault.Unauthenticated.
+// empty audience accepts any. What fails is fault.Unauthenticated. Of a token
+// with a JKT it does not say that the sender holds the key.
 func (p *Provider) VerifyAccessToken(_ context.Context, token, aud string) (*oidc.AccessToken, error) {
 	c, err := p.signedClaims(token)
 	if err != nil {
@@ -83,6 +107,9 @@ func (p *Provider) VerifyAccessToken(_ context.Context, token, aud string) (*oid
 		Subject: c.Subject, ClientID: c.ClientID, Scopes: oidc.SplitScope(c.Scope), Audience: c.Audience,
 		JTI: c.JTI, GrantID: c.GrantID, SID: c.SID, IssuedAt: issued, ExpiresAt: time.Unix(c.Expires, 0),
 		ACR: c.ACR, AMR: c.AMR,
+	}
+	if c.Confirmation != nil {
+		at.JKT = c.Confirmation.JKT
 	}
 	if c.AuthTime != 0 {
 		at.AuthTime = time.Unix(c.AuthTime, 0)

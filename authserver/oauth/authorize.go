@@ -256,5 +256,5 @@ func (p *Provider) issueCode(ctx context.Context, a *authorization, login *oidc.
 	if err != nil {
 		return "", w.explain(err)
 	}
-	return made.GetCode(), p.codes.put(ctx, w.codeHash, w.code, p.Config.CodeLifespan)
+	return made.GetCode(), p.codes.put(ctx, w.codeHash, w.code, p.codeLifespan(a.client))
 }

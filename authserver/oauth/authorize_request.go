@@ -64,7 +64,7 @@ func (p *Provider) readAuthorization(ctx context.Context, f form) (*authorizatio
 		return nil, err
 	}
 	for _, check := range []func(context.Context, *authorization) error{
-		p.checkUnsupported, p.checkResponse, p.checkChallenge, p.checkScope, p.checkInteraction, p.checkByFosite,
+		p.checkUnsupported, p.checkResponse, p.checkChallenge, p.checkBinding, p.checkScope, p.checkInteraction, p.checkByFosite,
 	} {
 		err := check(ctx, a)
 		if refusal, ok := errors.AsType[*oauthError](err); ok {

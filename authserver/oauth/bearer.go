@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"larder/internal/dpop"
 	"larder/internal/web"
 )
 
@@ -17,6 +18,7 @@ type bearerError struct {
 	code        string // "" when the request carried no credential at all
 	description string
 	scope       string
+	dpop        bool // only the DPoP scheme will do
 }
 
 func (e *bearerError) Error() string {
@@ -41,52 +43,73 @@ func badBearerRequest(description string) error {
 	return &bearerError{status: http.StatusBadRequest, code: "invalid_request", description: description}
 }
 
-// bearerToken takes the access token out of the Authorization header or, in a
-// POST, out of a form body (RFC 6750 §2.1, §2.2). Never out of the query, where
-// it would land in logs and histories (§2.3, RFC 9700 §4.3.2).
-func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
+// shownToken is an access token as a request shows it.
+type shownToken struct {
+	token string
+	dpop  bool // by the DPoP scheme (RFC 9449 §7.1), else as a bearer token
+}
+
+// readAccessToken takes the access token out of the Authorization header or, in
+// a POST, out of a form body (RFC 6750 §2.1, §2.2). Never out of the query,
+// where it would land in logs and histories (§2.3, RFC 9700 §4.3.2).
+func readAccessToken(w http.ResponseWriter, r *http.Request) (shownToken, error) {
 	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
-		return "", badBearerRequest("An access token must not be in the address.")
+		return shownToken{}, badBearerRequest("An access token must not be in the address.")
 	}
-	values := r.Header.Values("Authorization")
-	if len(values) > 1 {
-		return "", badBearerRequest("There is more than one Authorization header.")
-	}
-	var token string
-	if len(values) == 1 {
-		scheme, rest, _ := strings.Cut(values[0], " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return "", &bearerError{status: http.StatusUnauthorized}
-		}
-		if token = strings.TrimLeft(rest, " "); !isBearerToken(token) {
-			return "", badBearerRequest("The Authorization header is malformed.")
-		}
+	shown, err := authorizationHeader(r)
+	if err != nil {
+		return shownToken{}, err
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Method != http.MethodPost || media != "application/x-www-form-urlencoded" {
-		return credential(token)
+	if r.Method == http.MethodPost && media == "application/x-www-form-urlencoded" {
+		if shown, err = orInBody(w, r, shown); err != nil {
+			return shownToken{}, err
+		}
 	}
+	if shown.token == "" {
+		return shownToken{}, &bearerError{status: http.StatusUnauthorized}
+	}
+	return shown, nil
+}
+
+// authorizationHeader reads a token from the header, if there is one.
+func authorizationHeader(r *http.Request) (shownToken, error) {
+	values := r.Header.Values("Authorization")
+	switch len(values) {
+	case 0:
+		return shownToken{}, nil
+	case 1:
+	default:
+		return shownToken{}, badBearerRequest("There is more than one Authorization header.")
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	shown := shownToken{token: strings.TrimLeft(rest, " "), dpop: strings.EqualFold(scheme, "DPoP")}
+	switch {
+	case !shown.dpop && !strings.EqualFold(scheme, "Bearer"):
+		return shownToken{}, &bearerError{status: http.StatusUnauthorized}
+	case !isBearerToken(shown.token):
+		return shownToken{}, badBearerRequest("The Authorization header is malformed.")
+	}
+	return shown, nil
+}
+
+// orInBody reads a token from the body, where it may stand in the place of one
+// in the header but not beside it.
+func orInBody(w http.ResponseWriter, r *http.Request, header shownToken) (shownToken, error) {
 	f, err := readForm(w, r)
 	if err != nil {
-		return "", err
+		return shownToken{}, err
 	}
 	switch sent := f.get("access_token"); {
 	case sent == "":
-		return credential(token)
-	case token != "":
-		return "", badBearerRequest("The request carries more than one access token.")
+		return header, nil
+	case header.token != "":
+		return shownToken{}, badBearerRequest("The request carries more than one access token.")
 	case !isBearerToken(sent):
-		return "", badBearerRequest("The access token is malformed.")
+		return shownToken{}, badBearerRequest("The access token is malformed.")
 	default:
-		return sent, nil
+		return shownToken{token: sent}, nil
 	}
-}
-
-func credential(token string) (string, error) {
-	if token == "" {
-		return "", &bearerError{status: http.StatusUnauthorized}
-	}
-	return token, nil
 }
 
 // isBearerToken checks for a b64token (RFC 6750 §2.1).
@@ -102,7 +125,7 @@ func isBearerToken(s string) bool {
 	return body != ""
 }
 
-// writeBearerError answers with the challenge of RFC 6750 §3 and the same in
+// writeBearerError answers with the challenge of RFC 6750 §3 or RFC 9449 §7.1 and the same in
 // JSON, for people who read bodies.
 func writeBearerError(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[*bearerError](err)
@@ -112,7 +135,7 @@ func writeBearerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h := w.Header()
 	if refusal.status == http.StatusUnauthorized || refusal.status == http.StatusForbidden || refusal.status == http.StatusBadRequest {
-		h.Set("WWW-Authenticate", refusal.challenge())
+		h["Www-Authenticate"] = refusal.challenges(r)
 	}
 	web.SetRetryAfter(w, err)
 	noStore(h)
@@ -122,9 +145,25 @@ func writeBearerError(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body)
 }
 
-func (e *bearerError) challenge() string {
+// challenges says what to send instead: to a request without any credential,
+// either kind; else the one that it tried, or must try.
+func (e *bearerError) challenges(r *http.Request) []string {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case e.dpop || strings.EqualFold(scheme, "DPoP"):
+		return []string{e.challenge("DPoP") + dpopAlgs()}
+	case e.code == "":
+		return []string{e.challenge("Bearer"), e.challenge("DPoP") + dpopAlgs()}
+	}
+	return []string{e.challenge("Bearer")}
+}
+
+// dpopAlgs are the algorithms of a proof (RFC 9449 §7.1).
+func dpopAlgs() string { return `, algs="` + strings.Join(dpop.Algorithms(), " ") + `"` }
+
+func (e *bearerError) challenge(scheme string) string {
 	var b strings.Builder
-	b.WriteString(`Bearer realm="larder"`)
+	b.WriteString(scheme + ` realm="larder"`)
 	if e.code != "" {
 		b.WriteString(`, error="` + e.code + `", error_description="` + e.description + `"`)
 	}

@@ -69,7 +69,7 @@ func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, toke
 		return fmt.Errorf("the claims are malformed: %w", err)
 	}
 	var aud string
-	if err := json.Unmarshal(c.Audience, &aud); err != nil || aud != p.Config.Issuer && aud != p.endpoint("/token") {
+	if err := json.Unmarshal(c.Audience, &aud); err != nil || !p.isAssertionAudience(client, aud) {
 		return errors.New("aud is not the issuer")
 	}
 	if c.Issuer != client.ID || c.Subject != client.ID {
@@ -93,6 +93,13 @@ func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, toke
 	return p.spendJTI(ctx, client.ID, c.JTI, expires.Add(clockLeeway).Sub(now))
 }
 
+// isAssertionAudience reports whether an assertion for aud is one for us: the
+// issuer or, as OpenID Connect Core §9 has it, the token endpoint. FAPI 2.0
+// §5.3.2.1 knows the issuer only.
+func (p *Provider) isAssertionAudience(client *oidc.Client, aud string) bool {
+	return aud == p.Config.Issuer || aud == p.endpoint("/token") && !client.FAPI2()
+}
+
 // verifyByClient returns the payload of a token that one of the client's keys
 // signed.
 func verifyByClient(client *oidc.Client, token string) ([]byte, error) {
@@ -104,6 +111,9 @@ func verifyByClient(client *oidc.Client, token string) ([]byte, error) {
 		return nil, errors.New("the client has no registered key")
 	}
 	header := jws.Signatures[0].Protected
+	if !allowsAssertionAlg(client, header.Algorithm) {
+		return nil, errors.New("alg is not one of the client's profile")
+	}
 	for _, key := range client.Metadata.JWKS.Keys {
 		wrongKey := header.KeyID != "" && key.KeyID != "" && header.KeyID != key.KeyID
 		wrongUse := key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != header.Algorithm

@@ -3,6 +3,7 @@ package oauth
 import (
 	"net/http"
 
+	"larder/internal/dpop"
 	"larder/internal/web"
 )
 
@@ -12,7 +13,7 @@ import (
 func allowAnyOrigin(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, "+web.RequestIDHeader)
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, "+dpop.NonceHeader+", "+web.RequestIDHeader)
 		return h(w, r)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"larder/authserver/oidc"
+	"larder/internal/dpop"
 	"larder/internal/web"
 )
 
@@ -45,6 +46,7 @@ type metadata struct {
 	IntrospectionAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	DPoPAlgs                 []string `json:"dpop_signing_alg_values_supported"`
 	IssInAuthResponse        bool     `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter          bool     `json:"claims_parameter_supported"`
 	RequestParameter         bool     `json:"request_parameter_supported"`
@@ -97,6 +99,7 @@ func (p *Provider) metadata() metadata {
 		RevocationAuthMethods:    slices.Concat(authMethods, []string{oidc.AuthMethodNone}),
 		RevocationAuthAlgs:       clientAssertionAlgs(),
 
+		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
 	}
 	for _, rs := range p.Config.ResourceServers {

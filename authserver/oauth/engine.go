@@ -92,7 +92,7 @@ func fositeConfig(p *Provider) *fosite.Config {
 		ResponseModeHandlerExtension:    &fosite.DefaultResponseModeHandler{},
 		FormPostHTMLTemplate:            template.New("unused"),
 		OmitRedirectScopeParam:          true,
-		SanitationWhiteList:             []string{"redirect_uri", "nonce"},
+		SanitationWhiteList:             []string{"redirect_uri", "nonce", "dpop_jkt"},
 		JWTScopeClaimKey:                jwt.JWTScopeFieldString,
 		ClientSecretsHasher:             noHashing{},
 		HTTPClient:                      &retryablehttp.Client{},
@@ -121,7 +121,7 @@ func (e *engine) respond(ctx context.Context, requester fosite.AccessRequester) 
 	if err != nil {
 		return nil, workFrom(ctx).explain(err)
 	}
-	answer := &tokenResponse{AccessToken: made.GetAccessToken(), TokenType: "Bearer"}
+	answer := &tokenResponse{AccessToken: made.GetAccessToken(), TokenType: tokenType(workFrom(ctx).jkt)}
 	answer.IDToken, _ = made.GetExtra("id_token").(string)
 	answer.RefreshToken, _ = made.GetExtra("refresh_token").(string)
 	return answer, nil

@@ -89,6 +89,10 @@ func asOAuthError(err error) *oauthError {
 
 func fromFault(e *fault.Error, err error) *oauthError {
 	answer := &oauthError{code: invalidRequest, description: plainDescription(e.Message), status: web.Status(e), cause: err}
+	if code, ok := proofRefused(e); ok {
+		answer.code = code
+		return answer
+	}
 	switch e.Kind {
 	case fault.Unavailable, fault.RateLimited:
 		answer.code = temporarilyUnavailable

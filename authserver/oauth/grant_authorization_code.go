@@ -35,6 +35,8 @@ func (p *Provider) grantAuthorizationCode(ctx context.Context, r *http.Request, 
 		return nil, err
 	}
 	switch {
+	case !w.code.boundTo(w.jkt):
+		return nil, newError(invalidGrant, "The code is bound to a key that this request does not prove.")
 	case !subset(w.resources, w.code.Resources):
 		return nil, newError(invalidTarget, "The code does not reach this resource.")
 	case p.overSince(w.code):
@@ -64,7 +66,7 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 	now, code := p.Now(), w.code
 	g := &grant{
 		ID: code.GrantID, ClientID: code.ClientID, UserID: code.Subject, SID: code.SID, Scopes: code.Scopes, Resources: code.Resources,
-		Session: code.Login, Salt: w.salt, CreatedAt: now,
+		Session: code.Login, JKT: w.refreshKey(), Salt: w.salt, CreatedAt: now,
 		// Without a refresh token the row only remembers the code.
 		IdleExpiresAt: now.Add(p.Config.AccessTokenLifespan), ExpiresAt: now.Add(p.Config.AccessTokenLifespan),
 	}

@@ -57,7 +57,7 @@ func (h *refreshHandler) HandleTokenEndpointRequest(ctx context.Context, request
 		return newError(invalidGrant, "This is not a refresh token of ours.")
 	}
 	scopes := []string(requester.GetRequestedScopes())
-	rotated, err := h.p.grants.rotate(ctx, token, w.client, scopes, w.resources)
+	rotated, err := h.p.grants.rotate(ctx, token, w, scopes)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (h *refreshHandler) PopulateTokenEndpointResponse(ctx context.Context, requ
 		return err
 	}
 	responder.SetAccessToken(access)
-	responder.SetTokenType("Bearer")
+	responder.SetTokenType(tokenType(workFrom(ctx).jkt))
 	responder.SetExtra("refresh_token", successor)
 	return nil
 }

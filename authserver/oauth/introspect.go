@@ -37,6 +37,8 @@ type introspection struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 
+	Confirmation *confirmation `json:"cnf,omitempty"` // RFC 9449 §6.2
+
 	FamilyID string `json:"family_id,omitempty"`
 	APIKeyID string `json:"api_key_id,omitempty"`
 	Name     string `json:"name,omitempty"`
@@ -45,8 +47,8 @@ type introspection struct {
 // mountTokens mounts what is done with a token once it is there.
 func (p *Provider) mountTokens(rt *web.Router) {
 	userinfo := rt.With(writeBearerError)
-	userinfo.Handle(http.MethodGet, "/userinfo", allowAnyOrigin(p.handleUserinfo))
-	userinfo.Handle(http.MethodPost, "/userinfo", allowAnyOrigin(p.handleUserinfo))
+	userinfo.Handle(http.MethodGet, "/userinfo", allowAnyOrigin(p.offersNonce(p.handleUserinfo)))
+	userinfo.Handle(http.MethodPost, "/userinfo", allowAnyOrigin(p.offersNonce(p.handleUserinfo)))
 	userinfo.Handle(http.MethodOptions, "/userinfo", preflight("GET, POST"))
 
 	endpoints := rt.With(writeError)
@@ -128,7 +130,7 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 		return introspection{}, nil
 	}
 	return introspection{
-		Active: true, TokenType: "Bearer", Issuer: p.Config.Issuer, Subject: at.Subject, ClientID: at.ClientID,
+		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT), Issuer: p.Config.Issuer, Subject: at.Subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
 		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR,
 	}, nil
@@ -162,7 +164,7 @@ func (p *Provider) introspectRefreshToken(ctx context.Context, client *oidc.Clie
 		expires = g.ExpiresAt
 	}
 	return introspection{
-		Active: true, TokenType: "refresh_token", Issuer: p.Config.Issuer, Subject: g.UserID.String(), ClientID: g.ClientID,
+		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT), Issuer: p.Config.Issuer, Subject: g.UserID.String(), ClientID: g.ClientID,
 		Scope: strings.Join(g.Scopes, " "), ExpiresAt: expires.Unix(), GrantID: g.ID.String(), SID: g.SID,
 		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR,
 	}, nil

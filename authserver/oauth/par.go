@@ -49,7 +49,7 @@ type pushedResponse struct {
 
 func (p *Provider) mountPushed(rt *web.Router) {
 	api := rt.With(writeError)
-	api.Handle(http.MethodPost, "/par", allowAnyOrigin(p.handlePushed))
+	api.Handle(http.MethodPost, "/par", allowAnyOrigin(p.offersNonce(p.handlePushed)))
 	api.Handle(http.MethodOptions, "/par", preflight("POST"))
 }
 
@@ -76,6 +76,9 @@ func (p *Provider) handlePushed(w http.ResponseWriter, r *http.Request) error {
 	// fosite's endpoint lets one client push in the name of another; here they
 	// are the same (client_auth.go), or the form names none.
 	request.Set("client_id", client.ID)
+	if err := p.bindPushed(r, request); err != nil {
+		return err
+	}
 	requestURI := requestURIPrefix + secret.New().Reveal()
 	if _, err := p.readAuthorization(r.Context(), form{values: request, pushed: requestURI}); err != nil {
 		return err

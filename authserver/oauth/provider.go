@@ -13,6 +13,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/audit"
+	"larder/internal/dpop"
 	"larder/internal/id"
 	"larder/internal/limit"
 	"larder/internal/revocation"
@@ -30,6 +31,7 @@ type Config struct {
 	RefreshGrace        time.Duration // 30 seconds: how long a used refresh token gets its successor again
 	JWKSLifetime        time.Duration // 5 minutes: how long the key rotation lets others cache the JWKS
 	ResourceServers     []oidc.ResourceServer
+	DPoPNonceRequired   bool // refuse a DPoP proof without a nonce of ours (RFC 9449 §8)
 }
 
 func (c Config) withDefaults() Config {
@@ -152,6 +154,7 @@ type Provider struct {
 	limits *limit.Limiter
 	jwks   atomic.Pointer[document]
 
+	proofs   *dpop.Verifier
 	verified verifiedTokens
 }
 
@@ -163,6 +166,7 @@ func New(d Dependencies) (*Provider, error) {
 	}
 	d.Config = d.Config.withDefaults()
 	p := &Provider{Dependencies: d}
+	p.proofs = newProofs(d)
 	p.codes = &codeStore{redis: d.Redis}
 	p.pushed = &pushedStore{redis: d.Redis}
 	p.limits = &limit.Limiter{Redis: d.Redis}
@@ -181,7 +185,7 @@ func (p *Provider) Mount(rt *web.Router) {
 	browser.Handle(http.MethodGet, "/authorize/continue", p.handleContinue)
 
 	api := rt.With(writeError)
-	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.handleToken))
+	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.offersNonce(p.handleToken)))
 	api.Handle(http.MethodOptions, "/token", preflight("POST"))
 
 	p.mountPushed(rt)

@@ -13,6 +13,7 @@ import (
 	"github.com/ory/fosite"
 	"github.com/redis/go-redis/v9"
 
+	"larder/authserver/oidc"
 	"larder/internal/cache"
 	"larder/internal/id"
 )
@@ -27,11 +28,21 @@ type authorizationCode struct {
 	RedirectURI string       `json:"redirect_uri"`
 	Challenge   string       `json:"code_challenge,omitempty"`
 	Nonce       string       `json:"nonce,omitempty"`
+	JKT         string       `json:"dpop_jkt,omitempty"` // of the one key that may redeem it (RFC 9449 §10)
 	Scopes      []string     `json:"scopes"`
 	Resources   []string     `json:"resources"`
 	Login       grantSession `json:"login"`
 	IssuedAt    time.Time    `json:"issued_at"`
 	ExpiresAt   time.Time    `json:"expires_at"`
+}
+
+// codeLifespan is how long a code of the client is good: one minute at most in
+// the fapi2 profile (FAPI 2.0 §5.3.2.1).
+func (p *Provider) codeLifespan(client *oidc.Client) time.Duration {
+	if client.FAPI2() {
+		return min(p.Config.CodeLifespan, time.Minute)
+	}
+	return p.Config.CodeLifespan
 }
 
 // newCode returns 256 random bits.

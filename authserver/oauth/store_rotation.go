@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 
-	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
@@ -34,11 +33,16 @@ type rotation struct {
 //
 //	$1 grant  $2 generation  $3 salt  $4 client_id  $5 client needs no consent
 //	$6 scopes  $7 resources  $8 new salt  $9 now  $10 used before this is reuse
-//	$11 new idle expiry  $12 expiry of a revocation
+//	$11 new idle expiry  $12 expiry of a revocation  $13 key that the request proves
+//	$14 keep the token as it is
+//
+// Without the right key a token is as unknown as another client's: who stole it
+// can neither use it nor end the family.
 const rotateGrant = `
 WITH cur AS MATERIALIZED (
   SELECT g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.session, g.generation, g.salt,
-         g.revoked_at IS NULL AND g.expires_at > $9 AND g.idle_expires_at > $9 AND g.client_id = $4 AS alive,
+         g.revoked_at IS NULL AND g.expires_at > $9 AND g.idle_expires_at > $9 AND g.client_id = $4
+           AND g.dpop_jkt IN ('', $13) AS alive,
          u.disabled_at IS NULL AND ($5 OR EXISTS (
            SELECT FROM auth.consents c WHERE c.user_id = g.user_id AND c.client_id = g.client_id)) AS welcome,
          $6::text[] <@ g.scopes AS scope_ok, $7::text[] <@ g.resources AS target_ok,
@@ -48,7 +52,9 @@ WITH cur AS MATERIALIZED (
    WHERE g.id = $1 FOR UPDATE OF g),
 rotated AS (
   UPDATE auth.grants g
-     SET generation = g.generation + 1, previous_salt = g.salt, salt = $8, rotated_at = $9, idle_expires_at = $11
+     SET generation = CASE WHEN $14 THEN g.generation ELSE g.generation + 1 END,
+         previous_salt = CASE WHEN $14 THEN g.previous_salt ELSE g.salt END, salt = CASE WHEN $14 THEN g.salt ELSE $8 END,
+         rotated_at = CASE WHEN $14 THEN g.rotated_at ELSE $9 END, idle_expires_at = $11
     FROM cur
    WHERE g.id = cur.id AND cur.alive AND cur.welcome AND cur.newest AND cur.scope_ok AND cur.target_ok
   RETURNING g.generation, g.salt),
@@ -73,16 +79,18 @@ SELECT CASE
        coalesce(rotated.generation, cur.generation), coalesce(rotated.salt, cur.salt)
   FROM cur LEFT JOIN rotated ON true`
 
-// rotate spends a refresh token of client. scopes and resources are what the
-// request asks for, empty for all. An error means that nothing is known to have
-// happened; the token may be presented again.
-func (s *grantStore) rotate(ctx context.Context, t refreshToken, client *oidc.Client, scopes, resources []string) (*rotation, error) {
-	now := s.now()
+// rotate spends a refresh token of w's client. scopes are what the request asks
+// for, empty for all. An error means that nothing is known to have happened;
+// the token may be presented again. A client of the fapi2 profile keeps its
+// token, which only it can use (FAPI 2.0 §5.3.2.1).
+func (s *grantStore) rotate(ctx context.Context, t refreshToken, w *work, scopes []string) (*rotation, error) {
+	now, client := s.now(), w.client
 	var r rotation
 	g := &r.grant
 	err := s.db.QueryRow(ctx, rotateGrant,
-		t.grantID, t.generation, t.salt[:], client.ID, client.Metadata.FirstParty, textArray(scopes), textArray(resources), newSalt(),
+		t.grantID, t.generation, t.salt[:], client.ID, client.Metadata.FirstParty, textArray(scopes), textArray(w.resources), newSalt(),
 		now, now.Add(-s.cfg.RefreshGrace), now.Add(s.cfg.RefreshIdle), s.revocationExpiry(),
+		w.jkt, client.FAPI2(),
 	).Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.Generation, &g.Salt)
 	if err = postgres.Translate(err); fault.Is(err, fault.NotFound) {
 		return &rotation{outcome: rotationRefused}, nil

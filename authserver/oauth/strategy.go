@@ -97,6 +97,8 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 		SID:      login.sid,
 		ACR:      login.acr,
 		AMR:      login.amr,
+
+		Confirmation: confirm(workFrom(ctx).jkt),
 	}
 	if c.Subject = c.ClientID; !login.subject.IsZero() {
 		c.Subject, c.AuthTime = login.subject.String(), login.authTime.Unix()

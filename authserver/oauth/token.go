@@ -34,7 +34,8 @@ func (p *Provider) handleToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 // token runs the phases that all grants share: a grant that we know, a client
-// that is who it says, that may use the grant, for resources that are its own.
+// that is who it says, that may use the grant, for resources that are its own,
+// and a key for the tokens to be bound to.
 func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
 	grantType := f.get("grant_type")
 	run, known := p.grantOf(grantType)
@@ -55,7 +56,12 @@ func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{grantType: grantType, client: client, resources: resources}
+	// Last, because a proof is good once: what is refused above may be sent again.
+	jkt, err := p.proofKey(r, client)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{grantType: grantType, client: client, resources: resources, jkt: jkt}
 	answer, err := run(withWork(r.Context(), w), r, f)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"net/http"
 	"slices"
 
@@ -15,11 +14,11 @@ import (
 // the claims about the person whose access token is shown, as far as its
 // scopes reach.
 func (p *Provider) handleUserinfo(w http.ResponseWriter, r *http.Request) error {
-	token, err := bearerToken(w, r)
+	shown, err := readAccessToken(w, r)
 	if err != nil {
 		return err
 	}
-	claims, err := p.userinfo(r.Context(), token)
+	claims, err := p.userinfo(r, shown)
 	if err != nil {
 		return err
 	}
@@ -27,12 +26,16 @@ func (p *Provider) handleUserinfo(w http.ResponseWriter, r *http.Request) error 
 	return web.JSON(w, http.StatusOK, claims)
 }
 
-func (p *Provider) userinfo(ctx context.Context, token string) (map[string]any, error) {
-	at, err := p.VerifyAccessToken(ctx, token, "")
+func (p *Provider) userinfo(r *http.Request, shown shownToken) (map[string]any, error) {
+	ctx := r.Context()
+	at, err := p.VerifyAccessToken(ctx, shown.token, "")
 	if err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
 			return nil, invalidToken("The access token is not valid here, has expired or was revoked.")
 		}
+		return nil, err
+	}
+	if err := p.checkPossession(r, shown, at); err != nil {
 		return nil, err
 	}
 	if !slices.Contains(at.Scopes, oidc.ScopeOpenID) {

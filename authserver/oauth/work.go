@@ -20,6 +20,7 @@ type work struct {
 	grantType string
 	client    *oidc.Client
 	resources []string // asked for in this request (RFC 8707)
+	jkt       string   // thumbprint of the key that the request proves, "" without a proof (RFC 9449)
 
 	code     *authorizationCode // being made, or redeemed
 	codeHash []byte
@@ -87,9 +88,10 @@ func (s *workStorage) CreateAuthorizeCodeSession(ctx context.Context, signature 
 		GrantID: grantID, ClientID: w.client.ID, Subject: login.subject, SID: login.sid,
 		RedirectURI: request.GetRequestForm().Get("redirect_uri"),
 		Nonce:       request.GetRequestForm().Get("nonce"),
+		JKT:         request.GetRequestForm().Get("dpop_jkt"),
 		Scopes:      request.GetGrantedScopes(), Resources: request.GetGrantedAudience(),
 		Login:    grantSession{AuthTime: login.authTime, ACR: login.acr, AMR: login.amr},
-		IssuedAt: now, ExpiresAt: now.Add(s.p.Config.CodeLifespan),
+		IssuedAt: now, ExpiresAt: now.Add(s.p.codeLifespan(w.client)),
 	}
 	return nil
 }
