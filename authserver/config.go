@@ -34,7 +34,7 @@ type Config struct {
 	AccessTokenLifespan time.Duration
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
-	MailDir             string
+	People              PeopleConfig
 	SMSDir              string
 }
 
@@ -78,7 +78,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
-	c.MailDir = getenv("AUTHSERVER_MAIL_DIR")
+	c.People = readPeople(r, c.Issuer)
 	c.SMSDir = getenv("AUTHSERVER_SMS_DIR")
 	return c, r.Err()
 }

@@ -16,6 +16,8 @@ import (
 	"larder/authserver/mfa"
 	"larder/authserver/session"
 	"larder/internal/cache"
+	"larder/internal/jobs"
+	"larder/internal/link"
 	"larder/internal/password"
 	"larder/internal/postgres"
 	"larder/internal/sealed"
@@ -34,6 +36,8 @@ type core struct {
 	apiKeys  *apikey.Keys
 	sessions *session.Sessions
 	accounts *account.Accounts
+	links    *link.Links
+	jobs     *jobs.Queue
 	factors  *mfa.Factors
 }
 
@@ -57,8 +61,13 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		Redis: c.redis, Secure: cfg.secure(), Now: now,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("session") },
 	}
+	if c.jobs, err = jobs.NewQueue(db, schema, log); err != nil {
+		c.close()
+		return nil, err
+	}
+	c.links = &link.Links{DB: db, Issuer: cfg.Issuer, Keys: func() [][]byte { return c.keys.MACKeys(linkKeys) }, Now: now}
 	c.accounts = &account.Accounts{
-		DB: db, Sessions: c.sessions, Now: now,
+		DB: db, Sessions: c.sessions, Links: c.links, Jobs: c.jobs, Policy: cfg.People.policy(log), Now: now,
 		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
 	}
 	c.factors = &mfa.Factors{

@@ -30,6 +30,7 @@ import (
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/jobs"
 	"larder/internal/limit"
 	"larder/internal/paging"
 	"larder/internal/postgres"
@@ -60,6 +61,7 @@ type server struct {
 	audit    *audit.Queue
 	revoked  *revocation.Set
 	sweeper  *sweeper
+	crew     *jobs.Crew
 	boot     *boot
 }
 
@@ -89,7 +91,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 	})
 	for _, job := range []func(context.Context){
 		func(ctx context.Context) { revocation.Follow(ctx, s.db, s.revoked, now, log) },
-		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.sweeper.run,
+		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.sweeper.run, s.work,
 	} {
 		group.Go(func() error { job(jobs); return nil })
 	}
@@ -109,7 +111,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	}
 	s := &server{core: c, cfg: cfg, now: now, log: log, metrics: telemetry.Registry(), revoked: &revocation.Set{}, boot: &boot{}}
 	s.audit = &audit.Queue{Log: audit.Auth(), DB: c.db, Logger: log}
-	s.sweeper = newSweeper(c.db, log, s.metrics)
+	s.sweeper = newSweeper(c.db, c.accounts, log, s.metrics)
 	if s.pages, err = page.New(cfg.Issuer); err != nil {
 		return nil, err
 	}
@@ -127,6 +129,9 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		return nil, err
 	}
 	c.sessions.Ended = s.provider.RevokeSession
+	if s.crew, err = s.newCrew(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -169,12 +174,14 @@ func (s *server) mountBrowser(rt *web.Router) {
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}
 	second.Mount(rt)
-	(&account.Handler{
+	accounts := &account.Handler{
 		Factors:  second,
 		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
 		Throttle: &account.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
-	}).Mount(rt)
+	}
+	accounts.Mount(rt)
+	s.mountPeople(rt, devices, flows, accounts)
 	(&consent.Handler{
 		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts,
 		Pages: s.pages, Audit: s.audit, Now: s.now,

@@ -23,25 +23,38 @@ DELETE FROM auth.grants WHERE id IN (
 DELETE FROM auth.api_keys WHERE id IN (
   SELECT id FROM auth.api_keys
    WHERE least(expires_at, revoked_at) < now() - interval '90 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
+	deleteLinks = `
+DELETE FROM auth.links WHERE id IN (
+  SELECT id FROM auth.links WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 )
 
 // The tables that are swept.
 const (
 	tableGrants  = "grants"
 	tableAPIKeys = "api_keys"
+	tableLinks   = "links"
+	tableUsers   = "users"
 )
+
+// leavers deletes the accounts whose owners left, some at a time, and returns
+// how many.
+type leavers interface {
+	DeleteDue(ctx context.Context) (int, error)
+}
 
 // sweeper deletes rows whose time is over. Several replicas may sweep at once.
 type sweeper struct {
 	db    *pgxpool.Pool
+	users leavers
 	log   *slog.Logger
 	swept *prometheus.CounterVec
 	last  *prometheus.GaugeVec
 }
 
-func newSweeper(db *pgxpool.Pool, log *slog.Logger, reg prometheus.Registerer) *sweeper {
+func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheus.Registerer) *sweeper {
 	s := &sweeper{
-		db: db, log: log,
+		db: db, users: users, log: log,
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "larder_swept_rows_total", Help: "Expired rows deleted, by table.",
 		}, []string{"table"}),
@@ -50,7 +63,7 @@ func newSweeper(db *pgxpool.Pool, log *slog.Logger, reg prometheus.Registerer) *
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
-	for _, table := range []string{tableGrants, tableAPIKeys} {
+	for _, table := range []string{tableGrants, tableAPIKeys, tableLinks, tableUsers} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
 	return s
@@ -68,7 +81,22 @@ func (s *sweeper) run(ctx context.Context) {
 		}
 		s.sweep(ctx, tableGrants, deleteGrants)
 		s.sweep(ctx, tableAPIKeys, deleteKeys)
+		s.sweep(ctx, tableLinks, deleteLinks)
+		s.sweepUsers(ctx)
 	}
+}
+
+// sweepUsers deletes accounts whole, with their sessions and a last mail.
+func (s *sweeper) sweepUsers(ctx context.Context) {
+	n, err := s.users.DeleteDue(ctx)
+	s.swept.WithLabelValues(tableUsers).Add(float64(n))
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "sweep failed", slog.String("table", tableUsers), slog.String("error", err.Error()))
+		}
+		return
+	}
+	s.last.WithLabelValues(tableUsers).SetToCurrentTime()
 }
 
 func (s *sweeper) sweep(ctx context.Context, table, statement string) {

@@ -14,6 +14,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/link"
 	"larder/internal/password"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
@@ -34,7 +35,10 @@ type SessionEnder interface {
 type Accounts struct {
 	DB       *pgxpool.Pool
 	Hasher   *password.Hasher
+	Policy   *password.Policy // nil is the rules without a list of stolen passwords
 	Sessions SessionEnder
+	Links    *link.Links
+	Jobs     Jobs // nil writes to nobody
 	Now      func() time.Time
 	// LongestToken is how long any access token lives at most, and so how long
 	// a revocation must be remembered; 0 is an hour.
@@ -54,7 +58,23 @@ type NewUser struct {
 // Create makes an account. It fails with fault.Invalid on a name, address or
 // password that is not acceptable, and with fault.Conflict when the address
 // belongs to somebody, in whatever spelling.
-func (a *Accounts) Create(ctx context.Context, by audit.Actor, n NewUser) (id.ID, error) {
+func (a *Accounts) Create(ctx context.Context, by audit.Actor, n NewUser) (user id.ID, err error) {
+	var hash string
+	if n.Password != "" {
+		if hash, err = a.Hash(ctx, n.Password, n.Email, n.Name); err != nil {
+			return id.ID{}, err
+		}
+	}
+	err = postgres.InTx(ctx, a.DB, func(tx pgx.Tx) (err error) {
+		user, err = a.CreateIn(ctx, tx, by, n, hash)
+		return err
+	})
+	return user, err
+}
+
+// CreateIn is Create in a transaction of the caller, with a password that Hash
+// has seen, "" for none; n.Password is not looked at.
+func (a *Accounts) CreateIn(ctx context.Context, tx pgx.Tx, by audit.Actor, n NewUser, hash string) (id.ID, error) {
 	name, err := cleanName(n.Name)
 	if err != nil {
 		return id.ID{}, err
@@ -62,12 +82,6 @@ func (a *Accounts) Create(ctx context.Context, by audit.Actor, n NewUser) (id.ID
 	canonical, err := Canonical(n.Email)
 	if err != nil {
 		return id.ID{}, err
-	}
-	var hash string
-	if n.Password != "" {
-		if hash, err = a.hashNew(ctx, n.Password, canonical, name); err != nil {
-			return id.ID{}, err
-		}
 	}
 	if n.Profile == nil {
 		n.Profile = map[string]any{}
@@ -77,16 +91,14 @@ func (a *Accounts) Create(ctx context.Context, by audit.Actor, n NewUser) (id.ID
 	if n.EmailVerified {
 		verified = &now
 	}
-	err = postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
-		b := &pgx.Batch{}
-		b.Queue(insertUser, user, name, n.Operator, n.Profile)
-		b.Queue(insertEmail, canonical, user, strings.TrimSpace(n.Email), verified)
-		if hash != "" {
-			b.Queue(upsertPassword, user, hash, now)
-		}
-		audit.Auth().Batch(b, audit.Event{OccurredAt: now, Action: "user.created", Result: audit.Success, Actor: by, Target: user.String()})
-		return tx.SendBatch(ctx, b).Close()
-	})
+	b := &pgx.Batch{}
+	b.Queue(insertUser, user, name, n.Operator, n.Profile)
+	b.Queue(insertEmail, canonical, user, strings.TrimSpace(n.Email), verified)
+	if hash != "" {
+		b.Queue(upsertPassword, user, hash, now)
+	}
+	audit.Auth().Batch(b, audit.Event{OccurredAt: now, Action: "user.created", Result: audit.Success, Actor: by, Target: user.String()})
+	err = postgres.Translate(tx.SendBatch(ctx, b).Close())
 	if fault.Is(err, fault.Conflict) {
 		return id.ID{}, fault.Wrap(fault.Conflict, "This e-mail address has an account already.", err).WithCode("email_taken")
 	}
@@ -94,27 +106,9 @@ func (a *Accounts) Create(ctx context.Context, by audit.Actor, n NewUser) (id.ID
 }
 
 // SetPassword gives a user a new password and ends whatever the old one let in:
-// sessions, grants and access tokens.
+// sessions, grants, access tokens and links that were mailed. The user is told.
 func (a *Accounts) SetPassword(ctx context.Context, by audit.Actor, user id.ID, newPassword secret.String) error {
-	u, err := a.User(ctx, user)
-	if err != nil {
-		return err
-	}
-	canonical, err := Canonical(u.Email)
-	if err != nil && u.Email != "" {
-		return err
-	}
-	hash, err := a.hashNew(ctx, newPassword, canonical, u.Name)
-	if err != nil {
-		return err
-	}
-	now := a.Now()
-	return a.changeAndRevoke(ctx, user, "password_changed", func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, upsertPassword, user, hash, now); err != nil {
-			return err
-		}
-		return audit.Auth().Insert(ctx, tx, audit.Event{OccurredAt: now, Action: "password.changed", Result: audit.Success, Actor: by, Target: user.String()})
-	})
+	return a.setPassword(ctx, by, user, newPassword, func(pgx.Tx) error { return nil })
 }
 
 // Disable shuts a user out: no sign-in, and every session, grant and access
@@ -135,7 +129,7 @@ func (a *Accounts) Enable(ctx context.Context, by audit.Actor, user id.ID) error
 
 // User returns a user, disabled ones too; fault.NotFound when there is none.
 func (a *Accounts) User(ctx context.Context, subject id.ID) (*oidc.User, error) {
-	return a.one(ctx, selectUser, subject)
+	return oneUser(ctx, a.DB, selectUser, subject)
 }
 
 // ByEmail returns the user who has an address, in whatever spelling.
@@ -144,7 +138,7 @@ func (a *Accounts) ByEmail(ctx context.Context, address string) (*oidc.User, err
 	if err != nil {
 		return nil, err
 	}
-	return a.one(ctx, selectUserByEmail, canonical)
+	return oneUser(ctx, a.DB, selectUserByEmail, canonical)
 }
 
 // List returns up to limit users (at most 200) whose ids come after the given
@@ -159,8 +153,13 @@ func (a *Accounts) List(ctx context.Context, after id.ID, limit int) ([]oidc.Use
 	return users, postgres.Translate(err)
 }
 
-func (a *Accounts) one(ctx context.Context, query string, arg any) (*oidc.User, error) {
-	rows, err := a.DB.Query(ctx, query, arg)
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func oneUser(ctx context.Context, db querier, query string, arg any) (*oidc.User, error) {
+	rows, err := db.Query(ctx, query, arg)
 	if err != nil {
 		return nil, postgres.Translate(err)
 	}
@@ -202,10 +201,6 @@ func (a *Accounts) change(ctx context.Context, tx pgx.Tx, update string, user id
 // for that, the caller hears of it and can repeat the call.
 func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error {
 	now := a.Now()
-	longest := a.LongestToken
-	if longest == 0 {
-		longest = time.Hour
-	}
 	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
 		if err := change(tx); err != nil {
 			return err
@@ -213,7 +208,7 @@ func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason strin
 		if _, err := tx.Exec(ctx, revokeGrants, user, now, reason); err != nil {
 			return err
 		}
-		return revocation.Insert(ctx, tx, revocation.Subject, user.String(), now.Add(longest))
+		return revocation.Insert(ctx, tx, revocation.Subject, user.String(), now.Add(a.longestToken()))
 	})
 	if err != nil {
 		return err
@@ -222,11 +217,11 @@ func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason strin
 	return err
 }
 
-func (a *Accounts) hashNew(ctx context.Context, newPassword secret.String, about ...string) (string, error) {
-	if err := password.Check(newPassword.Reveal(), about...); err != nil {
-		return "", err
+func (a *Accounts) longestToken() time.Duration {
+	if a.LongestToken == 0 {
+		return time.Hour
 	}
-	return a.Hasher.Hash(ctx, newPassword.Reveal())
+	return a.LongestToken
 }
 
 func cleanName(name string) (string, error) {

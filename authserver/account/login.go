@@ -75,7 +75,9 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/login", h.showLogin)
 	rt.Handle(http.MethodPost, "/login", h.login)
 	rt.Handle(http.MethodGet, "/account", h.showAccount)
-	rt.Handle(http.MethodPost, "/account", h.logout)
+	rt.Handle(http.MethodPost, "/account", h.changeAccount)
+	rt.Handle(http.MethodGet, emailPath+"/{token}", h.showEmailLink)
+	rt.Handle(http.MethodPost, emailPath+"/{token}", h.useEmailLink)
 	rt.Handle(http.MethodGet, "/account/security", h.showSecurity)
 	rt.Handle(http.MethodPost, "/account/security", h.changeSecurity)
 }

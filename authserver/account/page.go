@@ -2,6 +2,7 @@ package account
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"larder/authserver/oidc"
@@ -11,8 +12,23 @@ import (
 
 // accountPage is what account.html shows.
 type accountPage struct {
-	Name, Email string
-	SignedInAt  time.Time
+	Name, Email   string
+	EmailVerified bool
+	Locale        string
+	Languages     []tongue
+	SignedInAt    time.Time
+	DeleteAt      *time.Time // nil while the account stays
+	Notice, Alert string
+}
+
+// tongue is a language that a person may prefer, under its own name.
+type tongue struct{ Tag, Name string }
+
+func languages() []tongue {
+	return []tongue{
+		{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"it", "Italiano"}, {"nl", "Nederlands"},
+		{"pl", "Polski"}, {"pt", "Português"}, {"tr", "Türkçe"}, {"uk", "Українська"},
+	}
 }
 
 func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
@@ -23,7 +39,109 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	if login == nil {
 		return seeOther(w, r, "/login")
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "account", accountPage{Name: user.Name, Email: user.Email, SignedInAt: login.AuthTime})
+	return h.renderAccount(w, r, login, user, nil)
+}
+
+// renderAccount shows the page, with the words of what went wrong if something
+// did.
+func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *oidc.Login, user *oidc.User, failed error) error {
+	due, err := h.Accounts.Deletion(r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	locale, _ := user.Profile["locale"].(string)
+	page := accountPage{
+		Name: user.Name, Email: user.Email, EmailVerified: user.EmailVerified, Locale: locale, Languages: languages(),
+		SignedInAt: login.AuthTime, DeleteAt: due, Notice: accountNotice(r.URL.Query().Get("done")),
+	}
+	status := http.StatusOK
+	if failed != nil {
+		page.Notice = ""
+		page.Alert, status = explain(w, failed)
+	}
+	return h.Pages.Render(w, r, status, "account", page)
+}
+
+func accountNotice(done string) string {
+	switch done {
+	case "profile":
+		return "Your profile is saved."
+	case "email":
+		return "We have written to that address. Open the link in the mail to confirm that it is yours; until then nothing changes."
+	case "kept":
+		return "Your account stays. Good to have you back."
+	}
+	return ""
+}
+
+// changeAccount answers the buttons of /account.
+func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
+	form, err := h.anyForm(w, r)
+	if err != nil {
+		return err
+	}
+	if form.Get("action") == "logout" {
+		return h.logout(w, r)
+	}
+	login, user, err := h.present(w, r)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return seeOther(w, r, "/login")
+	}
+	done := ""
+	switch form.Get("action") {
+	case "profile":
+		done, err = "profile", h.saveProfile(r, user, form)
+	case "email":
+		done, err = "email", h.requestEmail(w, r, user, form)
+	case "confirm":
+		done, err = "email", h.confirmAddress(r, user)
+	case "keep":
+		done, err = "kept", h.Accounts.Keep(r.Context(), Person(user.ID), user.ID)
+	default:
+		err = fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	if err != nil && correctable(err) {
+		return h.renderAccount(w, r, login, user, err)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/account?done="+done)
+}
+
+func (h *Handler) saveProfile(r *http.Request, user *oidc.User, form url.Values) error {
+	locale, _ := user.Profile["locale"].(string)
+	if form.Has("locale") {
+		locale = form.Get("locale")
+	}
+	return h.Accounts.SetProfile(r.Context(), Person(user.ID), user.ID, form.Get("name"), locale)
+}
+
+// requestEmail begins a change of address for somebody who proves to be the
+// person (ASVS 6.2.2, A12 of the security cases).
+func (h *Handler) requestEmail(w http.ResponseWriter, r *http.Request, user *oidc.User, form url.Values) error {
+	if err := h.Reauthenticate(w, r, user, form.Get("password")); err != nil {
+		return err
+	}
+	return h.mailAddress(r, user, form.Get("email"))
+}
+
+// confirmAddress mails the link to the address that the account has.
+func (h *Handler) confirmAddress(r *http.Request, user *oidc.User) error {
+	if user.EmailVerified {
+		return nil
+	}
+	return h.mailAddress(r, user, user.Email)
+}
+
+func (h *Handler) mailAddress(r *http.Request, user *oidc.User, address string) error {
+	if err := h.Throttle.Limiter.Take(r.Context(), "email-change:"+user.ID.String(), mailRate()); err != nil {
+		return err
+	}
+	return h.Accounts.RequestEmail(r.Context(), Person(user.ID), user.ID, address)
 }
 
 // present returns who is signed in at this browser, nil when nobody is. An
@@ -44,9 +162,6 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 }
 
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.form(w, r, "logout"); err != nil {
-		return err
-	}
 	login, err := h.Sessions.Current(r)
 	if err != nil {
 		return err

@@ -22,8 +22,10 @@ type SecondFactors interface {
 
 // securityPage is what security.html shows.
 type securityPage struct {
-	Email   string
-	Factors oidc.Factors
+	Email         string
+	Factors       oidc.Factors
+	SignIns       []SignIn
+	Notice, Alert string
 }
 
 func (h *Handler) showSecurity(w http.ResponseWriter, r *http.Request) error {
@@ -34,12 +36,29 @@ func (h *Handler) showSecurity(w http.ResponseWriter, r *http.Request) error {
 	if login == nil {
 		return seeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
 	}
+	return h.renderSecurity(w, r, user, nil)
+}
+
+// renderSecurity shows the page, with the words of what went wrong if something
+// did.
+func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *oidc.User, failed error) error {
 	device, _ := h.Devices.Ensure(w, r)
 	factors, err := h.Factors.View(r.Context(), user.ID, device)
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "security", securityPage{Email: user.Email, Factors: factors})
+	signIns, err := h.Accounts.SignIns(r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	page, status := securityPage{Email: user.Email, Factors: factors, SignIns: signIns}, http.StatusOK
+	switch {
+	case failed != nil:
+		page.Alert, status = explain(w, failed)
+	case r.URL.Query().Get("done") == "password":
+		page.Notice = "Your password is changed. Every other device is signed out."
+	}
+	return h.Pages.Render(w, r, status, "security", page)
 }
 
 // changeSecurity leads to whoever answers the button that was pressed.
@@ -48,12 +67,15 @@ func (h *Handler) changeSecurity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	login, _, err := h.present(w, r)
+	login, user, err := h.present(w, r)
 	if err != nil {
 		return err
 	}
 	if login == nil {
 		return seeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
+	}
+	if form.Get("action") == "password" {
+		return h.changePassword(w, r, login, user, form)
 	}
 	return h.Factors.Act(w, r, login, form)
 }

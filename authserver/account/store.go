@@ -29,4 +29,28 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 	existsUser     = `SELECT EXISTS (SELECT 1 FROM auth.users WHERE id = $1)`
 
 	revokeGrants = `UPDATE auth.grants SET revoked_at = $2, revoked_reason = $3 WHERE user_id = $1 AND revoked_at IS NULL`
+
+	// The locale is removed when it is empty.
+	updateProfile = `
+UPDATE auth.users SET name = $3, updated_at = $2,
+       profile = CASE WHEN $4::text = '' THEN profile - 'locale' ELSE profile || jsonb_build_object('locale', $4::text) END
+ WHERE id = $1`
+	touchUser     = `UPDATE auth.users SET updated_at = $2 WHERE id = $1`
+	verifyPrimary = `UPDATE auth.emails SET verified_at = coalesce(verified_at, $2) WHERE user_id = $1 AND is_primary`
+	deleteEmails  = `DELETE FROM auth.emails WHERE user_id = $1`
+
+	updateDeleteAt = `UPDATE auth.users SET delete_at = $3, updated_at = $2 WHERE id = $1`
+	selectDeleteAt = `SELECT delete_at FROM auth.users WHERE id = $1`
+	lockUserDue    = userColumns + ` WHERE u.delete_at <= $1 ORDER BY u.delete_at LIMIT 1 FOR UPDATE OF u SKIP LOCKED`
+	deleteUser     = `DELETE FROM auth.users WHERE id = $1`
+
+	// A sign-in that failed has the account as its target and nobody as its actor.
+	selectSignIns = `
+SELECT occurred_at, result = 'success', coalesce(user_agent, ''), coalesce(source_ip, '') FROM (
+  (SELECT occurred_at, result, user_agent, source_ip FROM auth.audit_events
+    WHERE actor_id = $1 AND action = 'login.succeeded' ORDER BY occurred_at DESC LIMIT $2)
+  UNION ALL
+  (SELECT occurred_at, result, user_agent, source_ip FROM auth.audit_events
+    WHERE target = $1 AND action = 'login.failed' ORDER BY occurred_at DESC LIMIT $2)) AS tries
+ ORDER BY occurred_at DESC LIMIT $2`
 )

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -75,6 +76,7 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	rec := &record{
 		key: keyOf(cookie), Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime.UTC(),
 		ACR: login.ACR, AMR: login.AMR, CreatedAt: now.UTC(), UsedAt: now.UTC(),
+		UserAgent: clip(r.UserAgent()),
 	}
 	if err := s.put(ctx, rec); err != nil {
 		return err
@@ -152,6 +154,12 @@ func (s *Sessions) EndUser(ctx context.Context, subject id.ID) (int, error) {
 		ended++
 	}
 	return ended, cache.Translate(s.Redis.Del(ctx, userKey(subject)).Err())
+}
+
+// clip bounds what a record keeps of a header.
+func clip(header string) string {
+	const most = 300
+	return strings.ToValidUTF8(header[:min(len(header), most)], "")
 }
 
 func (s *Sessions) current(r *http.Request) (*record, error) {

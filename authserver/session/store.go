@@ -26,6 +26,7 @@ type record struct {
 	AMR       []string  `json:"amr,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	UsedAt    time.Time `json:"used_at"`
+	UserAgent string    `json:"user_agent,omitempty"` // when it began
 }
 
 func (rec *record) login() *oidc.Login {

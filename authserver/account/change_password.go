@@ -1,0 +1,39 @@
+package account
+
+import (
+	"net/http"
+	"net/url"
+
+	"larder/authserver/oidc"
+	"larder/internal/secret"
+	"larder/internal/web"
+)
+
+// changePassword answers action=password of /account/security. Every session
+// ends with the old password; this browser gets a new one.
+func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, login *oidc.Login, user *oidc.User, form url.Values) error {
+	err := h.Reauthenticate(w, r, user, form.Get("current_password"))
+	if err == nil {
+		err = h.Accounts.SetPassword(r.Context(), Person(user.ID), user.ID, secret.String(form.Get("password")))
+	}
+	if err != nil && correctable(err) {
+		return h.renderSecurity(w, r, user, err)
+	}
+	if err != nil {
+		return err
+	}
+	fresh := oidc.Login{Subject: user.ID, AuthTime: h.Now(), ACR: login.ACR, AMR: login.AMR}
+	if err := h.Sessions.Start(r.Context(), w, r, fresh); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/account/security?done=password")
+}
+
+// explain puts an error into a page's words and status.
+func explain(w http.ResponseWriter, err error) (alert string, status int) {
+	if shown, ok := web.Shown(err); ok {
+		alert = shown.Message
+	}
+	web.SetRetryAfter(w, err)
+	return alert, web.Status(err)
+}

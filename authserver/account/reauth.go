@@ -1,0 +1,45 @@
+package account
+
+import (
+	"net/http"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+)
+
+// Reauthenticate lets the person at a signed-in browser prove by password that
+// they are who the session says. It is limited and audited as a sign-in is, and
+// fails with fault.Forbidden, with words for the page, on a wrong password.
+func (h *Handler) Reauthenticate(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) error {
+	ctx := r.Context()
+	device, _ := h.Devices.Ensure(w, r)
+	try, err := h.Throttle.open(ctx, user.Email, h.Source(r), device)
+	if err != nil {
+		h.auditReauth(r, audit.Denied, user.ID, err)
+		return err
+	}
+	found, reason, err := h.Accounts.authenticate(ctx, user.Email, pass, try.count)
+	if err != nil {
+		h.auditReauth(r, audit.Denied, user.ID, err)
+		return err
+	}
+	if reason != "" || found != user.ID {
+		h.audit(r, "reauthentication.failed", audit.Failure, user.ID, reason)
+		return fault.New(fault.Forbidden, "The password is not right. Nothing was changed.").WithCode("wrong_password")
+	}
+	return try.succeeded(ctx, device)
+}
+
+func (h *Handler) auditReauth(r *http.Request, result audit.Result, user id.ID, err error) {
+	if fault.Is(err, fault.RateLimited) {
+		h.audit(r, "reauthentication.failed", result, user, "rate_limited")
+	}
+}
+
+// correctable reports whether a form comes back to the person with the error's
+// words, rather than an error page.
+func correctable(err error) bool {
+	return fault.Is(err, fault.Invalid) || fault.Is(err, fault.RateLimited) || fault.Is(err, fault.Forbidden)
+}

@@ -1,0 +1,150 @@
+package consent
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/authserver/oidc"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/postgres"
+	"larder/internal/web"
+)
+
+// An app is connected by a consent, by a grant in force, or by both: the
+// operator's own apps ask for no consent.
+const selectApps = `
+SELECT client_id, scopes, since FROM (
+  SELECT client_id, array_agg(DISTINCT scope ORDER BY scope) AS scopes, min(at) AS since FROM (
+    SELECT client_id, unnest(scopes) AS scope, granted_at AS at FROM auth.consents WHERE user_id = $1
+    UNION ALL
+    SELECT client_id, unnest(scopes), created_at FROM auth.grants
+     WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2) AS given
+  GROUP BY client_id) AS apps
+ ORDER BY since DESC LIMIT 200`
+
+// app is a client that a person lets do something.
+type app struct {
+	ClientID string
+	Scopes   []string
+	Since    time.Time
+}
+
+// apps lists up to 200 clients, the newest first.
+func (c *Consents) apps(ctx context.Context, user id.ID) ([]app, error) {
+	rows, err := c.DB.Query(ctx, selectApps, user, c.Now())
+	if err != nil {
+		return nil, postgres.Translate(err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (app, error) {
+		var one app
+		return one, row.Scan(&one.ClientID, &one.Scopes, &one.Since)
+	})
+	return all, postgres.Translate(err)
+}
+
+// AppPages renders /account/apps.
+type AppPages interface {
+	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
+}
+
+// AppHandler serves /account/apps, where people see which apps may do what with
+// their account and take it back.
+type AppHandler struct {
+	Consents *Consents
+	Sessions Sessions
+	Clients  Clients
+	Pages    AppPages
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the page to rt, which reports errors as pages.
+func (h *AppHandler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/account/apps", h.show)
+	rt.Handle(http.MethodPost, "/account/apps", h.withdraw)
+}
+
+// appsPage is what apps.html shows.
+type appsPage struct {
+	Apps   []connected
+	Notice string
+}
+
+// connected is an app on the page.
+type connected struct {
+	ClientID string
+	App      appView
+	Scopes   []meaning
+	Since    time.Time
+	Offline  bool // it stays connected when the person signs out
+}
+
+func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return toSignIn(w, r)
+	}
+	all, err := h.Consents.apps(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	var page appsPage
+	if r.URL.Query().Get("done") == "withdrawn" {
+		page.Notice = "That app has no access any more."
+	}
+	for _, one := range all {
+		c, err := h.Clients.Client(r.Context(), one.ClientID)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		view := appView{Name: one.ClientID} // disabled by now; its access can still be taken away
+		if c != nil {
+			view = viewOf(c)
+		}
+		page.Apps = append(page.Apps, connected{
+			ClientID: one.ClientID, App: view, Scopes: meanings(one.Scopes), Since: one.Since,
+			Offline: slices.Contains(one.Scopes, oidc.ScopeOfflineAccess),
+		})
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "apps", page)
+}
+
+func (h *AppHandler) withdraw(w http.ResponseWriter, r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	if form.Get("action") != "withdraw" || form.Get("client_id") == "" {
+		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return toSignIn(w, r)
+	}
+	if err := h.Consents.Withdraw(r.Context(), login.Subject, form.Get("client_id")); err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, "/account/apps?done=withdrawn", http.StatusSeeOther)
+	return nil
+}
+
+func toSignIn(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, oidc.Onward{Page: "apps"}.Via("/login"), http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	netmail "net/mail"
+	"net/url"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"larder/authserver/account"
+	"larder/authserver/consent"
+	"larder/authserver/flow"
+	"larder/authserver/forgot"
+	"larder/authserver/privacy"
+	"larder/authserver/register"
+	"larder/authserver/session"
+	"larder/internal/env"
+	"larder/internal/id"
+	"larder/internal/jobs"
+	"larder/internal/limit"
+	"larder/internal/mail"
+	"larder/internal/password"
+	"larder/internal/secret"
+	"larder/internal/web"
+)
+
+const (
+	linkKeys     = "mail_link"     // the purpose of the keys of links in mails
+	bootLook     = time.Second     // how often what waits for the start looks
+	rangeTimeout = 2 * time.Second // of the service that knows stolen passwords
+)
+
+// PeopleConfig is what an operator decides about mail and passwords.
+type PeopleConfig struct {
+	SMTP     *mail.SMTP       // nil without a mail server
+	MailDir  string           // where mails land in development, "" for nowhere
+	MailFrom *netmail.Address // whom mails come from
+	// BreachedPasswords is the address of a range service of stolen passwords,
+	// such as https://api.pwnedpasswords.com; "" leaves it at our own list.
+	BreachedPasswords string
+}
+
+func readPeople(r *env.Reader, issuer string) PeopleConfig {
+	c := PeopleConfig{MailDir: r.String("AUTHSERVER_MAIL_DIR")}
+	host := "localhost"
+	if u, err := url.Parse(issuer); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	c.MailFrom = &netmail.Address{Name: "Larder", Address: "no-reply@" + host}
+	if v := r.String("AUTHSERVER_MAIL_FROM"); v != "" {
+		from, err := netmail.ParseAddress(v)
+		if err != nil {
+			r.Fault("AUTHSERVER_MAIL_FROM", "must be such as Larder <no-reply@example.com>")
+		} else {
+			c.MailFrom = from
+		}
+	}
+	if v := r.String("AUTHSERVER_SMTP_URL"); v != "" {
+		smtp, err := mail.ParseSMTP(secret.String(v), c.MailFrom)
+		if err != nil {
+			r.Fault("AUTHSERVER_SMTP_URL", "%v", err)
+		}
+		c.SMTP = smtp
+	}
+	if v := r.String("AUTHSERVER_BREACHED_PASSWORDS_URL"); v != "" {
+		if u, err := url.Parse(v); err != nil || u.Scheme != "https" || u.Host == "" {
+			r.Fault("AUTHSERVER_BREACHED_PASSWORDS_URL", "must be an https address, such as https://api.pwnedpasswords.com")
+		}
+		c.BreachedPasswords = v
+	}
+	return c
+}
+
+// policy is what new passwords are held to.
+func (c PeopleConfig) policy(log *slog.Logger) *password.Policy {
+	p := &password.Policy{Log: log}
+	if c.BreachedPasswords != "" {
+		p.Breaches = &password.Ranges{URL: c.BreachedPasswords, Client: &http.Client{Timeout: rangeTimeout}}
+	}
+	return p
+}
+
+// sender is the way that mail takes.
+func (c PeopleConfig) sender() mail.Sender {
+	switch {
+	case c.SMTP != nil:
+		return c.SMTP
+	case c.MailDir != "":
+		return mail.Directory{Path: c.MailDir, From: c.MailFrom}
+	}
+	return mail.Nowhere{}
+}
+
+// newCrew gathers what works off the jobs.
+func (s *server) newCrew() (*jobs.Crew, error) {
+	composer, err := mail.NewComposer()
+	if err != nil {
+		return nil, err
+	}
+	if s.cfg.People.SMTP == nil && s.cfg.People.MailDir == "" {
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "no way to send mail is configured: set AUTHSERVER_SMTP_URL; mails wait a few hours for it")
+	}
+	postman := &mail.Postman{Composer: composer, Links: s.links, Sender: s.cfg.People.sender()}
+	workers := river.NewWorkers()
+	for _, err := range []error{
+		river.AddWorkerSafely(workers, &mail.Worker{Postman: postman}),
+		river.AddWorkerSafely(workers, &account.EmailChangeWorker{Accounts: s.accounts}),
+		river.AddWorkerSafely(workers, &register.Worker{Registrations: s.registrations(), Users: s.accounts, Post: postman}),
+		river.AddWorkerSafely(workers, &forgot.Worker{DB: s.db, Links: s.links, Users: s.accounts, Jobs: s.jobs, Reset: resetLinks()}),
+	} {
+		if err != nil {
+			return nil, fmt.Errorf("the job workers: %w", err)
+		}
+	}
+	return jobs.NewCrew(s.db, schema, workers, s.log)
+}
+
+// work does jobs once the start is complete.
+func (s *server) work(ctx context.Context) {
+	for s.boot.pending() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(bootLook):
+		}
+	}
+	s.crew.Run(ctx)
+}
+
+func (s *server) registrations() *register.Registrations {
+	return &register.Registrations{DB: s.db, Accounts: s.accounts, Links: s.links, Jobs: s.jobs}
+}
+
+func resetLinks() forgot.Reset {
+	return forgot.Reset{Purpose: account.ResetPurpose, Life: account.ResetLife}
+}
+
+// mountPeople adds the pages by which people make and look after an account.
+func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flow.Flows, identity privacy.Identity) {
+	limiter := &limit.Limiter{Redis: s.redis}
+	(&register.Handler{
+		Registrations: s.registrations(), Flows: flows, Devices: devices, Pages: s.pages, Limits: limiter, Source: limit.Source,
+	}).Mount(rt)
+	(&forgot.Handler{
+		Accounts: s.accounts, Links: s.links, Queue: s.jobs, Flows: flows, Pages: s.pages, Limits: limiter, Reset: resetLinks(), Source: limit.Source,
+	}).Mount(rt)
+	(&session.Handler{Sessions: s.sessions, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now}).Mount(rt)
+	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages}).Mount(rt)
+	(&privacy.Handler{
+		DB: s.db, Sessions: s.sessions, Accounts: s.accounts, Identity: identity, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
+		More: []privacy.Part{{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }}},
+	}).Mount(rt)
+}

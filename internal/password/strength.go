@@ -1,0 +1,68 @@
+package password
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ccojocar/zxcvbn-go"
+)
+
+const (
+	// enough is "safely unguessable: moderate protection from an offline attack".
+	enough = 3
+	// measured bounds the work: the time to estimate grows with the square of the
+	// length, and what is longer than this is strong by what stands in it so far.
+	measured = 64
+)
+
+// Strength estimates how hard a password is to guess, from 0, the first that
+// anybody tries, to 4 (zxcvbn). about is what the person is called.
+func Strength(password string, about ...string) int {
+	head := password
+	if utf8.RuneCountInString(head) > measured {
+		head = string([]rune(head)[:measured])
+	}
+	var words []string
+	for _, a := range about {
+		words = append(words, strings.FieldsFunc(strings.ToLower(a), func(c rune) bool { return c == '@' || c == ' ' || c == '.' })...)
+	}
+	return zxcvbn.PasswordStrength(head, words).Score
+}
+
+// Breaches knows passwords that were stolen elsewhere.
+type Breaches interface {
+	Breached(ctx context.Context, password string) (bool, error)
+}
+
+// Policy decides about new passwords: Check, and then their strength and
+// whether they are known to be stolen.
+type Policy struct {
+	Breaches Breaches // nil leaves it at the list in this package
+	Log      *slog.Logger
+}
+
+// Check is fault.Invalid for a password that is not acceptable. While Breaches
+// cannot be asked, the list in this package has to do: nobody is kept out
+// because somebody else's service is away.
+func (p *Policy) Check(ctx context.Context, password string, about ...string) error {
+	if err := Check(password, about...); err != nil {
+		return err
+	}
+	if Strength(password, about...) < enough {
+		return refuse("This password is too easy to guess: it is made of a pattern or of few words that often stand together. Add a word that has nothing to do with the others.")
+	}
+	if p == nil || p.Breaches == nil {
+		return nil
+	}
+	breached, err := p.Breaches.Breached(ctx, password)
+	if err != nil {
+		p.Log.LogAttrs(ctx, slog.LevelWarn, "stolen passwords not looked up", slog.String("error", err.Error()))
+		return nil
+	}
+	if breached {
+		return refuse("This password was stolen from another service and is on lists that attackers try. Please choose another, and change it wherever you use it.")
+	}
+	return nil
+}

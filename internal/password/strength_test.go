@@ -1,0 +1,79 @@
+package password_test
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"larder/internal/fault"
+	"larder/internal/password"
+)
+
+func TestStrength(t *testing.T) {
+	for pass, weak := range map[string]bool{
+		"four loaves of rye bread":              false,
+		"correct horse battery staple":          false,
+		"vqx7 kd9z":                             false,
+		"password1password1":                    true,
+		"qwertyuiop123456":                      true,
+		"пирожки с капустой и грибами по утрам": false,
+	} {
+		if got := password.Strength(pass); got < 3 != weak {
+			t.Errorf("the strength of %q is %d", pass, got)
+		}
+	}
+	if got := password.Strength("ada baker example", "Ada Baker", "ada.baker@example.com"); got >= 3 {
+		t.Errorf("a password of the person's own names has strength %d", got)
+	}
+}
+
+func TestPolicyRefusesStolenPasswordsAndAsksOnlyForARange(t *testing.T) {
+	const stolen = "four loaves of rye bread"
+	sum := sha1.Sum([]byte(stolen))
+	name := strings.ToUpper(hex.EncodeToString(sum[:]))
+	var asked []string
+	answer := http.StatusOK
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		if r.Header.Get("Add-Padding") != "true" {
+			t.Error("the request does not ask for padding")
+		}
+		w.WriteHeader(answer)
+		_, _ = w.Write([]byte("0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n" + name[5:] + ":7\r\n"))
+	}))
+	defer srv.Close()
+	policy := &password.Policy{Breaches: &password.Ranges{URL: srv.URL, Client: srv.Client()}, Log: slog.New(slog.DiscardHandler)}
+
+	if err := policy.Check(t.Context(), stolen); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a stolen password: %v", err)
+	}
+	if len(asked) != 1 || asked[0] != "/range/"+name[:5] {
+		t.Errorf("the service was asked for %q", asked)
+	}
+	if err := policy.Check(t.Context(), "five loaves of barley bread"); err != nil {
+		t.Errorf("another password: %v", err)
+	}
+	answer = http.StatusServiceUnavailable
+	if err := policy.Check(t.Context(), stolen); err != nil {
+		t.Errorf("while the service is away: %v", err)
+	}
+	if err := policy.Check(t.Context(), "correcthorsebatterystaple"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a password of the local list, while the service is away: %v", err)
+	}
+}
+
+func TestPaddingIsNoBreach(t *testing.T) {
+	const pass = "four loaves of rye bread"
+	sum := sha1.Sum([]byte(pass))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(strings.ToUpper(hex.EncodeToString(sum[:]))[5:] + ":0\r\n"))
+	}))
+	defer srv.Close()
+	if breached, err := (&password.Ranges{URL: srv.URL, Client: srv.Client()}).Breached(t.Context(), pass); breached || err != nil {
+		t.Errorf("a padding line: %t, %v", breached, err)
+	}
+}
