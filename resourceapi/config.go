@@ -19,7 +19,8 @@ type Config struct {
 	DatabaseURL        secret.String // runtime role
 	MigrateDatabaseURL secret.String // owner; empty where migrations run apart
 	DatabaseConns      int32
-	ClientID           string // how we authenticate to the issuer
+	RedisURL           secret.String // where used DPoP proofs are remembered; empty where DPoP is not taken
+	ClientID           string        // how we authenticate to the issuer
 	ClientSecret       secret.String
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For we believe
@@ -62,6 +63,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.DatabaseURL = r.Postgres("RESOURCEAPI_DATABASE_URL", needs&needDatabase != 0)
 	c.MigrateDatabaseURL = r.Postgres("RESOURCEAPI_MIGRATE_DATABASE_URL", needs&needOwner != 0)
 	c.DatabaseConns = r.Count("RESOURCEAPI_DATABASE_CONNECTIONS", defaultDatabaseConns)
+	c.RedisURL = r.Redis("RESOURCEAPI_REDIS_URL", false)
 	c.ClientID = r.Required("RESOURCEAPI_CLIENT_ID", serving)
 	c.ClientSecret = secret.String(r.Required("RESOURCEAPI_CLIENT_SECRET", serving))
 	if n := len(c.ClientSecret); n > 0 && n < 16 {

@@ -56,7 +56,7 @@ func (s *Stack) authServer(p plan, kept *secrets, db databases, redisURL string)
 	})
 }
 
-func (s *Stack) resourceAPI(p plan, kept *secrets, db databases) binary {
+func (s *Stack) resourceAPI(p plan, kept *secrets, db databases, redisURL string) binary {
 	return s.binary("resourceapi", map[string]string{
 		"RESOURCEAPI_ADDR":                 p.resourceAPI,
 		"RESOURCEAPI_INTERNAL_ADDR":        p.resourceAPIInternal,
@@ -64,6 +64,7 @@ func (s *Stack) resourceAPI(p plan, kept *secrets, db databases) binary {
 		"RESOURCEAPI_RESOURCE":             p.api(),
 		"RESOURCEAPI_DATABASE_URL":         db.grocery,
 		"RESOURCEAPI_MIGRATE_DATABASE_URL": db.owner,
+		"RESOURCEAPI_REDIS_URL":            redisURL,
 		"RESOURCEAPI_CLIENT_ID":            resourceAPIClient,
 		"RESOURCEAPI_CLIENT_SECRET":        kept.ResourceAPIClientSecret,
 		"RESOURCEAPI_DEVELOPMENT":          "true",

@@ -192,6 +192,7 @@ func (s *Stack) environment() []string {
 		"RESOURCEAPI_RESOURCE=" + s.API,
 		"RESOURCEAPI_DATABASE_URL=" + c.GroceryURL,
 		"RESOURCEAPI_MIGRATE_DATABASE_URL=" + c.OwnerURL,
+		"RESOURCEAPI_REDIS_URL=" + c.RedisURL,
 		"RESOURCEAPI_CLIENT_ID=resourceapi",
 		"RESOURCEAPI_CLIENT_SECRET=" + secret,
 		"RESOURCEAPI_DEVELOPMENT=true",
