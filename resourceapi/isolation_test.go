@@ -33,9 +33,26 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"PUT /v1/families/{family_id}/lists/{list_id}/permissions/{user_id}": map[string]any{"verbs": []string{"manage"}},
 		"POST /v1/families/{family_id}/lists/{list_id}/items":                map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/lists/{list_id}/items/{item_id}":     map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/sync":                                 map[string]any{"operations": h.probeOperations()},
 		"POST /v1/families/{family_id}/apps":                                 map[string]any{"client_id": "evil", "scopes": []string{"lists:read"}},
 	}
 	return method, path, bodies[route]
+}
+
+// probeOperations are some that would change something.
+func (h *household) probeOperations() []any {
+	var all []any
+	for _, op := range []string{"item.add", "item.edit", "item.check", "item.remove"} {
+		item := h.item
+		if op == "item.add" {
+			item = id.New().String()
+		}
+		all = append(all, map[string]any{
+			"operation_id": id.New(), "op": op, "list_id": h.shared, "item_id": item,
+			"fields": map[string]any{"name": map[string]any{"base": "Milk", "value": "Mine now"}},
+		})
+	}
+	return all
 }
 
 // tenantRoutes are the routes that stand in a family.
@@ -143,6 +160,11 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 		method, path, body := h.probe(route)
 		path = strings.NewReplacer(h.shared, h.granted, h.item, h.grantedItem).Replace(path)
 		switch route {
+		case "POST /v1/families/{family_id}/sync": // what was not granted is rejected one by one
+			got := h.want(t, 200, h.guest, method, path, map[string]any{"operations": h.probeOperations()})
+			if strings.Count(string(got.body), `"rejected"`) != 4 {
+				t.Errorf("the guest's operations: %s", got)
+			}
 		case "GET /v1/families/{family_id}/lists", "GET /v1/families/{family_id}/lists/{list_id}",
 			"GET /v1/families/{family_id}/lists/{list_id}/items", "GET /v1/families/{family_id}/lists/{list_id}/items/{item_id}":
 			h.want(t, 200, h.guest, method, path, body)

@@ -32,6 +32,7 @@ import (
 	"larder/resourceapi/item"
 	"larder/resourceapi/list"
 	"larder/resourceapi/policy"
+	"larder/resourceapi/sync"
 	"larder/resourceapi/tenant"
 )
 
@@ -90,8 +91,10 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 // mountFeatures is the list of everything there is below /v1. Routes are tried
 // in this order, so what is asked for most stands first.
 func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
-	(&item.Items{DB: db, Cursors: cursors}).Mount(rt)
-	(&list.Lists{DB: db, Cursors: cursors}).Mount(rt)
+	lists, items := &list.Lists{DB: db, Cursors: cursors}, &item.Items{DB: db, Cursors: cursors}
+	items.Mount(rt)
+	lists.Mount(rt)
+	(&sync.Sync{DB: db, Items: items, Lists: lists}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)

@@ -37,8 +37,9 @@ SELECT id, name, timezone, '', version, created_at, updated_at FROM grocery.fami
 UPDATE grocery.families SET name = $2, timezone = $3, version = version + 1, updated_at = now() WHERE id = $1
 RETURNING version, updated_at`
 
-	deleteFeed   = `DELETE FROM grocery.change_feed WHERE family_id = $1`
-	deleteFamily = `DELETE FROM grocery.families WHERE id = $1`
+	deleteFeed       = `DELETE FROM grocery.change_feed WHERE family_id = $1`
+	deleteOperations = `DELETE FROM grocery.operations WHERE family_id = $1`
+	deleteFamily     = `DELETE FROM grocery.families WHERE id = $1`
 )
 
 func (f *Family) scan(row pgx.Row) error {
@@ -128,6 +129,7 @@ func (h *Families) delete(ctx context.Context, family id.ID, guard func(version 
 		// The record stands first: afterwards there is no family to append it to.
 		tx.Record(ctx, tenant.Change{Event: "family.deleted", Entity: family.String()})
 		tx.Queue(deleteFeed, family)
+		tx.Queue(deleteOperations, family)
 		tx.Queue(deleteFamily, family)
 		return nil
 	})

@@ -1,0 +1,156 @@
+package sync
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/valid"
+	"larder/internal/web"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	maxOperations = 100 // of one request
+	maxChanges    = 200 // of one answer
+)
+
+// Items carries out operations on items, and reads them.
+type Items interface {
+	Apply(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error)
+	Current(ctx context.Context, family id.ID, items, whole []id.ID) (map[id.ID]any, error)
+}
+
+// Lists reads lists.
+type Lists interface {
+	Current(ctx context.Context, family id.ID, lists []id.ID) (map[id.ID]any, error)
+}
+
+// Sync answers clients that catch up.
+type Sync struct {
+	DB    *tenant.DB
+	Items Items
+	Lists Lists
+}
+
+// Mount adds the route.
+func (h *Sync) Mount(rt *web.Router) {
+	rt.Handle(http.MethodPost, "/v1/families/{family_id}/sync", h.sync)
+}
+
+type request struct {
+	Cursor     string            `json:"cursor"`
+	Operations []json.RawMessage `json:"operations"`
+}
+
+// envelope is what is read of an operation here.
+type envelope struct {
+	OperationID id.ID  `json:"operation_id"`
+	Op          string `json:"op"`
+}
+
+type answer struct {
+	Results []result `json:"results"`
+	changes
+}
+
+type result struct {
+	OperationID id.ID    `json:"operation_id"`
+	Status      string   `json:"status"`
+	Conflicts   []string `json:"conflicts,omitempty"`
+	Current     any      `json:"current"`
+	Replayed    bool     `json:"replayed,omitempty"`
+	Error       *reason  `json:"error,omitempty"`
+}
+
+// reason says why an operation was rejected: what a request of its own would
+// have been answered.
+type reason struct {
+	Status int           `json:"status"`
+	Code   string        `json:"code,omitempty"`
+	Detail string        `json:"detail"`
+	Errors []fault.Field `json:"errors,omitempty"`
+}
+
+func (h *Sync) sync(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	var asked request
+	if err := web.DecodeJSON(r, &asked); err != nil {
+		return err
+	}
+	after, operations, err := asked.read()
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	// Who may not have the changes is told so before anything is changed.
+	if _, err := h.page(ctx, family, tenant.Cursor{}); err != nil {
+		return err
+	}
+	got := answer{Results: make([]result, 0, len(operations))}
+	for _, op := range operations {
+		done, err := h.apply(ctx, family, op)
+		if err != nil {
+			return err
+		}
+		got.Results = append(got.Results, done)
+	}
+	if got.changes, err = h.since(ctx, family, after); err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, got)
+}
+
+func (q *request) read() (after tenant.Cursor, operations []tenant.Operation, err error) {
+	var f valid.Form
+	if q.Cursor != "" {
+		if after, err = tenant.ParseCursor(q.Cursor); err != nil {
+			f.Fault("/cursor", "must be one that this family's feed or sync gave out")
+		}
+	}
+	if len(q.Operations) > maxOperations {
+		f.Fault("/operations", "must be at most "+strconv.Itoa(maxOperations))
+		return after, nil, f.Err()
+	}
+	for i, raw := range q.Operations {
+		var e envelope
+		if err := json.Unmarshal(raw, &e); err != nil || e.OperationID.IsZero() || e.Op == "" {
+			f.Fault("/operations/"+strconv.Itoa(i), "must be an object with operation_id and op")
+			continue
+		}
+		operations = append(operations, tenant.Operation{ID: e.OperationID, Kind: e.Op, Body: raw})
+	}
+	return after, operations, f.Err()
+}
+
+// apply carries out one operation. Its error is one that ends the request, such
+// as a database that is gone: what was carried out before it, the client learns
+// when it sends all of it again.
+func (h *Sync) apply(ctx context.Context, family id.ID, op tenant.Operation) (result, error) {
+	out, err := h.carryOut(ctx, family, op)
+	if err == nil {
+		return result{OperationID: op.ID, Status: out.Status, Conflicts: out.Conflicts, Current: out.Current, Replayed: out.Replayed}, nil
+	}
+	shown, ok := web.Shown(err)
+	if !ok || shown.Kind == fault.Unavailable || shown.Kind == fault.Internal {
+		return result{}, err
+	}
+	why := &reason{Status: web.Status(err), Code: shown.Code, Detail: shown.Message, Errors: shown.Fields}
+	return result{OperationID: op.ID, Status: "rejected", Error: why}, nil
+}
+
+func (h *Sync) carryOut(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error) {
+	if noun, _, _ := strings.Cut(op.Kind, "."); noun == "item" {
+		return h.Items.Apply(ctx, family, op)
+	}
+	var f valid.Form
+	f.Fault("/op", "is none that is known here")
+	return tenant.Outcome{}, f.Err()
+}
