@@ -89,8 +89,8 @@ func (l Log) args(e Event) []any {
 		e.Policies = []string{}
 	}
 	args := []any{
-		id.New(), e.OccurredAt, e.Action, string(e.Result), e.Actor.Kind, clip(e.Actor.ID, 400), clip(e.ClientID, 400), clip(e.Target, 400), clip(e.Reason, 400),
-		e.Policies, max(e.count, 1), e.SourceIP, clip(e.UserAgent, 400), e.RequestID, e.Details,
+		id.New(), e.OccurredAt, e.Action, string(e.Result), e.Actor.Kind, clip(e.Actor.ID), clip(e.ClientID), clip(e.Target), clip(e.Reason),
+		e.Policies, max(e.count, 1), e.SourceIP, clip(e.UserAgent), e.RequestID, e.Details,
 	}
 	if l.hasFamily {
 		args = append(args, e.FamilyID)
@@ -98,8 +98,11 @@ func (l Log) args(e Event) []any {
 	return args
 }
 
-// clip shortens s to n bytes of valid UTF-8: the database would refuse anything
-// else, and with it the whole batch, again and again.
-func clip(s string, n int) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), n)], ""), "\x00", "")
+// clipAt bounds what a request may put into a column, in bytes.
+const clipAt = 400
+
+// clip shortens s to clipAt bytes of valid UTF-8: the database would refuse
+// anything else, and with it the whole batch, again and again.
+func clip(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), clipAt)], ""), "\x00", "")
 }
