@@ -32,6 +32,7 @@ type Config struct {
 
 	TrustedProxies      []netip.Prefix // whose X-Forwarded-For we believe
 	AccessTokenLifespan time.Duration
+	DPoPNonceRequired   bool // RFC 9449 §8
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
 	People              PeopleConfig
@@ -77,6 +78,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.ResourceServers = readResourceServers(r, "AUTHSERVER_RESOURCE_SERVERS")
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
+	c.DPoPNonceRequired = r.Bool("AUTHSERVER_DPOP_NONCE_REQUIRED")
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer)
 	c.SMSDir = getenv("AUTHSERVER_SMS_DIR")

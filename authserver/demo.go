@@ -128,7 +128,7 @@ func (s *seeder) clientsOf(ctx context.Context) error {
 		}},
 		{&d.FAPI, "fapi", false, oidc.Metadata{
 			ClientName: "Bank-grade Client", GrantTypes: append(interactive, oidc.ClientCredentials), Scope: signIn + s.scopes,
-			TokenEndpointAuthMethod: oidc.PrivateKeyJWT, JWKS: fapiKeys,
+			TokenEndpointAuthMethod: oidc.PrivateKeyJWT, JWKS: fapiKeys, Profile: oidc.ProfileFAPI2, DPoPBound: true,
 		}},
 	} {
 		if c.client.ID == "" {

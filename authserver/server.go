@@ -119,7 +119,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	s.provider, err = oauth.New(oauth.Dependencies{
 		Config: oauth.Config{
 			Issuer: cfg.Issuer, AccessTokenLifespan: cfg.AccessTokenLifespan,
-			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers,
+			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers, DPoPNonceRequired: cfg.DPoPNonceRequired,
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
 		Consents: s.consents(), Flows: s.flows(devices), Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,

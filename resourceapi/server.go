@@ -13,9 +13,11 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	auditlog "larder/internal/audit"
+	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/paging"
 	"larder/internal/postgres"
@@ -48,6 +50,7 @@ type server struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	pool     *pgxpool.Pool
+	redis    *redis.Client // nil where none is configured
 	gate     *bearer.Gate
 	policies *policy.Engine
 	denials  *auditlog.Queue
@@ -66,10 +69,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	if s.pool, err = postgres.Open(ctx, cfg.DatabaseURL, cfg.DatabaseConns); err != nil {
 		return nil, err
 	}
-	if s.gate, err = bearer.New(bearer.Config{
-		Issuer: cfg.Issuer, Resource: cfg.Resource, Scopes: policy.Scopes(),
-		ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret,
-	}, now, log, s.registry); err != nil {
+	if s.gate, err = s.newGate(now); err != nil {
 		return nil, err
 	}
 	if s.policies, err = policy.New(log, s.registry, cfg.PolicyDir); err != nil {
@@ -86,6 +86,29 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	mountFeatures(s.api, s.tenants, cursors)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	return s, nil
+}
+
+func (s *server) newGate(now func() time.Time) (*bearer.Gate, error) {
+	config := bearer.Config{
+		Issuer: s.cfg.Issuer, Resource: s.cfg.Resource, Scopes: policy.Scopes(),
+		ClientID: s.cfg.ClientID, ClientSecret: s.cfg.ClientSecret,
+	}
+	if s.cfg.RedisURL != "" {
+		var err error
+		if s.redis, err = cache.Open(s.cfg.RedisURL); err != nil {
+			return nil, err
+		}
+		config.Redis = s.redis
+	}
+	return bearer.New(config, now, s.log, s.registry)
+}
+
+// close lets go of the stores.
+func (s *server) close() {
+	s.pool.Close()
+	if s.redis != nil {
+		_ = s.redis.Close() // nothing is left to tell it
+	}
 }
 
 // mountFeatures is the list of everything there is below /v1. Routes are tried
@@ -167,7 +190,7 @@ func (s *server) checks() []web.Check {
 
 // serve answers until ctx is done and what is in flight has drained.
 func (s *server) serve(ctx context.Context) error {
-	defer s.pool.Close()
+	defer s.close()
 	handler, err := s.public()
 	if err != nil {
 		return err
