@@ -2,7 +2,6 @@ package mfa
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +11,7 @@ import (
 	"larder/internal/id"
 	"larder/internal/postgres"
 	"larder/internal/secret"
+	"larder/internal/useragent"
 )
 
 // TrustLife is how long a trusted device is not asked for a second factor.
@@ -25,7 +25,7 @@ func (f *Factors) Trust(ctx context.Context, user id.ID, device, userAgent strin
 	}
 	now, trust := f.Now(), id.New()
 	return postgres.InTx(ctx, f.DB, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, upsertTrusted, trust, user, secret.Sum(device), deviceName(userAgent), now, now.Add(TrustLife)); err != nil {
+		if _, err := tx.Exec(ctx, upsertTrusted, trust, user, secret.Sum(device), useragent.Describe(userAgent), now, now.Add(TrustLife)); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, event(now, "trusted_device.added", person(user), trust))
@@ -53,24 +53,4 @@ func (f *Factors) trusted(ctx context.Context, user id.ID, device string) ([]oid
 		return d, row.Scan(&d.ID, &d.Name, &d.This, &d.TrustedAt, &d.ExpiresAt)
 	})
 	return all, postgres.Translate(err)
-}
-
-// deviceName says what browser it was, as well as a User-Agent can be believed.
-// The order matters: most browsers claim to be several others too.
-func deviceName(userAgent string) string {
-	find := func(otherwise string, words ...string) string {
-		for i := 0; i < len(words); i += 2 {
-			if strings.Contains(userAgent, words[i]) {
-				return words[i+1]
-			}
-		}
-		return otherwise
-	}
-	browser := find("A browser", "Edg", "Edge", "OPR/", "Opera", "Firefox/", "Firefox", "FxiOS/", "Firefox",
-		"CriOS/", "Chrome", "Chrome/", "Chrome", "Safari/", "Safari")
-	system := find("", "Android", "Android", "iPhone", "iPhone", "iPad", "iPad", "Windows", "Windows", "Mac OS X", "Mac", "CrOS", "ChromeOS", "Linux", "Linux")
-	if system == "" {
-		return browser
-	}
-	return browser + " on " + system
 }

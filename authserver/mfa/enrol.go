@@ -36,7 +36,7 @@ func (f *Factors) Propose(ctx context.Context, user id.ID, sid, email string) (*
 	}
 	name := proposalKey(user, sid)
 	box := f.Keyring().Seal(name, []byte(fresh.URL()))
-	if err := f.Redis.SetNX(ctx, name, box, proposalLife).Err(); err != nil { //nolint:staticcheck // SET NX, as its name says
+	if err := f.Redis.SetNX(ctx, name, box, proposalLife).Err(); err != nil {
 		return nil, cache.Translate(err)
 	}
 	return f.proposal(ctx, name)

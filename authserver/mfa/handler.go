@@ -304,6 +304,6 @@ func messageOf(err error) string {
 
 func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // our own pages only: oidc.Onward can name no other
 	return nil
 }

@@ -1,0 +1,380 @@
+package mfa_test
+
+import (
+	"bytes"
+	"context"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"larder/authserver/account"
+	"larder/authserver/flow"
+	"larder/authserver/mfa"
+	"larder/authserver/oidc"
+	"larder/authserver/page"
+	"larder/authserver/session"
+	"larder/internal/audit"
+	"larder/internal/id"
+	"larder/internal/limit"
+	"larder/internal/password"
+	"larder/internal/pgtest"
+	"larder/internal/sealed"
+	"larder/internal/web"
+)
+
+const goodPassword = "four loaves of rye bread"
+
+func operator() audit.Actor { return audit.Actor{Kind: "operator", ID: "test"} }
+
+// clock is the real one, moved.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
+// replica is one of several servers over the same stores.
+type replica struct {
+	factors  *mfa.Factors
+	accounts *account.Accounts
+	sessions *session.Sessions
+	url      string
+}
+
+// place is an installation with two replicas.
+type place struct {
+	*replica // the first
+	second   *replica
+	db       *pgtest.DB
+	clock    *clock
+	ring     *sealed.Keyring
+	events   *events
+}
+
+// events keeps audit events for a test to look at.
+type events struct {
+	mu  sync.Mutex
+	all []audit.Event
+}
+
+func (e *events) Put(ev audit.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, ev)
+}
+
+func (e *events) reasons(action string) map[string]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := map[string]int{}
+	for _, ev := range e.all {
+		if ev.Action == action {
+			n[ev.Reason]++
+		}
+	}
+	return n
+}
+
+// oneClient is the client registry of these tests.
+type oneClient struct{}
+
+func (oneClient) Client(_ context.Context, clientID string) (*oidc.Client, error) {
+	return &oidc.Client{ID: clientID, Metadata: oidc.Metadata{ClientName: "Larder <Web>"}}, nil
+}
+
+func setup(t *testing.T) *place {
+	t.Helper()
+	ring, err := sealed.NewKeyring(bytes.Repeat([]byte{1}, sealed.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{db: pgtest.New(t), clock: &clock{}, ring: ring, events: &events{}}
+	redisURL := pgtest.RedisURL(t)
+	p.replica = p.start(t, redisURL)
+	p.second = p.start(t, redisURL)
+	return p
+}
+
+func (p *place) start(t *testing.T, redisURL string) *replica {
+	t.Helper()
+	options, err := redis.ParseURL(redisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(options)
+	t.Cleanup(func() { _ = rdb.Close() })
+	pages, err := page.New("http://localhost:9000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyring := func() *sealed.Keyring { return p.ring }
+	r := &replica{}
+	r.sessions = &session.Sessions{Redis: rdb, Keyring: keyring, Now: p.clock.Now}
+	r.accounts = &account.Accounts{
+		DB: p.db.Auth, Sessions: r.sessions, Now: p.clock.Now,
+		Hasher: password.NewHasher(password.Params{Memory: 1 << 10, Time: 1, Threads: 1}, 2, 64),
+	}
+	r.factors = &mfa.Factors{
+		DB: p.db.Auth, Redis: rdb, Keyring: keyring, MACKeys: func() [][]byte { return [][]byte{bytes.Repeat([]byte{2}, 32)} },
+		Sessions: r.sessions, Now: p.clock.Now,
+	}
+	flows := &flow.Flows{Redis: rdb, Devices: session.Devices{}}
+	limiter := &limit.Limiter{Redis: rdb}
+	handler := &mfa.Handler{
+		Factors: r.factors, Throttle: &mfa.Throttle{Redis: rdb, Limiter: limiter, Now: p.clock.Now},
+		Sessions: r.sessions, Flows: flows, Clients: oneClient{}, Users: r.accounts, Devices: session.Devices{}, Pages: pages,
+		Audit: p.events, Source: limit.Source, Now: p.clock.Now,
+	}
+	rt := web.NewRouter(pages.Error)
+	handler.Mount(rt)
+	rt.Handle(http.MethodPost, "/login", func(w http.ResponseWriter, req *http.Request) error { return r.login(w, req, p.clock.Now()) })
+	rt.Handle(http.MethodPost, "/account/security", func(w http.ResponseWriter, req *http.Request) error { return r.security(w, req, handler) })
+	rt.Handle(http.MethodGet, "/begin", func(w http.ResponseWriter, r *http.Request) error {
+		flowID, err := flows.Begin(r.Context(), w, r, oidc.AuthRequest{ClientID: "web", Form: url.Values{"redirect_uri": {"https://web.example/cb"}}})
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, flowID)
+	})
+	rt.Handle(http.MethodGet, "/whoami", func(w http.ResponseWriter, req *http.Request) error {
+		login, err := r.sessions.Current(req)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, login)
+	})
+	srv := httptest.NewServer((&web.Observer{Log: slog.New(slog.DiscardHandler), Now: time.Now, Report: pages.Error}).Wrap(rt, prometheus.NewRegistry()))
+	t.Cleanup(srv.Close)
+	r.url = srv.URL
+	return r
+}
+
+// login is what the sign-in page does once a password is right.
+func (r *replica) login(w http.ResponseWriter, req *http.Request, now time.Time) error {
+	form, err := web.Form(w, req, 1<<10)
+	if err != nil {
+		return err
+	}
+	user, err := r.accounts.Authenticate(req.Context(), form.Get("email"), form.Get("password"))
+	if err != nil {
+		return err
+	}
+	device, _ := session.Devices{}.Ensure(w, req)
+	login := oidc.Login{Subject: user, AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
+	owes, err := r.factors.Required(req.Context(), user, device)
+	if err != nil {
+		return err
+	}
+	to := oidc.OnwardFrom(form)
+	if owes {
+		if err := r.sessions.Hold(req.Context(), w, req, login); err != nil {
+			return err
+		}
+		http.Redirect(w, req, to.Via("/login/mfa"), http.StatusSeeOther)
+		return nil
+	}
+	if err := r.sessions.Start(req.Context(), w, req, login); err != nil {
+		return err
+	}
+	http.Redirect(w, req, to.Path(), http.StatusSeeOther)
+	return nil
+}
+
+// security is what the security page does with a button of ours.
+func (r *replica) security(w http.ResponseWriter, req *http.Request, handler *mfa.Handler) error {
+	form, err := web.Form(w, req, 1<<10)
+	if err != nil {
+		return err
+	}
+	login, err := r.sessions.Current(req)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		http.Redirect(w, req, "/login?next=security", http.StatusSeeOther)
+		return nil
+	}
+	return handler.Act(w, req, login, form)
+}
+
+func (p *place) create(t *testing.T, email string) id.ID {
+	t.Helper()
+	user, err := p.accounts.Create(t.Context(), operator(), account.NewUser{Name: "Ada Baker", Email: email, Password: goodPassword, EmailVerified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user
+}
+
+// enrol gives the user a factor past the pages, and steps out of the time step
+// that it spent.
+func (p *place) enrol(t *testing.T, user id.ID) (secret string, codes []string) {
+	t.Helper()
+	key, err := p.factors.Propose(t.Context(), user, "a session", "ada@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, err = p.factors.Confirm(t.Context(), user, "a session", p.code(t, key.Secret()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.clock.advance(time.Minute)
+	return key.Secret(), codes
+}
+
+// code is what the person's app shows now.
+func (p *place) code(t *testing.T, secret string) string {
+	t.Helper()
+	code, err := totp.GenerateCode(secret, p.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// browser keeps cookies and follows no redirect.
+type browser struct {
+	t    *testing.T
+	base string
+	http.Client
+}
+
+func (r *replica) browser(t *testing.T) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t: t, base: r.url, Client: http.Client{
+		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+type answer struct {
+	status   int
+	location string
+	body     string
+}
+
+func (b *browser) do(method, path string, form url.Values) answer {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := b.Do(r)
+	if err != nil {
+		b.t.Error(err)
+		return answer{}
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Error(err)
+	}
+	return answer{res.StatusCode, res.Header.Get("Location"), string(raw)}
+}
+
+func (b *browser) get(path string) answer { b.t.Helper(); return b.do(http.MethodGet, path, nil) }
+
+// press posts a form with the button.
+func (b *browser) press(path, action string, fields ...string) answer {
+	b.t.Helper()
+	form := url.Values{"action": {action}}
+	for i := 0; i < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return b.do(http.MethodPost, path, form)
+}
+
+// password signs Ada in as far as her password goes.
+func (b *browser) password(more ...string) answer {
+	b.t.Helper()
+	return b.press("/login", "login", append([]string{"email", "ada@example.com", "password", goodPassword}, more...)...)
+}
+
+func (b *browser) cookie(name string) string {
+	b.t.Helper()
+	home, err := url.Parse(b.base)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, c := range b.Jar.Cookies(home) {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// acr is the class of the session, "" when nobody is signed in.
+func (b *browser) acr() string {
+	b.t.Helper()
+	m := regexp.MustCompile(`"ACR":"([^"]*)"`).FindStringSubmatch(b.get("/whoami").body)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
+func find(t *testing.T, body, expression string) string {
+	t.Helper()
+	m := regexp.MustCompile(expression).FindStringSubmatch(body)
+	if m == nil {
+		t.Fatalf("no %s in %s", expression, body)
+	}
+	return html.UnescapeString(m[1])
+}
+
+// grant is a grant that a sign-in of this class made.
+func (p *place) grant(t *testing.T, user id.ID, acr string) id.ID {
+	t.Helper()
+	g := id.New()
+	const insert = `
+WITH c AS (INSERT INTO auth.clients (id, metadata) VALUES ($1::text, '{}') RETURNING id)
+INSERT INTO auth.grants (id, client_id, user_id, sid, scopes, resources, session, idle_expires_at, expires_at)
+SELECT $2, c.id, $3, 'sid', '{}', '{}', jsonb_build_object('acr', $4::text), now() + interval '1 day', now() + interval '1 day' FROM c`
+	if _, err := p.db.Owner.Exec(t.Context(), insert, g.String(), g, user, acr); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// revoked reports whether a grant and its access tokens are.
+func (p *place) revoked(t *testing.T, grant id.ID) (revoked bool) {
+	t.Helper()
+	const query = `
+SELECT revoked_at IS NOT NULL AND EXISTS (SELECT 1 FROM auth.revocations WHERE kind = 'grant_id' AND value = $1::text)
+  FROM auth.grants WHERE id = $1::uuid`
+	if err := p.db.Owner.QueryRow(t.Context(), query, grant.String()).Scan(&revoked); err != nil {
+		t.Fatal(err)
+	}
+	return revoked
+}
