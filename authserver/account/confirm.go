@@ -35,7 +35,7 @@ func (h *Handler) showEmailLink(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.Pages.Render(w, r, http.StatusOK, "confirm", confirmPage{
-		Title: "Use this address?", Lead: "Your Larder account will have the e-mail address", Address: address, Button: "Confirm this address",
+		Title: "Use this address?", Lead: "Your Larder account will have the email address", Address: address, Button: "Confirm this address",
 	})
 }
 

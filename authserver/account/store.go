@@ -51,6 +51,6 @@ SELECT occurred_at, result = 'success', coalesce(user_agent, ''), coalesce(sourc
     WHERE actor_id = $1 AND action = 'login.succeeded' ORDER BY occurred_at DESC LIMIT $2)
   UNION ALL
   (SELECT occurred_at, result, user_agent, source_ip FROM auth.audit_events
-    WHERE target = $1 AND action = 'login.failed' ORDER BY occurred_at DESC LIMIT $2)) AS tries
+    WHERE target = $1 AND action IN ('login.failed', 'reauthentication.failed') ORDER BY occurred_at DESC LIMIT $2)) AS tries
  ORDER BY occurred_at DESC LIMIT $2`
 )

@@ -17,7 +17,7 @@ const maxEvents = 5000 // of the activity, the newest
 const selectAll = `
 SELECT json_build_object(
   'account', json_build_object('id', u.id, 'name', u.name, 'operator', u.operator, 'profile', u.profile,
-    'created_at', u.created_at, 'updated_at', u.updated_at, 'deleted_at', u.delete_at),
+    'created_at', u.created_at, 'updated_at', u.updated_at, 'to_be_deleted_at', u.delete_at),
   'email_addresses', (SELECT coalesce(json_agg(json_build_object('address', e.address, 'primary', e.is_primary, 'verified_at', e.verified_at)), '[]')
      FROM auth.emails e WHERE e.user_id = u.id),
   'password_changed_at', (SELECT p.changed_at FROM auth.passwords p WHERE p.user_id = u.id),

@@ -202,7 +202,7 @@ func (h *Handler) showLink(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.Pages.Render(w, r, http.StatusOK, "confirm", confirmPage{
-		Title: "Welcome to Larder", Lead: "Confirm that you, " + found.Name + ", want an account with the e-mail address", Address: found.Address,
+		Title: "Welcome to Larder", Lead: "Confirm that you, " + found.Name + ", want an account with the email address", Address: found.Address,
 		Button: "Confirm and make my account",
 	})
 }
@@ -223,7 +223,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.Pages.Render(w, r, http.StatusOK, "message", messagePage{
-		Title: "Your account is ready", Message: "Sign in with your e-mail address and the password that you chose.",
+		Title: "Your account is ready", Message: "Sign in with your email address and the password that you chose.",
 		LinkPath: h.onward(r, made.Flow), LinkTo: "Sign in",
 	})
 }

@@ -1,0 +1,584 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	testPassword  = "seven quiet herons at dusk"
+	otherPassword = "a bicycle made of cinnamon"
+)
+
+// town is a world whose mail lands in a folder, with two replicas.
+type town struct {
+	*world
+	mails    string
+	replicas []*running
+	read     map[string]bool // mails that a test has looked at
+}
+
+func newTown(t *testing.T) *town {
+	t.Helper()
+	mails := filepath.Join(t.TempDir(), "mail")
+	w := newWorld(t).with("AUTHSERVER_MAIL_DIR", mails)
+	return &town{world: w, mails: mails, replicas: []*running{w.startReady(t), w.startReady(t)}, read: make(map[string]bool)}
+}
+
+// startReady waits until the replica may answer: migrations and keys are there.
+func (w *world) startReady(t *testing.T) *running {
+	t.Helper()
+	s := w.start(t)
+	s.waitFor(t, "/readyz", http.StatusOK)
+	return s
+}
+
+// letter is a mail as its reader sees it.
+type letter struct {
+	to, subject, text string
+	links             []string // paths of our own links, each once
+}
+
+// files lists the mails, oldest first.
+func (w *town) files() []string {
+	files, _ := filepath.Glob(filepath.Join(w.mails, "*.eml")) // the pattern is well formed
+	return files
+}
+
+// mail waits for the next mail that was not read yet.
+func (w *town) mail(t *testing.T, to string) letter {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for _, file := range w.files() {
+			if l := w.open(t, file); !w.read[file] && strings.Contains(strings.ToLower(l.to), strings.ToLower(to)) {
+				w.read[file] = true
+				return l
+			}
+		}
+	}
+	t.Fatalf("no mail came for %s", to)
+	return letter{}
+}
+
+// quiet fails the test if a mail for somebody comes within a while.
+func (w *town) quiet(t *testing.T, to string) {
+	t.Helper()
+	time.Sleep(1500 * time.Millisecond)
+	for _, file := range w.files() {
+		if l := w.open(t, file); !w.read[file] && strings.Contains(l.to, to) {
+			t.Errorf("a mail came: %s", l.subject)
+		}
+	}
+}
+
+func (w *town) open(t *testing.T, file string) letter {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := func(name string) string {
+		found := regexp.MustCompile(`(?m)^` + name + `: (.*)\r$`).FindStringSubmatch(string(raw))
+		if found == nil {
+			return ""
+		}
+		return found[1]
+	}
+	l := letter{to: header("To"), subject: header("Subject"), text: string(raw)}
+	for _, link := range regexp.MustCompile(`https?://[^\s"<>]+`).FindAllString(l.text, -1) {
+		path, ours := strings.CutPrefix(link, w.env["AUTHSERVER_ISSUER"])
+		if !ours {
+			t.Errorf("the mail %q leads to %s", l.subject, link)
+		}
+		if !slices.Contains(l.links, path) {
+			l.links = append(l.links, path)
+		}
+	}
+	return l
+}
+
+// link waits for a mail and returns the one link in it.
+func (w *town) link(t *testing.T, to string) string {
+	t.Helper()
+	l := w.mail(t, to)
+	if len(l.links) != 1 {
+		t.Fatalf("the mail %q has the links %q, want one", l.subject, l.links)
+	}
+	return l.links[0]
+}
+
+// visitor is a browser that keeps cookies and follows no redirect.
+type visitor struct {
+	t *testing.T
+	http.Client
+	replica *running
+	header  http.Header
+}
+
+func (w *town) visitor(t *testing.T) *visitor {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &visitor{t: t, replica: w.replicas[0], Client: http.Client{
+		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func (v *visitor) send(method, path string, form url.Values) answer {
+	v.t.Helper()
+	r, err := http.NewRequestWithContext(v.t.Context(), method, v.replica.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for name, values := range v.header {
+		r.Header[name] = values
+		if name == "Host" {
+			r.Host = values[0]
+		}
+	}
+	res, err := v.Do(r)
+	if err != nil {
+		v.t.Error(err)
+		return answer{}
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		v.t.Error(err)
+	}
+	return answer{StatusCode: res.StatusCode, Status: res.Status, Header: res.Header, Body: string(raw)}
+}
+
+func (v *visitor) get(path string) answer { v.t.Helper(); return v.send(http.MethodGet, path, nil) }
+
+// press posts a form, whose fields come as name, value pairs.
+func (v *visitor) press(path, action string, fields ...string) answer {
+	v.t.Helper()
+	form := url.Values{"action": {action}}
+	for i := 0; i < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return v.send(http.MethodPost, path, form)
+}
+
+func (v *visitor) expect(got answer, status int, text string) answer {
+	v.t.Helper()
+	if got.StatusCode != status || !strings.Contains(got.Body+got.Header.Get("Location"), text) {
+		v.t.Fatalf("got %s (to %q), want %d with %q:\n%s", got.Status, got.Header.Get("Location"), status, text, got.Body)
+	}
+	return got
+}
+
+// join registers a person and verifies the address.
+func (w *town) join(t *testing.T, email string) *visitor {
+	t.Helper()
+	v := w.visitor(t)
+	v.expect(v.press("/register", "register", "name", "Nina Novak", "email", email, "password", testPassword), 200, "Look into your mail")
+	v.expect(v.press(w.link(t, email), "verify"), 200, "Your account is ready")
+	return v
+}
+
+func (v *visitor) signIn(email, password string) answer {
+	v.t.Helper()
+	return v.press("/login", "login", "email", email, "password", password)
+}
+
+// count is a number that the database knows.
+func (w *world) count(t *testing.T, query string, args ...any) (n int) {
+	t.Helper()
+	if err := w.db.Owner.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSomebodyRegistersAndTheLinkIsGoodOnce(t *testing.T) {
+	w := newTown(t)
+	v := w.visitor(t)
+	const email = "nina@example.com"
+	v.expect(v.press("/register", "register", "name", "Nina", "email", email, "password", "too short"), 400, `role="alert"`)
+	v.expect(v.press("/register", "register", "name", "Nina", "email", email, "password", "passwordpassword"), 400, `role="alert"`)
+	v.expect(v.press("/register", "register", "name", "Nina", "email", email, "password", testPassword), 200, "Look into your mail")
+	link := w.link(t, email)
+	if got := v.signIn(email, testPassword); got.StatusCode != 403 {
+		t.Errorf("signing in before the address is verified: %s", got.Status)
+	}
+	for range 3 { // a mail scanner
+		v.expect(w.visitor(t).get(link), 200, `value="verify"`)
+	}
+	if n := w.count(t, `SELECT count(*) FROM auth.users`); n != 0 {
+		t.Fatalf("%d accounts were made by looking at the link", n)
+	}
+	v.expect(v.press(link, "verify"), 200, "Your account is ready")
+	v.expect(v.get(link), 404, "used already")
+	v.expect(v.press(link, "verify"), 404, "used already")
+	v.expect(v.signIn(" NINA@example.COM", testPassword), 303, "/account")
+	v.expect(v.get("/account"), 200, "Nina")
+	if n := w.count(t, `SELECT count(*) FROM auth.emails WHERE canonical = $1 AND verified_at IS NOT NULL`, email); n != 1 {
+		t.Error("the address is not verified")
+	}
+}
+
+func TestANewerOrChangedLinkIsTheOnlyOneThatWorks(t *testing.T) {
+	w := newTown(t)
+	v := w.visitor(t)
+	sent := v.press("/register", "register", "name", "Nina", "email", "nina@example.com", "password", testPassword)
+	registration := regexp.MustCompile(`name="registration" value="([^"]+)"`).FindStringSubmatch(sent.Body)[1]
+	first := w.link(t, "nina@example.com")
+	v.expect(v.press("/register", "resend", "registration", registration, "email", "nina@example.com"), 200, "a new mail is on its way")
+	second := w.link(t, "nina@example.com")
+	v.expect(v.press(first, "verify"), 404, "does not work")
+	for _, bad := range []string{second[:len(second)-1], second + "A", second[:len(second)-4] + "AAAA", "/register/" + strings.Repeat("A", 64), strings.Replace(second, "/register/", "/forgot/", 1)} {
+		v.expect(v.press(bad, "verify", "password", otherPassword), 404, "")
+	}
+	// A link that is too old.
+	if _, err := w.db.Owner.Exec(t.Context(), `UPDATE auth.links SET expires_at = now() - interval '1 second'`); err != nil {
+		t.Fatal(err)
+	}
+	v.expect(v.press(second, "verify"), 404, "too old")
+}
+
+// A1 of the security cases.
+func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
+	w := newTown(t)
+	w.join(t, "nina@example.com")
+	normal := func(body, email string) string {
+		body = regexp.MustCompile(`(nonce|value)="[^"]*"`).ReplaceAllString(body, "")
+		return strings.ReplaceAll(body, email, "")
+	}
+	for path, fields := range map[string][]string{
+		"/register": {"name", "Eve", "password", otherPassword, "email"},
+		"/forgot":   {"email"},
+	} {
+		action := strings.TrimPrefix(strings.Replace(path, "forgot", "reset", 1), "/")
+		var bodies [2]string
+		var took [2]time.Duration
+		const rounds = 4
+		for i, email := range []string{"nina@example.com", "none@example.com"} {
+			for range rounds {
+				v := w.visitor(t)
+				began := time.Now()
+				got := v.press(path, action, append(slices.Clone(fields), email)...)
+				took[i] += time.Since(began)
+				v.expect(got, 200, "Look into your mail")
+				bodies[i] = normal(got.Body, email)
+			}
+		}
+		if bodies[0] != bodies[1] {
+			t.Errorf("%s answers differently:\n%s\n%s", path, bodies[0], bodies[1])
+		}
+		if took[0] > 3*took[1] || took[1] > 3*took[0] {
+			t.Errorf("%s takes %v for a known address and %v for another", path, took[0]/rounds, took[1]/rounds)
+		}
+	}
+	if got := w.mail(t, "nina@example.com"); len(got.links) > 1 {
+		t.Errorf("the mail %q has the links %q", got.subject, got.links)
+	}
+}
+
+func TestWhoeverRegistersWithAKnownAddressLearnsNothingAndItsOwnerIsTold(t *testing.T) {
+	w := newTown(t)
+	w.join(t, "nina@example.com")
+	v := w.visitor(t)
+	v.expect(v.press("/register", "register", "name", "Visit http://evil.example", "email", "Nina@Example.com", "password", otherPassword), 200, "Look into your mail")
+	got := w.mail(t, "nina@example.com")
+	if !strings.Contains(got.subject, "already") || len(got.links) != 0 || strings.Contains(got.text, "evil") {
+		t.Errorf("the owner gets %q with links %q:\n%s", got.subject, got.links, got.text)
+	}
+	if got := v.signIn("nina@example.com", otherPassword); got.StatusCode != 403 {
+		t.Errorf("the stranger's password signs in: %s", got.Status)
+	}
+}
+
+// A3 of the security cases.
+func TestAResetLinkIsGoodOnceForOneAccountAndDiesWithChanges(t *testing.T) {
+	w := newTown(t)
+	v := w.join(t, "nina@example.com")
+	w.join(t, "otto@example.com")
+	reset := func() string {
+		t.Helper()
+		v.expect(v.press("/forgot", "reset", "email", "nina@example.com"), 200, "Look into your mail")
+		return w.link(t, "nina@example.com")
+	}
+	// Several addresses, in whatever form: one field, one value.
+	for _, form := range []string{
+		"action=reset&email=nina%40example.com&email=eve%40example.com",
+		"action=reset&email=nina%40example.com%2Ceve%40example.com",
+		"action=reset&email=nina%40example.com%0Aeve%40example.com",
+		"action=reset&email%5B%5D=nina%40example.com&email%5B%5D=eve%40example.com",
+	} {
+		values, err := url.ParseQuery(form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.send(http.MethodPost, "/forgot", values); got.StatusCode != 400 {
+			t.Errorf("%s: %s", form, got.Status)
+		}
+	}
+	w.quiet(t, "example.com")
+
+	first, second := reset(), reset()
+	v.expect(v.press(first, "verify", "password", otherPassword), 404, "does not work")
+	v.expect(v.get(second), 200, `name="password"`)
+	v.expect(v.press(second, "verify", "password", "short"), 400, `role="alert"`)
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "/account")
+	v.expect(v.press(second, "verify", "password", otherPassword), 200, "Your password is changed")
+	v.expect(v.get("/account"), 303, "/login") // every session ended
+	v.expect(v.press(second, "verify", "password", testPassword), 404, "does not work")
+	if got := w.mail(t, "nina@example.com"); !strings.Contains(got.subject, "was changed") {
+		t.Errorf("after the change came %q", got.subject)
+	}
+	v.expect(v.signIn("nina@example.com", otherPassword), 303, "/account")
+	v.expect(w.visitor(t).signIn("otto@example.com", testPassword), 303, "/account")
+
+	// A change of password kills the link that is under way.
+	third := reset()
+	v.expect(v.press("/account/security", "password", "current_password", otherPassword, "password", testPassword), 303, "done=password")
+	v.expect(v.press(third, "verify", "password", otherPassword), 404, "does not work")
+}
+
+// A4 of the security cases.
+func TestMailsLeadToTheConfiguredIssuerWhateverARequestSays(t *testing.T) {
+	w := newTown(t)
+	w.join(t, "nina@example.com")
+	v := w.visitor(t)
+	v.header = http.Header{
+		"Host": {"evil.example"}, "X-Forwarded-Host": {"evil.example"}, "X-Forwarded-Proto": {"https"}, "Forwarded": {"host=evil.example;proto=https"},
+		"X-Host": {"evil.example"}, "X-Original-Url": {"https://evil.example/"},
+	}
+	v.expect(v.press("/forgot", "reset", "email", "nina@example.com"), 200, "")
+	if got := w.mail(t, "nina@example.com"); strings.Contains(got.text, "evil") || len(got.links) != 1 {
+		t.Errorf("the mail:\n%s", got.text)
+	}
+	v.expect(v.press("/register", "register", "name", "Eve", "email", "eve@example.com", "password", otherPassword), 200, "")
+	if got := w.mail(t, "eve@example.com"); strings.Contains(got.text, "evil") || len(got.links) != 1 {
+		t.Errorf("the mail:\n%s", got.text)
+	}
+}
+
+// Promise 3 of the security cases: no double spends, over two replicas.
+func TestOf32WhoUseALinkAtOnceOverTwoReplicasOneSucceeds(t *testing.T) {
+	w := newTown(t)
+	race := func(path string, fields func(i int) []string) (worked []int) {
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for i := range 32 {
+			v := w.visitor(t)
+			v.replica = w.replicas[i%2]
+			all.Go(func() {
+				got := v.press(path, "verify", fields(i)...)
+				mu.Lock()
+				defer mu.Unlock()
+				switch got.StatusCode {
+				case 200:
+					worked = append(worked, i)
+				case 404, 503:
+				default:
+					t.Errorf("a loser of the race gets %s", got.Status)
+				}
+			})
+		}
+		all.Wait()
+		return worked
+	}
+	password := func(i int) string { return fmt.Sprintf("%s %d", otherPassword, i) }
+	for round := range 3 {
+		email := fmt.Sprintf("racer%d@example.com", round)
+		v := w.visitor(t)
+		v.expect(v.press("/register", "register", "name", "Racer", "email", email, "password", testPassword), 200, "")
+		if won := race(w.link(t, email), func(int) []string { return nil }); len(won) != 1 {
+			t.Fatalf("the verification link worked %d times", len(won))
+		}
+		v.expect(v.press("/forgot", "reset", "email", email), 200, "")
+		won := race(w.link(t, email), func(i int) []string { return []string{"password", password(i)} })
+		if len(won) != 1 {
+			t.Fatalf("the reset link worked %d times", len(won))
+		}
+		v.expect(v.signIn(email, password(won[0])), 303, "/account")
+	}
+}
+
+// A12 of the security cases.
+func TestAnAddressChangesByReauthenticationAndProofAndTheOldOneIsTold(t *testing.T) {
+	w := newTown(t)
+	v := w.join(t, "nina@example.com")
+	w.join(t, "otto@example.com")
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "/account")
+	v.expect(v.press("/account", "email", "email", "new@example.com", "password", "not the password"), 403, `role="alert"`)
+	v.expect(v.press("/account", "email", "email", "not an address", "password", testPassword), 400, `role="alert"`)
+	v.expect(v.press("/account", "email", "email", "new@example.com", "password", testPassword, "email_verified", "true", "verified_at", "now"), 303, "done=email")
+	link := w.link(t, "new@example.com")
+	if got := w.mail(t, "nina@example.com"); !strings.Contains(got.text, "new@example.com") || len(got.links) != 0 {
+		t.Errorf("the old address is not told: %q", got.subject)
+	}
+	v.expect(v.get("/account"), 200, "nina@example.com") // nothing has changed yet
+
+	v.expect(v.press("/forgot", "reset", "email", "nina@example.com"), 200, "")
+	reset := w.link(t, "nina@example.com")
+	v.expect(w.visitor(t).get(link), 200, "new@example.com")
+	v.expect(w.visitor(t).press(link, "verify"), 200, "confirmed")
+	v.expect(v.press(link, "verify"), 404, "does not work")
+	v.expect(v.press(reset, "verify", "password", otherPassword), 404, "does not work")
+	if got := w.mail(t, "nina@example.com"); !strings.Contains(got.subject, "was changed") {
+		t.Errorf("the old address is not told of the change: %q", got.subject)
+	}
+	if got := w.visitor(t).signIn("nina@example.com", testPassword); got.StatusCode != 403 {
+		t.Errorf("the old address signs in: %s", got.Status)
+	}
+	v.expect(w.visitor(t).signIn("new@example.com", testPassword), 303, "/account")
+
+	// Somebody else's address: the same answer, and no link.
+	v.expect(v.press("/account", "email", "email", "otto@example.com", "password", testPassword), 303, "done=email")
+	if got := w.mail(t, "otto@example.com"); len(got.links) != 0 {
+		t.Errorf("the owner gets %q with %q", got.subject, got.links)
+	}
+}
+
+// A17 of the security cases.
+func TestAChangeOfPasswordSignsOutEverybodyElse(t *testing.T) {
+	w := newTown(t)
+	v := w.join(t, "nina@example.com")
+	other := w.visitor(t)
+	other.replica = w.replicas[1]
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "/account")
+	other.expect(other.signIn("nina@example.com", testPassword), 303, "/account")
+	v.expect(v.press("/account/security", "password", "current_password", "wrong", "password", otherPassword), 403, `role="alert"`)
+	v.expect(v.press("/account/security", "password", "current_password", testPassword, "password", "weak"), 400, `role="alert"`)
+	other.expect(other.get("/account"), 200, "Nina")
+	v.expect(v.press("/account/security", "password", "current_password", testPassword, "password", otherPassword), 303, "done=password")
+	v.expect(v.get("/account"), 200, "Nina")
+	other.expect(other.get("/account"), 303, "/login")
+	// Recent sign-ins show the wrong guess, as soon as the audit log is written.
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(v.get("/account/security").Body, "(failed)"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the wrong guess is not among the recent sign-ins")
+		}
+	}
+}
+
+func TestPeopleSignOutTheirOtherDevicesAndNobodyElses(t *testing.T) {
+	w := newTown(t)
+	v, other, stranger := w.join(t, "nina@example.com"), w.visitor(t), w.join(t, "otto@example.com")
+	other.header = http.Header{"User-Agent": {"Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"}}
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "")
+	other.expect(other.signIn("nina@example.com", testPassword), 303, "")
+	stranger.expect(stranger.signIn("otto@example.com", testPassword), 303, "")
+	sid := func(from *visitor) string {
+		return regexp.MustCompile(`name="sid" value="([^"]+)"`).FindStringSubmatch(from.get("/account/sessions").Body)[1]
+	}
+	v.expect(v.get("/account/sessions"), 200, "Firefox on Windows")
+	target := sid(v)
+	stranger.expect(stranger.press("/account/sessions", "end", "sid", target), 303, "ended=0")
+	other.expect(other.get("/account"), 200, "Nina")
+	v.expect(v.press("/account/sessions", "end", "sid", target), 303, "ended=1")
+	other.expect(other.get("/account"), 303, "/login")
+	other.expect(other.signIn("nina@example.com", testPassword), 303, "")
+	v.expect(v.press("/account/sessions", "end-others"), 303, "ended=1")
+	other.expect(other.get("/account"), 303, "/login")
+	v.expect(v.get("/account"), 200, "Nina")
+	stranger.expect(stranger.get("/account"), 200, "Nina")
+}
+
+func TestPeopleDownloadWhatWeHoldAndDeleteIt(t *testing.T) {
+	w := newTown(t)
+	v := w.join(t, "nina@example.com")
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "")
+	v.expect(v.press("/account/privacy", "download", "password", "wrong"), 403, `role="alert"`)
+	got := v.expect(v.press("/account/privacy", "download", "password", testPassword), 200, "nina@example.com")
+	var document struct {
+		Account struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		} `json:"account"`
+		Activity []map[string]any `json:"activity"`
+		Sessions []map[string]any `json:"sessions"`
+	}
+	if err := json.Unmarshal([]byte(got.Body), &document); err != nil {
+		t.Fatal(err)
+	}
+	if document.Account.Name != "Nina Novak" || len(document.Sessions) != 1 || len(document.Activity) == 0 || strings.Contains(got.Body, "argon2") {
+		t.Errorf("the download: %s", got.Body)
+	}
+
+	v.expect(v.press("/account/privacy", "delete", "password", "wrong"), 403, `role="alert"`)
+	v.expect(v.press("/account/privacy", "delete", "password", testPassword), 200, "will be deleted")
+	w.mail(t, "nina@example.com")
+	v.expect(v.get("/account"), 303, "/login")
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "")
+	v.expect(v.get("/account"), 200, "Keep my account")
+	v.expect(v.press("/account", "keep"), 303, "done=kept")
+	if n := w.count(t, `SELECT count(*) FROM auth.users WHERE delete_at IS NOT NULL`); n != 0 {
+		t.Fatal("the account is to be deleted still")
+	}
+
+	v.expect(v.press("/account/privacy", "delete", "password", testPassword), 200, "will be deleted")
+	w.mail(t, "nina@example.com")
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "")
+	if _, err := w.db.Owner.Exec(t.Context(), `UPDATE auth.users SET delete_at = now() - interval '1 second'`); err != nil {
+		t.Fatal(err)
+	}
+	w.sweepLeavers(t)
+	v.expect(v.get("/account"), 303, "/login")
+	for _, table := range []string{"users", "emails", "passwords", "grants", "consents", "links"} {
+		if n := w.count(t, `SELECT count(*) FROM auth.`+table); n != 0 {
+			t.Errorf("%d rows are left in %s", n, table)
+		}
+	}
+	if n := w.count(t, `SELECT count(*) FROM auth.audit_events WHERE action = 'user.deleted' AND target = $1`, document.Account.ID); n != 1 {
+		t.Error("nothing tells that the account was deleted")
+	}
+	if got := w.mail(t, "nina@example.com"); !strings.Contains(got.subject, "was deleted") {
+		t.Errorf("the last mail is %q", got.subject)
+	}
+}
+
+// sweepLeavers runs on both replicas at once what the sweeper runs each minute.
+func (w *town) sweepLeavers(t *testing.T) {
+	t.Helper()
+	cfg, err := loadConfig(lookup(w.env), needServe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	deleted := 0
+	for range 2 {
+		c, err := openCore(t.Context(), cfg, time.Now, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		if err := c.keys.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			n, err := c.accounts.DeleteDue(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			deleted += n
+		})
+	}
+	all.Wait()
+	if deleted != 1 {
+		t.Errorf("%d accounts were deleted, want 1", deleted)
+	}
+}
