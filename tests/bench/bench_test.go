@@ -119,29 +119,62 @@ func TestHistogramKeepsQuantiles(t *testing.T) {
 	}
 }
 
+// wantTokens looks for so many tokens in a token response, one of them signed.
+func wantTokens(count int) func(*testing.T, []byte) {
+	return func(t *testing.T, body []byte) {
+		t.Helper()
+		var got map[string]any
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		tokens := 0
+		for _, name := range []string{"access_token", "id_token", "refresh_token"} {
+			if got[name] != nil {
+				tokens++
+			}
+		}
+		access, _ := got["access_token"].(string)
+		if tokens != count || strings.Count(access, ".") != 2 {
+			t.Errorf("%d tokens in %s, want %d", tokens, body, count)
+		}
+	}
+}
+
 func TestLimitHandlersWork(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	if _, err := db.Owner.Exec(t.Context(), limitTables); err != nil {
 		t.Fatal(err)
 	}
-	sizes := map[string]int{}
+	answers := map[string]limitAnswer{}
 	for _, path := range []string{pathDiscovery, pathJWKS, pathIntrospection, pathVerify, pathSign, pathRotate, pathList, pathInsert} {
-		sizes[path] = 700
+		answers[path] = limitAnswer{Size: 700, Header: http.Header{"X-Own": {"a", "b"}, "Content-Length": {"3"}}}
 	}
-	l, err := newLimit(t.Context(), limitConfig{DatabaseURL: db.OwnerURL, Sizes: sizes})
+	l, err := newLimit(t.Context(), limitConfig{DatabaseURL: db.OwnerURL, Answers: answers}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.pool.Close()
-	for path := range sizes {
+	computed := map[string]func(*testing.T, []byte){
+		pathSign:   wantTokens(1),
+		pathRotate: wantTokens(3),
+		pathList: func(t *testing.T, body []byte) {
+			var page limitPage
+			if err := json.Unmarshal(body, &page); err != nil || len(page.Items) != listSize || page.Items[49].Name != "Item 50" {
+				t.Errorf("the page of %d items is %.200s; %v", len(page.Items), body, err)
+			}
+		},
+	}
+	for path := range answers {
 		target := path
 		if path == pathRotate {
 			target += "3"
 		}
 		w := httptest.NewRecorder()
 		l.handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, target, http.NoBody))
-		if w.Code != http.StatusOK || w.Body.Len() != 700 {
+		if check := computed[path]; check != nil {
+			check(t, w.Body.Bytes())
+		} else if w.Code != http.StatusOK || w.Body.Len() != 700 || len(w.Header()["X-Own"]) != 2 {
 			t.Errorf("%s: got %d with %d bytes: %s", target, w.Code, w.Body.Len(), w.Body)
 		}
 	}

@@ -4,6 +4,17 @@
 //	bench ── jobs ──>│ bench load: raw keep-alive connections, closed loop
 //	                 └── rows ───> authserver, resourceapi: release builds, a process each
 //
+// What each limit does, in a bare net/http handler without authentication, policy, log, metrics or storage but for this:
+//
+//	client_credentials   claims to JSON, one ES256 signature, the answer to JSON
+//	refresh rotation     one UPDATE of one row, durable; then twice that, for an access and an ID token
+//	jwks, discovery      a ready answer of the same size and header
+//	introspection        such an answer; beside it, with one ES256 verification
+//	GET a list           one SELECT of the same fifty rows and columns, into structs, by encoding/json
+//	check off an item    one INSERT of one row, durable; such an answer
+//
+// The limits use the same database server, through as many connections as a service has.
+//
 // Limit and service take turns within every row, so that a slow minute is slow for both. Every answer has to be a 2xx,
 // or the redirect of an authorization response; anything else ends the run. A missed target is printed and does not
 // change the exit code: on a shared machine a figure is a hint, and the ratio to the limit is what to compare.

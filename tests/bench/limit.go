@@ -6,15 +6,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,8 +23,14 @@ import (
 // limitConfig is what the limit server is told on stdin.
 type limitConfig struct {
 	DatabaseURL string
-	// Sizes are the sizes of the services' bodies by the path of the handler that stands for them, in bytes.
-	Sizes map[string]int
+	// Answers are what the services answer, by the path of the handler that stands for them.
+	Answers map[string]limitAnswer
+}
+
+// limitAnswer is how an answer looks: the header, and the size of the body in bytes.
+type limitAnswer struct {
+	Header http.Header
+	Size   int
 }
 
 // The tables of the limit handlers, shaped like those of the services.
@@ -37,12 +42,17 @@ CREATE TABLE limits.families (
 ) WITH (fillfactor = 70);
 INSERT INTO limits.families SELECT n, 'web', gen_random_uuid(), '{openid,lists:read}', 0, '\x00', '\x00', now() FROM generate_series(0, 1023) n;
 CREATE TABLE limits.items (
-  family_id uuid NOT NULL, list_id integer NOT NULL, id uuid NOT NULL DEFAULT gen_random_uuid(), name text NOT NULL,
-  quantity numeric, unit text, note text, category text, position double precision NOT NULL, version bigint NOT NULL DEFAULT 1,
-  checked_at timestamptz, created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (family_id, list_id, id)
+  family_id uuid NOT NULL, list_id uuid NOT NULL, id uuid NOT NULL DEFAULT gen_random_uuid(), name text NOT NULL,
+  quantity numeric(12, 3), unit text NOT NULL, note text NOT NULL DEFAULT '', category text NOT NULL DEFAULT '',
+  checked_at timestamptz, checked_by text, position double precision NOT NULL, version bigint NOT NULL DEFAULT 1,
+  added_by text NOT NULL, created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (family_id, id)
 );
-INSERT INTO limits.items (family_id, list_id, name, quantity, unit, position)
-  SELECT '00000000-0000-7000-8000-000000000000', l, 'item ' || n, n, 'pieces', n FROM generate_series(1, 100) l, generate_series(1, 50) n;
+CREATE INDEX ON limits.items (family_id, list_id, position, id);
+INSERT INTO limits.items (family_id, list_id, name, quantity, unit, position, added_by)
+  SELECT '00000000-0000-7000-8000-000000000000', ('00000000-0000-7000-8000-' || to_char(l, 'FM000000000000'))::uuid,
+         'Item ' || n, 2, 'pieces', n, 'user:00000000-0000-7000-8000-000000000000'
+    FROM generate_series(1, 100) l, generate_series(1, 50) n;
 CREATE TABLE limits.changes (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), item text NOT NULL
 );
@@ -52,8 +62,10 @@ const (
 	limitRotate = `UPDATE limits.families SET generation = generation + 1, previous_salt = salt, salt = $2, rotated_at = now()
 WHERE id = $1 RETURNING generation, client_id, user_id, scopes`
 
-	limitList = `SELECT id, name, quantity, unit, note, category, position, version, checked_at, created_at FROM limits.items
-WHERE family_id = '00000000-0000-7000-8000-000000000000' AND list_id = $1 ORDER BY position`
+	limitList = `
+SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+  FROM limits.items
+ WHERE family_id = '00000000-0000-7000-8000-000000000000' AND list_id = '00000000-0000-7000-8000-000000000007' ORDER BY position, id`
 
 	limitInsert = `INSERT INTO limits.changes (item) VALUES ($1)`
 )
@@ -67,18 +79,24 @@ type limit struct {
 	key    *ecdsa.PrivateKey
 	digest [32]byte
 	signed []byte
-	bodies map[string][]byte
+	ready  map[string]readyAnswer
+	now    func() time.Time
+}
+
+type readyAnswer struct {
+	header http.Header
+	body   []byte
 }
 
 // serveLimit serves until stdin ends and prints its address first.
-func serveLimit(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+func serveLimit(ctx context.Context, stdin io.Reader, stdout io.Writer, now func() time.Time) error {
 	debug.SetGCPercent(800) // handlers this small would else measure the collector
 	var config limitConfig
 	in := json.NewDecoder(stdin)
 	if err := in.Decode(&config); err != nil {
 		return err
 	}
-	l, err := newLimit(ctx, config)
+	l, err := newLimit(ctx, config, now)
 	if err != nil {
 		return err
 	}
@@ -101,10 +119,16 @@ func serveLimit(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	return nil
 }
 
-func newLimit(ctx context.Context, config limitConfig) (*limit, error) {
-	l := &limit{bodies: make(map[string][]byte), digest: sha256.Sum256([]byte("a token"))}
-	for path, size := range config.Sizes {
-		l.bodies[path] = []byte(`{"x":"` + strings.Repeat("x", max(size-len(`{"x":""}`), 0)) + `"}`)
+func newLimit(ctx context.Context, config limitConfig, now func() time.Time) (*limit, error) {
+	l := &limit{ready: make(map[string]readyAnswer), now: now, digest: sha256.Sum256([]byte("a token"))}
+	for path, like := range config.Answers {
+		header := like.Header.Clone()
+		for _, own := range []string{"Date", "Content-Length", "Transfer-Encoding", "Connection"} {
+			header.Del(own) // net/http writes them
+		}
+		l.ready[path] = readyAnswer{
+			header: header, body: []byte(`{"x":"` + strings.Repeat("x", max(like.Size-len(`{"x":""}`), 0)) + `"}`),
+		}
 	}
 	var err error
 	if l.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -133,74 +157,44 @@ func (l *limit) handler() http.Handler {
 		}
 		return nil
 	}))
-	mux.HandleFunc(pathSign, l.answer(pathSign, func(r *http.Request) error { return l.sign(r, 1) }))
-	mux.HandleFunc(pathRotate+"{family}", l.answer(pathRotate, l.rotate))
-	mux.HandleFunc(pathList, l.answer(pathList, l.list))
 	mux.HandleFunc(pathInsert, l.answer(pathInsert, func(r *http.Request) error {
 		_, err := l.pool.Exec(r.Context(), limitInsert, "item")
 		return err
 	}))
+	mux.HandleFunc(pathSign, encode(l.token))
+	mux.HandleFunc(pathRotate+"{family}", encode(l.rotate))
+	mux.HandleFunc(pathList, encode(l.list))
 	return mux
 }
 
-// answer does the work and then sends a body of the service's size.
+// answer does the work and then sends a body of the service's size under the service's header.
 func (l *limit) answer(path string, work func(*http.Request) error) http.HandlerFunc {
-	body := l.bodies[path]
+	ready := l.ready[path]
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := work(r); err != nil {
-			w.WriteHeader(http.StatusInternalServerError)
-			_, _ = io.WriteString(w, err.Error())
-			return
+		err := work(r)
+		maps.Copy(w.Header(), ready.header)
+		send(w, ready.body, err)
+	}
+}
+
+// encode does the work and sends what came of it as JSON.
+func encode[T any](work func(*http.Request) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		value, err := work(r)
+		var body []byte
+		if err == nil {
+			body, err = json.Marshal(value)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body)
+		send(w, body, err)
 	}
 }
 
-// sign signs as a token is signed: over its SHA-256, and in base64url.
-func (l *limit) sign(_ *http.Request, times int) error {
-	var text [128]byte
-	for range times {
-		digest := sha256.Sum256(l.digest[:])
-		signature, err := ecdsa.SignASN1(rand.Reader, l.key, digest[:])
-		if err != nil {
-			return err
-		}
-		base64.RawURLEncoding.Encode(text[:], signature)
-	}
-	return nil
-}
-
-func (l *limit) rotate(r *http.Request) error {
-	family, err := strconv.Atoi(r.PathValue("family"))
+func send(w http.ResponseWriter, body []byte, err error) {
 	if err != nil {
-		return err
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, err.Error())
+		return
 	}
-	var salt [16]byte
-	_, _ = rand.Read(salt[:])
-	var (
-		generation   int
-		client, user string
-		scopes       []string
-	)
-	if err := l.pool.QueryRow(r.Context(), limitRotate, family, salt[:]).Scan(&generation, &client, &user, &scopes); err != nil {
-		return err
-	}
-	return l.sign(r, 2)
-}
-
-func (l *limit) list(r *http.Request) error {
-	rows, err := l.pool.Query(r.Context(), limitList, 7)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	read := 0
-	for rows.Next() {
-		read += len(rows.RawValues()[0])
-	}
-	if read == 0 {
-		return errors.New("the list is empty")
-	}
-	return rows.Err()
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) //nolint:gosec // JSON of our own to our own load
 }

@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer, 
 		return serveLoad(ctx, stdin, stdout, now)
 	}
 	if len(args) == 1 && args[0] == "limit" {
-		return serveLimit(ctx, stdin, stdout)
+		return serveLimit(ctx, stdin, stdout, now)
 	}
 	plan, err := parse(args)
 	if err != nil {

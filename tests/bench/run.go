@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,7 +90,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	if err := b.db.prepareLimits(ctx); err != nil {
 		return err
 	}
-	sizes, err := b.probe(ctx, rows)
+	answers, err := b.probe(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.load.stop()) }()
-	if b.limit, b.at, err = startLimit(ctx, limitConfig{DatabaseURL: b.db.config.OwnerURL, Sizes: sizes}); err != nil {
+	if b.limit, b.at, err = startLimit(ctx, limitConfig{DatabaseURL: b.db.config.OwnerURL, Answers: answers}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.limit.stop()) }()
@@ -112,14 +113,16 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	return nil
 }
 
-// probe sends one operation of each row and tells how large the answers are.
-func (b *bench) probe(ctx context.Context, rows []row) (map[string]int, error) {
-	sizes := make(map[string]int)
+// probe sends one operation of each row and tells what the answers look like.
+func (b *bench) probe(ctx context.Context, rows []row) (map[string]limitAnswer, error) {
+	answers := make(map[string]limitAnswer)
 	for i := range rows {
 		c, err := dial(ctx, rows[i].host, b.now)
 		if err != nil {
 			return nil, err
 		}
+		header := make(http.Header)
+		c.header = header.Add
 		s := &rows[i].scripts[0]
 		for more := true; more; {
 			got, err := c.roundTrip(s.request(nil))
@@ -131,12 +134,12 @@ func (b *bench) probe(ctx context.Context, rows []row) (map[string]int, error) {
 				return nil, fmt.Errorf("%s: %w", rows[i].name, err)
 			}
 			for _, bound := range rows[i].limits {
-				sizes[bound.path] = len(got.body)
+				answers[bound.path] = limitAnswer{Size: len(got.body), Header: header}
 			}
 		}
 		c.close()
 	}
-	return sizes, nil
+	return answers, nil
 }
 
 // measureRow lets the limits and the service take turns.

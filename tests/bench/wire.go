@@ -26,6 +26,8 @@ type connection struct {
 	in   *bufio.Reader
 	now  func() time.Time
 	ans  answer
+	// header, if not nil, is told of each header field of an answer.
+	header func(name, value string)
 }
 
 // answer is the last response. Its slices are good until the next one.
@@ -79,6 +81,9 @@ func (c *connection) read() error {
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimSpace(value)
+		if c.header != nil {
+			c.header(string(name), string(value))
+		}
 		switch {
 		case bytes.EqualFold(name, []byte("Content-Length")):
 			if length, err = strconv.Atoi(string(value)); err != nil {
