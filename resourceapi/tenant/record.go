@@ -10,9 +10,10 @@ import (
 	"larder/internal/id"
 )
 
+// insertChange shares the family and the event with the audit row it comes with.
 const insertChange = `
 INSERT INTO grocery.change_feed (family_id, event, list_id, private_to, entity_id, version, actor)
-VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7)`
+VALUES ($16, $3, $17, nullif($18, ''), $19, $20, $21)`
 
 // forgetChanges takes away some that are too old to be followed. Only the very
 // oldest are looked at, so that it costs next to nothing when there are none.
@@ -35,10 +36,9 @@ type Change struct {
 
 // Record queues the change's rows behind the change itself.
 func (tx *Tx) Record(ctx context.Context, c Change) {
-	tx.batch.Queue(insertChange, tx.Family, c.Event, c.List, c.PrivateTo, c.Entity, c.Version, tx.Principal())
 	e := tx.event(ctx, c.Event, audit.Success)
 	e.Target, e.Policies, e.Details = c.Entity, tx.policies, c.Details
-	audit.Grocery().Batch(tx.batch, e)
+	audit.Grocery().BatchWith(tx.batch, e, insertChange, c.List, c.PrivateTo, c.Entity, c.Version, tx.Principal())
 	tx.changed = true
 	if rand.N(forgetOneIn) == 0 { //nolint:gosec // it need not be a secret when
 		tx.batch.Queue(forgetChanges, tx.Family)

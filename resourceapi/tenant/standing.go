@@ -25,17 +25,9 @@ const (
 const (
 	setPrincipal = `SELECT set_config('app.principal', $1, true), set_config('app.user', $2, true)`
 
-	// enterAsUser and enterAsApp enter the family by the caller's own row. A
-	// guest brings the lists that were granted to him.
-	enterAsUser = `
-SELECT m.role, g.grants, set_config('app.family', m.family_id::text, true), set_config('app.standing', m.role, true),
-       set_config('app.lists', coalesce(g.lists, ''), true)
-  FROM grocery.family_members m
-  LEFT JOIN LATERAL (
-       SELECT string_agg(p.list_id::text, ',') AS lists, jsonb_object_agg(p.list_id, p.verbs) AS grants
-         FROM grocery.list_permissions p
-        WHERE m.role = 'guest' AND p.family_id = m.family_id AND p.user_id = m.user_id AND (p.expires_at IS NULL OR p.expires_at > now())) g ON true
- WHERE m.family_id = $1 AND m.user_id = $2 AND (m.expires_at IS NULL OR m.expires_at > now())`
+	// enterAsUser and enterAsApp enter the family by the caller's own row. What
+	// a user's entry does stands in the database, because every request makes it.
+	enterAsUser = `SELECT coalesce(role, ''), grants FROM grocery.enter($1, $2, $3)`
 
 	enterAsApp = `
 SELECT scopes, set_config('app.family', family_id::text, true), set_config('app.standing', 'app', true)
@@ -65,12 +57,11 @@ func (tx *Tx) enter() {
 	tx.scopes = c.Scopes
 	switch kindOf(c) {
 	case policy.User:
-		tx.queuePrincipal()
 		tx.prove(func(row pgx.Row) error {
-			err := row.Scan(&tx.role, &tx.grants, nil, nil, nil)
+			err := row.Scan(&tx.role, &tx.grants)
 			tx.standing = standing(tx.role)
 			return err
-		}, enterAsUser, tx.Family, c.Subject)
+		}, enterAsUser, tx.Principal(), c.Subject, tx.Family)
 	case policy.App:
 		tx.queuePrincipal()
 		tx.prove(func(row pgx.Row) error {
