@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,7 +159,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	name := flags.String("name", "", "what people are shown")
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
-	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials; may be repeated")
+	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code; may be repeated")
 	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, private_key_jwt, none")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
@@ -182,7 +183,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 			case "post-logout-redirect-uri":
 				m.PostLogoutRedirectURIs = logouts
 			case "grant":
-				m.GrantTypes, m.ResponseTypes = grants, nil
+				m.GrantTypes, m.ResponseTypes = grantTypes(grants), nil
 			case "auth":
 				m.TokenEndpointAuthMethod = *auth
 			case "scope":
@@ -214,6 +215,17 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 		})
 		return err
 	}
+}
+
+// grantTypes spells out the one that nobody wants to type.
+func grantTypes(given []string) []string {
+	names := slices.Clone(given)
+	for i, name := range names {
+		if name == "device_code" {
+			names[i] = oidc.DeviceCode
+		}
+	}
+	return names
 }
 
 // clientView is a client as operators see it; secrets have no part in it but

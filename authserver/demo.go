@@ -46,7 +46,7 @@ func seedDemo(ctx context.Context, t *terminal, args []string) error {
 		return err
 	}
 	s := &seeder{terminal: t, core: c, d: &d, scopes: strings.Join(t.cfg.apiScopes(), " ")}
-	for _, step := range []func(context.Context) error{s.users, s.clientsOf, s.resourceAPI, s.apiKey} {
+	for _, step := range []func(context.Context) error{s.users, s.clientsOf, s.commandLine, s.resourceAPI, s.apiKey} {
 		if err := step(ctx); err != nil {
 			return told(err)
 		}
@@ -177,6 +177,15 @@ func keySet(private *json.RawMessage) (*jose.JSONWebKeySet, error) {
 		public.Keys = append(public.Keys, key.Public())
 	}
 	return public, nil
+}
+
+// commandLine registers a public client for the device grant, to try it with.
+// It has no secret, so the document need not tell of it.
+func (s *seeder) commandLine(ctx context.Context) error {
+	return s.clients.Ensure(ctx, "cli", oidc.Metadata{
+		ClientName: "Larder Command Line", GrantTypes: []string{oidc.DeviceCode, oidc.RefreshToken},
+		Scope: "openid profile email offline_access " + s.scopes, TokenEndpointAuthMethod: oidc.AuthMethodNone, Resources: []string{s.d.API},
+	}, "", s.operator())
 }
 
 // resourceAPI registers the API itself, which introspects what it is shown.

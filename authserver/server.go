@@ -20,6 +20,7 @@ import (
 	"larder/authserver/apikey"
 	"larder/authserver/client"
 	"larder/authserver/consent"
+	"larder/authserver/device"
 	"larder/authserver/flow"
 	"larder/authserver/keys"
 	"larder/authserver/mfa"
@@ -58,6 +59,7 @@ type server struct {
 	metrics  *prometheus.Registry
 	pages    *page.Renderer
 	provider *oauth.Provider
+	devices  *device.Authorizations
 	audit    *audit.Queue
 	revoked  *revocation.Set
 	sweeper  *sweeper
@@ -116,13 +118,14 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		return nil, err
 	}
 	devices := session.Devices{Secure: cfg.secure()}
+	s.devices = &device.Authorizations{Redis: c.redis, Now: now}
 	s.provider, err = oauth.New(oauth.Dependencies{
 		Config: oauth.Config{
 			Issuer: cfg.Issuer, AccessTokenLifespan: cfg.AccessTokenLifespan,
 			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers, DPoPNonceRequired: cfg.DPoPNonceRequired,
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
-		Consents: s.consents(), Flows: s.flows(devices), Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
+		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
 		DB: c.db, Redis: c.redis, Now: now, Log: log,
 	})
 	if err != nil {
@@ -185,6 +188,10 @@ func (s *server) mountBrowser(rt *web.Router) {
 	(&consent.Handler{
 		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts,
 		Pages: s.pages, Audit: s.audit, Now: s.now,
+	}).Mount(rt)
+	(&device.Handler{
+		Authorizations: s.devices, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Consents: s.consents(),
+		Limiter: &limit.Limiter{Redis: s.redis}, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 	}).Mount(rt)
 }
 

@@ -92,7 +92,7 @@ func (c *check) name() {
 func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 func (c *check) grants() {
-	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials}
+	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode}
 	for i, g := range c.m.GrantTypes {
 		if !slices.Contains(known, g) {
 			c.fault(fmt.Sprintf("grant_types/%d", i), "must be one of %s", strings.Join(known, ", "))
@@ -110,8 +110,8 @@ func (c *check) grants() {
 	if code && len(c.m.RedirectURIs) == 0 {
 		c.fault("redirect_uris", "must not be empty for grant type authorization_code")
 	}
-	if slices.Contains(c.m.GrantTypes, oidc.RefreshToken) && !code {
-		c.fault("grant_types", "refresh_token needs authorization_code")
+	if slices.Contains(c.m.GrantTypes, oidc.RefreshToken) && !code && !slices.Contains(c.m.GrantTypes, oidc.DeviceCode) {
+		c.fault("grant_types", "refresh_token needs authorization_code or the device grant")
 	}
 	if slices.Contains(c.m.GrantTypes, oidc.ClientCredentials) && c.public() {
 		c.fault("grant_types", "a public client cannot use client_credentials") // RFC 6749 §4.4

@@ -48,6 +48,9 @@ func (p *Provider) handleContinue(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	if req.UserCode != "" {
+		return p.continueDevice(w, r, flowID)
+	}
 	a, err := p.readAuthorization(r.Context(), parkedForm(req.Form))
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type metadata struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	PAREndpoint           string `json:"pushed_authorization_request_endpoint"`
+	DeviceEndpoint        string `json:"device_authorization_endpoint"`
 
 	ScopesSupported          []string `json:"scopes_supported"`
 	ResponseTypesSupported   []string `json:"response_types_supported"`
@@ -76,13 +77,14 @@ func (p *Provider) metadata() metadata {
 		RevocationEndpoint:    issuer + "/revoke",
 		EndSessionEndpoint:    issuer + "/logout",
 		PAREndpoint:           issuer + "/par",
+		DeviceEndpoint:        issuer + "/device_authorization",
 
 		ScopesSupported: []string{
 			oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess,
 		},
 		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: []string{"query", "form_post"},
-		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials},
+		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode},
 		SubjectTypesSupported:  []string{"public"},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
 		ACRValuesSupported:     acrSupported(),

@@ -20,6 +20,7 @@
 //	POST /token: form.go -> client_auth.go -> token.go -> fosite
 //	    authorization_code   grant_authorization_code.go   one Redis, one Postgres
 //	    refresh_token        grant_refresh_token.go        one Postgres statement
+//	    device_code          grant_device_code.go          one Redis, one Postgres
 //	    client_credentials   grant_client_credentials.go   neither
 //	    and with a DPoP proof (dpop.go, one Redis) what is issued is bound to its
 //	    key: the access token always, refresh tokens of public clients (RFC 9449)

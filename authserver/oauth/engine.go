@@ -60,6 +60,7 @@ func newEngine(p *Provider) *engine {
 		oidc.AuthorizationCode: {code, proof, idTokens},
 		oidc.RefreshToken:      {&refreshHandler{p}, idTokens},
 		oidc.ClientCredentials: {machine},
+		oidc.DeviceCode:        {&deviceHandler{p}, idTokens},
 	}
 	return &engine{fosite.NewOAuth2Provider(store, cfg)}
 }

@@ -47,6 +47,10 @@ func (p *Provider) grantAuthorizationCode(ctx context.Context, r *http.Request, 
 		return nil, err
 	}
 	if err := p.writeGrant(ctx, r, w); err != nil {
+		if fault.Is(err, fault.Unavailable) {
+			// The sign-in need not be lost with the database: the client may try again.
+			err = errors.Join(err, p.codes.restore(ctx, w.codeHash, w.code, w.code.ExpiresAt.Sub(p.Now())))
+		}
 		return nil, err
 	}
 	answer.Scope = strings.Join(w.code.Scopes, " ")
@@ -85,9 +89,6 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 		return newError(invalidGrant, "The code has been used.").because(err)
 	case errors.Is(err, errGrantRefused):
 		return newError(invalidGrant, "The account that the code is for is closed.").because(err)
-	case fault.Is(err, fault.Unavailable):
-		// The sign-in need not be lost with the database: the client may try again.
-		return errors.Join(err, p.codes.restore(ctx, w.codeHash, code, code.ExpiresAt.Sub(p.Now())))
 	default:
 		return err
 	}

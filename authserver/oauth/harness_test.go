@@ -29,6 +29,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"larder/authserver/device"
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
@@ -57,6 +58,7 @@ type harness struct {
 	users    *testUsers
 	apiKeys  *testAPIKeys
 	flows    *testFlows
+	devices  *device.Authorizations
 	pages    *testPages
 }
 
@@ -69,6 +71,8 @@ func newHarness(t testing.TB) *harness {
 		flows: &testFlows{byID: map[string]*testFlow{}}, pages: &testPages{},
 	}
 	h.keys, h.consents = newTestKeys(t), &testConsents{db: h.db}
+	redis := pgtest.Redis(t)
+	h.devices = &device.Authorizations{Redis: redis, Now: h.clock.Now}
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
@@ -87,7 +91,7 @@ func newHarness(t testing.TB) *harness {
 			ResourceServers: []oidc.ResourceServer{{Resource: testAPI, Scopes: []string{"family:read", "family:write", "lists:read", "lists:write", "audit:read"}}},
 		},
 		Clients: h.clients, Keys: h.keys, Sessions: h.sessions, Consents: h.consents, Users: h.users, APIKeys: h.apiKeys,
-		Flows: h.flows, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: pgtest.Redis(t),
+		Flows: h.flows, Devices: h.devices, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
 		Now: h.clock.Now, Log: log,
 	})
 	if err != nil {

@@ -135,6 +135,7 @@ type Dependencies struct {
 	Users       Users
 	APIKeys     APIKeys
 	Flows       Flows
+	Devices     DeviceAuthorizations
 	Pages       Pages
 	Audit       Auditor
 	Revocations *revocation.Set
@@ -161,7 +162,7 @@ type Provider struct {
 // New returns a provider over its dependencies.
 func New(d Dependencies) (*Provider, error) {
 	if d.Config.Issuer == "" || d.Clients == nil || d.Keys == nil || d.Sessions == nil || d.Consents == nil || d.Users == nil ||
-		d.Flows == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
+		d.Flows == nil || d.Devices == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("oauth: a dependency is missing")
 	}
 	d.Config = d.Config.withDefaults()
@@ -189,6 +190,7 @@ func (p *Provider) Mount(rt *web.Router) {
 	api.Handle(http.MethodOptions, "/token", preflight("POST"))
 
 	p.mountPushed(rt)
+	p.mountDevice(rt)
 	p.mountTokens(rt)
 	p.mountLogout(rt)
 }

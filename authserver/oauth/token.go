@@ -80,6 +80,8 @@ func (p *Provider) grantOf(grantType string) (run runGrant, known bool) {
 		return p.grantRefreshToken, true
 	case oidc.ClientCredentials:
 		return p.grantClientCredentials, true
+	case oidc.DeviceCode:
+		return p.grantDeviceCode, true
 	}
 	return nil, false
 }

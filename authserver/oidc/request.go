@@ -10,6 +10,7 @@ import (
 // consents. Form is the request itself, to be validated again when it resumes.
 type AuthRequest struct {
 	ClientID    string         `json:"client_id"`
+	UserCode    string         `json:"user_code,omitempty"` // of a device that asks in another way (RFC 8628); Form is empty then
 	Form        url.Values     `json:"form"`
 	Scopes      []string       `json:"scopes"`
 	Resources   []string       `json:"resources"`

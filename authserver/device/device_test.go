@@ -1,0 +1,449 @@
+package device_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"larder/authserver/consent"
+	"larder/authserver/device"
+	"larder/authserver/flow"
+	"larder/authserver/oidc"
+	"larder/authserver/page"
+	"larder/authserver/session"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/limit"
+	"larder/internal/pgtest"
+	"larder/internal/sealed"
+	"larder/internal/web"
+)
+
+// people and clients stand for the registries of other features.
+type people map[id.ID]string
+
+func (p people) User(_ context.Context, subject id.ID) (*oidc.User, error) {
+	return &oidc.User{ID: subject, Name: p[subject], Email: strings.ToLower(p[subject]) + "@example.com"}, nil
+}
+
+type clients map[string]oidc.Metadata
+
+func (c clients) Client(_ context.Context, clientID string) (*oidc.Client, error) {
+	m, ok := c[clientID]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "no such client")
+	}
+	return &oidc.Client{ID: clientID, Metadata: m}, nil
+}
+
+type events struct {
+	mu  sync.Mutex
+	all []audit.Event
+}
+
+func (e *events) Put(ev audit.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, ev)
+}
+
+func (e *events) count(action string) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, ev := range e.all {
+		if ev.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+// place is a server with the device page on real stores.
+type place struct {
+	t        *testing.T
+	codes    *device.Authorizations
+	consents *consent.Consents
+	db       *pgxpool.Pool
+	events   *events
+	url      string
+	ada, bob id.ID
+	ahead    atomic.Int64
+}
+
+func (p *place) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) }
+
+func setup(t *testing.T) *place {
+	t.Helper()
+	db, rdb := pgtest.New(t), pgtest.Redis(t)
+	ring, err := sealed.NewKeyring(bytes.Repeat([]byte{1}, sealed.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := page.New("http://localhost:9000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{t: t, db: db.Auth, events: &events{}, ada: id.New(), bob: id.New()}
+	for user, name := range map[id.ID]string{p.ada: "Ada", p.bob: "Bob"} {
+		if _, err := p.db.Exec(t.Context(), `INSERT INTO auth.users (id, name) VALUES ($1, $2)`, user, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.db.Exec(t.Context(), `INSERT INTO auth.clients (id, metadata) VALUES ('fridge', '{}')`); err != nil {
+		t.Fatal(err)
+	}
+	sessions := &session.Sessions{Redis: rdb, Keyring: func() *sealed.Keyring { return ring }, Now: time.Now}
+	p.codes = &device.Authorizations{Redis: rdb, Now: p.now}
+	p.consents = &consent.Consents{DB: p.db, Now: time.Now}
+	h := &device.Handler{
+		Authorizations: p.codes, Sessions: sessions, Flows: &flow.Flows{Redis: rdb, Devices: session.Devices{}},
+		Clients: clients{"fridge": {ClientName: "Smart <b>Fridge</b>"}}, Users: people{p.ada: "Ada", p.bob: "Bob"}, Consents: p.consents,
+		Limiter: &limit.Limiter{Redis: rdb}, Pages: pages, Audit: p.events,
+		Source: func(r *http.Request) string { return "network " + r.Header.Get("From-Network") }, Now: p.now,
+	}
+	rt := web.NewRouter(pages.Error)
+	h.Mount(rt)
+	rt.Handle(http.MethodGet, "/in", func(w http.ResponseWriter, r *http.Request) error {
+		user, err := id.Parse(r.URL.Query().Get("as"))
+		if err != nil {
+			return err
+		}
+		return sessions.Start(r.Context(), w, r, oidc.Login{Subject: user, AuthTime: time.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"}})
+	})
+	server := httptest.NewServer(rt)
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	return p
+}
+
+// begin is a device that asks.
+func (p *place) begin() (deviceCode, userCode string) {
+	p.t.Helper()
+	deviceCode, userCode, err := p.codes.Begin(p.t.Context(), oidc.DeviceRequest{
+		ClientID: "fridge", Scopes: []string{"openid", "lists:read"}, Resources: []string{"http://localhost:9100"}, AskedAt: p.now(), AskedFrom: "198.51.100.7",
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return deviceCode, userCode
+}
+
+type browser struct {
+	p *place
+	c *http.Client
+}
+
+func (p *place) browser(as id.ID) *browser {
+	p.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b := &browser{p: p, c: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if !as.IsZero() {
+		b.get("/in?as=" + as.String())
+	}
+	return b
+}
+
+type response struct {
+	status         int
+	body, location string
+}
+
+func (b *browser) do(method, path string, form url.Values, header ...string) response {
+	b.p.t.Helper()
+	r, err := http.NewRequestWithContext(b.p.t.Context(), method, b.p.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.p.t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := b.c.Do(r)
+	if err != nil {
+		b.p.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.p.t.Fatal(err)
+	}
+	return response{resp.StatusCode, string(body), resp.Header.Get("Location")}
+}
+
+func (b *browser) get(path string) response { b.p.t.Helper(); return b.do(http.MethodGet, path, nil) }
+
+func (b *browser) enter(code string, header ...string) response {
+	b.p.t.Helper()
+	return b.do(http.MethodPost, "/device", url.Values{"action": {"verify"}, "code": {code}}, header...)
+}
+
+// flow types a code and returns the flow that it leads into.
+func (b *browser) flow(code string) string {
+	b.p.t.Helper()
+	r := b.enter(code)
+	flowID, ok := strings.CutPrefix(r.location, "/authorize/continue?flow=")
+	if r.status != http.StatusSeeOther || !ok {
+		b.p.t.Fatalf("%d to %q: %s", r.status, r.location, r.body)
+	}
+	return flowID
+}
+
+func hidden(t *testing.T, body, name string) string {
+	t.Helper()
+	m := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(body)
+	if m == nil {
+		t.Fatalf("no field %s in %s", name, body)
+	}
+	return m[1]
+}
+
+func (p *place) poll(deviceCode string) oidc.DeviceAnswer {
+	p.t.Helper()
+	answer, err := p.codes.Poll(p.t.Context(), deviceCode, "fridge")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return answer
+}
+
+func TestAPersonConnectsADevice(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	deviceCode, userCode := p.begin()
+	ada := p.browser(p.ada)
+	flowID := ada.flow(strings.ToLower(strings.ReplaceAll(userCode, "-", " ")))
+	asked := ada.get("/device?flow=" + flowID)
+	for _, want := range []string{
+		"Smart &lt;b&gt;Fridge&lt;/b&gt;", "Ada", "ada@example.com", userCode, "See your shopping lists", "198.51.100.7",
+		`value="allow"`, `value="deny"`, "Is the device in front of you",
+	} {
+		if !strings.Contains(asked.body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if p.poll(deviceCode).State != oidc.DevicePending {
+		t.Fatal("looking at the page answered for the person")
+	}
+	done := ada.do(http.MethodPost, "/device", url.Values{
+		"action": {"allow"}, "flow": {flowID}, "session": {hidden(t, asked.body, "session")},
+	})
+	if done.status != http.StatusOK || !strings.Contains(done.body, "Your device is connected") {
+		t.Fatalf("%d %s", done.status, done.body)
+	}
+	answer := p.poll(deviceCode)
+	if answer.State != oidc.DeviceApproved || answer.Login.Subject != p.ada || answer.Request.ClientID != "fridge" || answer.Login.SID == "" {
+		t.Fatalf("%+v", answer)
+	}
+	covered, err := p.consents.Covered(t.Context(), p.ada, "fridge", []string{"openid", "lists:read"}, []string{"http://localhost:9100"})
+	if err != nil || !covered {
+		t.Errorf("the consent was not remembered: %v", err)
+	}
+	if p.events.count("device.approved") != 1 {
+		t.Error("no audit event")
+	}
+	// Both codes and the flow are over.
+	if p.poll(deviceCode).State != oidc.DeviceUnknown {
+		t.Error("the device code is good twice")
+	}
+	if r := ada.enter(userCode); r.status != http.StatusNotFound || !strings.Contains(r.body, `role="alert"`) {
+		t.Errorf("the user code again: %d", r.status)
+	}
+	if r := ada.get("/device?flow=" + flowID); r.status != http.StatusNotFound {
+		t.Errorf("the flow again: %d", r.status)
+	}
+}
+
+func TestAPersonRefusesADevice(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	deviceCode, userCode := p.begin()
+	ada := p.browser(p.ada)
+	flowID := ada.flow(userCode)
+	asked := ada.get("/device?flow=" + flowID)
+	done := ada.do(http.MethodPost, "/device", url.Values{"action": {"deny"}, "flow": {flowID}, "session": {hidden(t, asked.body, "session")}})
+	if done.status != http.StatusOK || !strings.Contains(done.body, "was not connected") {
+		t.Fatalf("%d %s", done.status, done.body)
+	}
+	if state := p.poll(deviceCode).State; state != oidc.DeviceDenied {
+		t.Errorf("state %s", state)
+	}
+	if p.events.count("device.denied") != 1 {
+		t.Error("no audit event")
+	}
+}
+
+// The page never acts by itself: not on a link that carries the code (O28,
+// Keycloak CVE-2023-2585, Storm-2372), not for another browser, another session
+// or another site.
+func TestNothingIsApprovedUnasked(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	deviceCode, userCode := p.begin()
+	ada, bob := p.browser(p.ada), p.browser(p.bob)
+
+	filled := ada.get("/device?user_code=" + userCode)
+	if filled.status != http.StatusOK || !strings.Contains(filled.body, `value="`+userCode+`"`) || strings.Contains(filled.body, "<script") {
+		t.Errorf("%d %s", filled.status, filled.body)
+	}
+	if inert := ada.get("/device?user_code=" + url.QueryEscape(`"><script>alert(1)</script>`)); strings.Contains(inert.body, "script>") {
+		t.Error("the page repeats what is no code")
+	}
+	flowID := ada.flow(userCode)
+	sid := hidden(t, ada.get("/device?flow="+flowID).body, "session")
+	allow := url.Values{"action": {"allow"}, "flow": {flowID}, "session": {sid}}
+
+	if r := bob.get("/device?flow=" + flowID); r.status != http.StatusNotFound {
+		t.Errorf("another browser sees the flow: %d", r.status)
+	}
+	if r := bob.do(http.MethodPost, "/device", allow); r.status != http.StatusNotFound {
+		t.Errorf("another browser answers: %d", r.status)
+	}
+	if r := ada.do(http.MethodPost, "/device", allow, "Sec-Fetch-Site", "cross-site"); r.status != http.StatusForbidden {
+		t.Errorf("another site answers: %d", r.status)
+	}
+	ada.get("/in?as=" + p.bob.String()) // somebody else signs in at this browser meanwhile
+	if r := ada.do(http.MethodPost, "/device", allow); r.status != http.StatusSeeOther {
+		t.Errorf("another session answers: %d", r.status)
+	}
+	if r := p.browser(id.ID{}).flow(userCode); r == "" {
+		t.Error("nobody may type a code before signing in")
+	}
+	if state := p.poll(deviceCode).State; state != oidc.DevicePending {
+		t.Errorf("state %s", state)
+	}
+}
+
+func TestGuessesAreLimitedPerNetworkAndAccount(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	_, userCode := p.begin()
+	ada := p.browser(p.ada)
+	for i := range 10 {
+		if r := ada.enter("BBBB-BBBB", "From-Network", "a"); r.status != http.StatusNotFound {
+			t.Fatalf("guess %d: %d", i, r.status)
+		}
+	}
+	if r := ada.enter(userCode, "From-Network", "a"); r.status != http.StatusTooManyRequests || !strings.Contains(r.body, `role="alert"`) {
+		t.Errorf("the network: %d", r.status)
+	}
+	if r := ada.enter(userCode, "From-Network", "b"); r.status != http.StatusTooManyRequests {
+		t.Errorf("the account: %d", r.status)
+	}
+	bob := p.browser(p.bob)
+	for range 20 { // who is right costs no guess, and what cannot be a code neither
+		if r := bob.enter(userCode, "From-Network", "c"); r.status != http.StatusSeeOther {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		if r := bob.enter("no code", "From-Network", "c"); r.status != http.StatusBadRequest {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+	}
+}
+
+func TestCodesDieAfterTenMinutes(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	deviceCode, userCode := p.begin()
+	ada := p.browser(p.ada)
+	flowID := ada.flow(userCode)
+	p.ahead.Store(int64(device.Lifetime))
+	if r := ada.enter(userCode); r.status != http.StatusNotFound {
+		t.Errorf("typed late: %d", r.status)
+	}
+	if r := ada.get("/device?flow=" + flowID); r.status != http.StatusNotFound {
+		t.Errorf("asked late: %d", r.status)
+	}
+	if state := p.poll(deviceCode).State; state != oidc.DeviceExpired {
+		t.Errorf("state %s", state)
+	}
+}
+
+// Of two windows that answer at once one does.
+func TestOneAnswerCounts(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for range 8 {
+		deviceCode, userCode := p.begin()
+		code := strings.ReplaceAll(userCode, "-", "")
+		var yes, no error
+		var both sync.WaitGroup
+		both.Go(func() { yes = p.codes.Approve(t.Context(), code, oidc.Login{Subject: p.ada}) })
+		both.Go(func() { no = p.codes.Deny(t.Context(), code) })
+		both.Wait()
+		want := oidc.DeviceApproved
+		if yes != nil {
+			want = oidc.DeviceDenied
+		}
+		if (yes == nil) == (no == nil) || p.poll(deviceCode).State != want {
+			t.Errorf("yes: %v, no: %v", yes, no)
+		}
+	}
+}
+
+func TestUserCodesAreWellSpread(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	seen := map[rune]int{}
+	const codes = 200
+	for range codes {
+		_, userCode := p.begin()
+		if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(userCode) {
+			t.Fatalf("code %q", userCode)
+		}
+		for _, r := range userCode {
+			seen[r]++
+		}
+	}
+	for _, r := range "BCDFGHJKLMNPQRSTVWXZ" { // 80 of each are to be expected; fewer than 30 come once in a billion runs
+		if seen[r] < 30 {
+			t.Errorf("%c came %d times of %d", r, seen[r], codes*8)
+		}
+	}
+}
+
+// An approval whose tokens could not be written is good again, and no other.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	deviceCode, userCode := p.begin()
+	restore := func() {
+		t.Helper()
+		if err := p.codes.Restore(t.Context(), deviceCode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore()
+	if state := p.poll(deviceCode).State; state != oidc.DevicePending {
+		t.Fatalf("state %s", state)
+	}
+	if err := p.codes.Approve(t.Context(), strings.ReplaceAll(userCode, "-", ""), oidc.Login{Subject: p.ada}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if state := p.poll(deviceCode).State; state != oidc.DeviceApproved {
+			t.Fatalf("state %s", state)
+		}
+		if state := p.poll(deviceCode).State; state != oidc.DeviceUnknown {
+			t.Fatalf("state %s", state)
+		}
+		restore()
+	}
+}

@@ -1,0 +1,320 @@
+package device
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/limit"
+	"larder/internal/web"
+)
+
+const maxForm = 16 << 10 // bytes of a posted form
+
+// guesses bounds how often one network, and one account, may type a wrong code:
+// of 20^8 codes each finds none in a lifetime (RFC 8628 §5.1).
+func guesses() limit.Rate { return limit.Rate{Burst: 10, Every: time.Minute} }
+
+// Sessions knows who is signed in at this browser.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+}
+
+// Flows binds a code that was typed to the browser in which it was, while its
+// person signs in.
+type Flows interface {
+	Begin(ctx context.Context, w http.ResponseWriter, r *http.Request, req oidc.AuthRequest) (flowID string, err error)
+	Resume(ctx context.Context, r *http.Request, flowID string) (req *oidc.AuthRequest, approvedSID string, denied bool, err error)
+	Finish(ctx context.Context, flowID string) (first bool, err error)
+}
+
+// Clients knows who asks.
+type Clients interface {
+	Client(ctx context.Context, clientID string) (*oidc.Client, error)
+}
+
+// Users knows who is asked.
+type Users interface {
+	User(ctx context.Context, subject id.ID) (*oidc.User, error)
+}
+
+// Consents remembers what a person has agreed to.
+type Consents interface {
+	Grant(ctx context.Context, user id.ID, clientID string, scopes, resources []string) error
+}
+
+// Limiter counts guesses.
+type Limiter interface {
+	Take(ctx context.Context, bucket string, rates ...limit.Rate) error
+	Refund(ctx context.Context, bucket string, rates ...limit.Rate) error
+}
+
+// Pages renders.
+type Pages interface {
+	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
+}
+
+// Auditor takes audit events off the request's path.
+type Auditor interface {
+	Put(e audit.Event)
+}
+
+// Handler serves /device.
+type Handler struct {
+	Authorizations *Authorizations
+	Sessions       Sessions
+	Flows          Flows
+	Clients        Clients
+	Users          Users
+	Consents       Consents
+	Limiter        Limiter
+	Pages          Pages
+	Audit          Auditor
+	// Source names where a request comes from, see limit.Source.
+	Source func(r *http.Request) string
+	Now    func() time.Time
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the page to rt, which reports errors as pages.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/device", h.show)
+	rt.Handle(http.MethodPost, "/device", h.post)
+}
+
+// codePage is what device.html shows.
+type codePage struct {
+	Code  string
+	Alert string
+}
+
+// confirmPage is what device-confirm.html shows.
+type confirmPage struct {
+	Flow      string
+	Session   string // the sid of the person asked
+	Code      string
+	App       appView
+	UserName  string
+	UserEmail string
+	Scopes    []oidc.Meaning
+	AskedAt   time.Time
+	AskedFrom string
+}
+
+// appView is the client as the page speaks of it (OpenID Connect Registration §2).
+type appView struct {
+	Name, LogoURI, PolicyURI, TOSURI string
+}
+
+// donePage is what device-done.html shows.
+type donePage struct {
+	App     string
+	Allowed bool
+}
+
+func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	if flowID := query.Get("flow"); flowID != "" {
+		return h.confirm(w, r, flowID)
+	}
+	page := codePage{}
+	// The code in a link is filled in and no more: whoever sent the link may not
+	// act for whoever follows it (RFC 8628 §5.4).
+	if code, ok := readUserCode(query.Get("user_code")); ok {
+		page.Code = inGroups(code)
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "device", page)
+}
+
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	switch form.Get("action") {
+	case "verify":
+		return h.enter(w, r, form.Get("code"))
+	case "allow", "deny":
+		return h.answer(w, r, form)
+	}
+	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+}
+
+// enter takes the code that was typed and has the browser go through sign-in to
+// the question.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, typed string) error {
+	code, req, err := h.find(r, typed)
+	if shown, ok := web.Shown(err); ok && (shown.Kind == fault.NotFound || shown.Kind == fault.RateLimited || shown.Kind == fault.Invalid) {
+		page := codePage{Alert: shown.Message}
+		if code != "" {
+			page.Code = inGroups(code)
+		}
+		web.SetRetryAfter(w, err)
+		return h.Pages.Render(w, r, web.Status(err), "device", page)
+	}
+	if err != nil {
+		return err
+	}
+	flowID, err := h.Flows.Begin(r.Context(), w, r, oidc.AuthRequest{
+		ClientID: req.ClientID, UserCode: code, Form: url.Values{}, Scopes: req.Scopes, Resources: req.Resources, RequestedAt: h.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	return goOn(w, r, flowID)
+}
+
+// find looks a code up. A wrong one costs its network and its account a guess;
+// what cannot be a code at all costs none. code is "" when it is not one.
+func (h *Handler) find(r *http.Request, typed string) (code string, req *oidc.DeviceRequest, err error) {
+	code, ok := readUserCode(typed)
+	if !ok {
+		return "", nil, fault.New(fault.Invalid, "The code has eight letters, such as WDJB-MJHT. Look at your device again.")
+	}
+	buckets := []string{"device:" + h.Source(r)}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return "", nil, err
+	}
+	if login != nil {
+		buckets = append(buckets, "device:"+login.Subject.String())
+	}
+	for _, bucket := range buckets {
+		if err := h.Limiter.Take(r.Context(), bucket, guesses()); err != nil {
+			return code, nil, err
+		}
+	}
+	if req, err = h.Authorizations.Find(r.Context(), code); err != nil {
+		return code, nil, err
+	}
+	for _, bucket := range buckets {
+		if err := h.Limiter.Refund(r.Context(), bucket, guesses()); err != nil {
+			return code, nil, err
+		}
+	}
+	return code, req, nil
+}
+
+// confirm asks the person. Even a client of the operator's is asked for, and
+// even one that was allowed before: what is new is the device.
+func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, flowID string) error {
+	code, login, err := h.resume(r, flowID)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return goOn(w, r, flowID)
+	}
+	req, err := h.Authorizations.Find(r.Context(), code)
+	if err != nil {
+		return err
+	}
+	c, err := h.Clients.Client(r.Context(), req.ClientID)
+	if err != nil {
+		return err
+	}
+	user, err := h.Users.User(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "device-confirm", confirmPage{
+		Flow: flowID, Session: login.SID, Code: inGroups(code), App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
+		Scopes: oidc.Meanings(req.Scopes), AskedAt: req.AskedAt.UTC(), AskedFrom: req.AskedFrom,
+	})
+}
+
+// resume returns the user code of a flow of this browser, and who is signed in.
+func (h *Handler) resume(r *http.Request, flowID string) (code string, login *oidc.Login, err error) {
+	parked, _, _, err := h.Flows.Resume(r.Context(), r, flowID)
+	if err != nil {
+		return "", nil, err
+	}
+	if parked.UserCode == "" {
+		return "", nil, fault.New(fault.NotFound, "This sign-in is not for a device.")
+	}
+	login, err = h.Sessions.Current(r)
+	return parked.UserCode, login, err
+}
+
+// answer records what the person decided.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values) error {
+	flowID := form.Get("flow")
+	code, login, err := h.resume(r, flowID)
+	if err != nil {
+		return err
+	}
+	if login == nil || login.SID != form.Get("session") {
+		return goOn(w, r, flowID) // not the session that was asked: ask the one that is there
+	}
+	req, err := h.Authorizations.Find(r.Context(), code)
+	if err != nil {
+		return err
+	}
+	c, err := h.Clients.Client(r.Context(), req.ClientID)
+	if err != nil {
+		return err
+	}
+	allowed := form.Get("action") == "allow"
+	if allowed {
+		err = h.allow(r.Context(), code, req, login)
+	} else {
+		err = h.Authorizations.Deny(r.Context(), code)
+	}
+	if err != nil {
+		return err
+	}
+	h.audit(r, req, login, allowed)
+	if _, err := h.Flows.Finish(r.Context(), flowID); err != nil {
+		return err
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "device-done", donePage{App: viewOf(c).Name, Allowed: allowed})
+}
+
+// allow remembers the consent first: without it the device could not refresh
+// its tokens.
+func (h *Handler) allow(ctx context.Context, code string, req *oidc.DeviceRequest, login *oidc.Login) error {
+	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, req.Scopes, req.Resources); err != nil {
+		return err
+	}
+	return h.Authorizations.Approve(ctx, code, *login)
+}
+
+func (h *Handler) audit(r *http.Request, req *oidc.DeviceRequest, login *oidc.Login, allowed bool) {
+	e := audit.Event{
+		OccurredAt: h.Now(), Action: "device.denied", Result: audit.Denied, Actor: audit.Actor{Kind: "user", ID: login.Subject.String()},
+		ClientID: req.ClientID, SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
+		Details: map[string]any{"asked_from": req.AskedFrom, "scopes": req.Scopes},
+	}
+	if allowed {
+		e.Action, e.Result = "device.approved", audit.Success
+	}
+	h.Audit.Put(e)
+}
+
+func viewOf(c *oidc.Client) appView {
+	v := appView{Name: c.Metadata.ClientName, PolicyURI: c.Metadata.PolicyURI, TOSURI: c.Metadata.TOSURI}
+	if v.Name == "" {
+		v.Name = c.ID
+	}
+	if strings.HasPrefix(c.Metadata.LogoURI, "https://") {
+		v.LogoURI = c.Metadata.LogoURI
+	}
+	return v
+}
+
+// goOn sends the browser to the dispatcher, which knows what comes next.
+func goOn(w http.ResponseWriter, r *http.Request, flowID string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, "/authorize/continue?flow="+url.QueryEscape(flowID), http.StatusSeeOther)
+	return nil
+}
