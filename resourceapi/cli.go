@@ -38,6 +38,7 @@ Environment (every fault is reported at once):
   RESOURCEAPI_MIGRATE_DATABASE_URL  PostgreSQL, as the owner; if set, serve migrates at its start
   RESOURCEAPI_DATABASE_CONNECTIONS  size of the pool (16)
   RESOURCEAPI_REDIS_URL             Redis, for tokens that are bound to a key (DPoP); without it they are refused
+  RESOURCEAPI_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)
   RESOURCEAPI_TRUSTED_PROXIES       comma-separated addresses and networks whose X-Forwarded-For is believed
   RESOURCEAPI_POLICY_DIR            a folder of .cedar files that say what roles may do, read again when changed
   RESOURCEAPI_LOG_LEVEL             debug, info, warn or error (info)

@@ -30,7 +30,7 @@ func TestConfigReportsEveryFaultAtOnceAndNoSecret(t *testing.T) {
 		"RESOURCEAPI_RESOURCE": "https://api.example.com/", "RESOURCEAPI_DATABASE_URL": "postgres://u:hunter2@h:x/",
 		"RESOURCEAPI_CLIENT_SECRET": "hunter2", "RESOURCEAPI_LOG_LEVEL": "loud", "RESOURCEAPI_DEVELOPMENT": "perhaps",
 		"RESOURCEAPI_DATABASE_CONNECTIONS": "1", "RESOURCEAPI_TRUSTED_PROXIES": "10.0.0.0/8,everyone",
-		"RESOURCEAPI_REDIS_URL": "http://:hunter2@h",
+		"RESOURCEAPI_REDIS_URL": "http://:hunter2@h", "RESOURCEAPI_DPOP_NONCE_REQUIRED": "perhaps",
 	}
 	_, err := loadConfig(func(name string) string { return env[name] }, needServe)
 	if err == nil {

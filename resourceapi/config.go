@@ -20,6 +20,7 @@ type Config struct {
 	MigrateDatabaseURL secret.String // owner; empty where migrations run apart
 	DatabaseConns      int32
 	RedisURL           secret.String // where used DPoP proofs are remembered; empty where DPoP is not taken
+	DPoPNonceRequired  bool          // RFC 9449 §9
 	ClientID           string        // how we authenticate to the issuer
 	ClientSecret       secret.String
 
@@ -64,6 +65,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.MigrateDatabaseURL = r.Postgres("RESOURCEAPI_MIGRATE_DATABASE_URL", needs&needOwner != 0)
 	c.DatabaseConns = r.Count("RESOURCEAPI_DATABASE_CONNECTIONS", defaultDatabaseConns)
 	c.RedisURL = r.Redis("RESOURCEAPI_REDIS_URL", false)
+	c.DPoPNonceRequired = r.Bool("RESOURCEAPI_DPOP_NONCE_REQUIRED")
 	c.ClientID = r.Required("RESOURCEAPI_CLIENT_ID", serving)
 	c.ClientSecret = secret.String(r.Required("RESOURCEAPI_CLIENT_SECRET", serving))
 	if n := len(c.ClientSecret); n > 0 && n < 16 {

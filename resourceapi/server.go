@@ -91,7 +91,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 func (s *server) newGate(now func() time.Time) (*bearer.Gate, error) {
 	config := bearer.Config{
 		Issuer: s.cfg.Issuer, Resource: s.cfg.Resource, Scopes: policy.Scopes(),
-		ClientID: s.cfg.ClientID, ClientSecret: s.cfg.ClientSecret,
+		ClientID: s.cfg.ClientID, ClientSecret: s.cfg.ClientSecret, DPoPNonceRequired: s.cfg.DPoPNonceRequired,
 	}
 	if s.cfg.RedisURL != "" {
 		var err error

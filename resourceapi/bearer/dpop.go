@@ -1,13 +1,38 @@
 package bearer
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"larder/internal/dpop"
 	"larder/internal/fault"
 )
+
+// newProofs checks the proofs of DPoP, nil where there is no Redis. The key of
+// the nonces comes from a secret that all replicas share.
+func newProofs(config Config, now func() time.Time) (*dpop.Verifier, error) {
+	if config.Redis == nil {
+		return nil, nil //nolint:nilnil // nil is a gate without DPoP
+	}
+	key, err := hkdf.Key(sha256.New, []byte(config.ClientSecret.Reveal()), nil, "larder resourceapi dpop nonce", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	nonces := &dpop.Nonces{Keys: func() [][]byte { return [][]byte{key} }, Now: now}
+	return &dpop.Verifier{Base: config.Resource, Redis: config.Redis, Nonces: nonces, Now: now}, nil
+}
+
+// offerNonce gives each answer to a request with a proof the nonce for the next
+// one (RFC 9449 §8.2, §9).
+func (g *Gate) offerNonce(w http.ResponseWriter, r *http.Request) {
+	if g.proofs != nil && dpop.Presented(r) {
+		g.proofs.OfferNonce(w.Header())
+	}
+}
 
 // boundKey returns the thumbprint of the key that a token is bound to by its
 // cnf claim (RFC 7800 §3.1, RFC 9449 §6.1), "" for a token without one. A
@@ -41,7 +66,7 @@ func (g *Gate) checkPossession(r *http.Request, c credential, jkt string) error 
 	case g.proofs == nil:
 		return invalid(errors.New("the token is bound to a key, and there is no Redis to check proofs with"))
 	}
-	_, err := g.proofs.Verify(r, dpop.Expect{AccessToken: c.token, Thumbprint: jkt})
+	_, err := g.proofs.Verify(r, dpop.Expect{AccessToken: c.token, Thumbprint: jkt, Nonce: g.config.DPoPNonceRequired})
 	refusal, ok := errors.AsType[*fault.Error](err)
 	switch {
 	case !ok || refusal.Kind == fault.Unavailable:

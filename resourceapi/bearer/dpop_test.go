@@ -25,12 +25,15 @@ type proofs struct {
 	key *dpoptest.Key
 }
 
-func withProofs(t *testing.T, store redis.Cmdable) *proofs {
+func withProofs(t *testing.T, store redis.Cmdable, configure ...func(*bearer.Config)) *proofs {
 	t.Helper()
 	c := &clock{}
 	iss := bearertest.New(t, resource, c.Now)
 	config := iss.Config()
 	config.Redis = store
+	for _, change := range configure {
+		change(&config)
+	}
 	return &proofs{bundle: newBundle(t, iss, config, c), key: dpoptest.NewKey(t)}
 }
 
@@ -152,6 +155,40 @@ func TestDPoPNegativeTests(t *testing.T) {
 	}
 	if _, err := p.show(t, "DPoP", token, p.key.Proof(t, good)); err != nil {
 		t.Errorf("a good one after all: %v", err)
+	}
+}
+
+// RFC 9449 §9: a nonce is offered with every answer and, where the operator says
+// so, demanded.
+func TestDPoPNonce(t *testing.T) {
+	t.Parallel()
+	p := withProofs(t, pgtest.Redis(t), func(c *bearer.Config) { c.DPoPNonceRequired = true })
+	token := p.bound()
+	handler := p.Handler(func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(http.StatusNoContent); return nil })
+	send := func(nonce string) *httptest.ResponseRecorder {
+		good := p.good(token)
+		good.Nonce = nonce
+		r := request(t, token)
+		r.Header.Set("Authorization", "DPoP "+token)
+		r.Header.Set(dpop.Header, p.key.Proof(t, good))
+		w := httptest.NewRecorder()
+		if err := handler(w, r); err != nil {
+			p.Problem(w, r, err)
+		}
+		return w
+	}
+	for _, nonce := range []string{"", "made up"} {
+		if w := send(nonce); w.Code != http.StatusUnauthorized || !strings.Contains(w.Header().Get("WWW-Authenticate"), `error="use_dpop_nonce"`) {
+			t.Errorf("nonce %q: %d %v", nonce, w.Code, w.Header())
+		}
+	}
+	nonce := send("").Header().Get(dpop.NonceHeader)
+	if w := send(nonce); w.Code != http.StatusNoContent || w.Header().Get(dpop.NonceHeader) == "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	p.clock.Advance(4 * time.Minute) // the token lives on
+	if w := send(nonce); w.Code != http.StatusNoContent {
+		t.Errorf("within the nonce's five minutes at least: %d %v", w.Code, w.Header())
 	}
 }
 

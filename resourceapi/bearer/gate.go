@@ -29,6 +29,8 @@ type Config struct {
 	// Redis remembers the DPoP proofs that were used (RFC 9449 §11.1). Without
 	// it no token that is bound to a key is taken.
 	Redis redis.Cmdable
+	// DPoPNonceRequired refuses a proof without a nonce of ours (RFC 9449 §9).
+	DPoPNonceRequired bool
 }
 
 // Gate authenticates requests. It is safe for concurrent use. Run keeps what
@@ -65,8 +67,8 @@ func New(config Config, now func() time.Time, log *slog.Logger, reg prometheus.R
 		config: config, metadataURL: metadataURL, now: now, log: log,
 		issuer: iss, verified: newLRU[verified](maxVerified),
 	}
-	if config.Redis != nil {
-		g.proofs = &dpop.Verifier{Base: config.Resource, Redis: config.Redis, Now: now}
+	if g.proofs, err = newProofs(config, now); err != nil {
+		return nil, err
 	}
 	g.feed = &feed{issuer: iss, now: now, log: log, revoked: &revocation.Set{}}
 	g.metrics = newMetrics(reg, g.feed.age)
@@ -177,6 +179,7 @@ func (g *Gate) Still(c *Caller) error {
 // context.
 func (g *Gate) Handler(next web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		g.offerNonce(w, r)
 		caller, err := g.Authenticate(r)
 		if err != nil {
 			return err
