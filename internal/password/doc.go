@@ -4,6 +4,10 @@
 //	Verify --> queue (bounded) --> permit --> before() --> Argon2id --> ok, stale
 //	              '-- full: fault.Unavailable with Retry-After
 //
+// How strong a new password is, is estimated after the manner of zxcvbn: the
+// cheapest way to put it together from words, runs, rows of keys and repeats
+// (guess.go, docs/decisions/0010).
+//
 // A hash takes 19 MiB and tens of milliseconds, so only as many run at once as
 // there are permits; memory is then permits x 19 MiB however many people sign
 // in. before runs while a permit is held: what it counts is bounded by the

@@ -3,10 +3,7 @@ package password
 import (
 	"context"
 	"log/slog"
-	"strings"
-	"unicode/utf8"
-
-	"github.com/ccojocar/zxcvbn-go"
+	"sort"
 )
 
 const (
@@ -18,17 +15,15 @@ const (
 )
 
 // Strength estimates how hard a password is to guess, from 0, the first that
-// anybody tries, to 4 (zxcvbn). about is what the person is called.
+// anybody tries, to 4. about is what the person is called. The scale is that of
+// zxcvbn: 3 is more than 10^8 guesses.
 func Strength(password string, about ...string) int {
-	head := password
-	if utf8.RuneCountInString(head) > measured {
-		head = string([]rune(head)[:measured])
+	head := []rune(fold(password))
+	if len(head) > measured {
+		head = head[:measured]
 	}
-	var words []string
-	for _, a := range about {
-		words = append(words, strings.FieldsFunc(strings.ToLower(a), func(c rune) bool { return c == '@' || c == ' ' || c == '.' })...)
-	}
-	return zxcvbn.PasswordStrength(head, words).Score
+	guesses := newGuesser(about).cheapest(head)
+	return sort.SearchFloat64s([]float64{3, 6, 8, 10}, guesses)
 }
 
 // Breaches knows passwords that were stolen elsewhere.

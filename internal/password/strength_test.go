@@ -15,11 +15,11 @@ import (
 
 func TestStrength(t *testing.T) {
 	for pass, weak := range map[string]bool{
-		"four loaves of rye bread":              false,
-		"correct horse battery staple":          false,
-		"vqx7 kd9z":                             false,
-		"password1password1":                    true,
-		"qwertyuiop123456":                      true,
+		"four loaves of rye bread":     false,
+		"correct horse battery staple": false,
+		"vqx7 kd9z":                    false,
+		"password1password1":           true,
+		"qwertyuiop123456":             true,
 		"пирожки с капустой и грибами по утрам": false,
 	} {
 		if got := password.Strength(pass); got < 3 != weak {
@@ -75,5 +75,39 @@ func TestPaddingIsNoBreach(t *testing.T) {
 	defer srv.Close()
 	if breached, err := (&password.Ranges{URL: srv.URL, Client: srv.Client()}).Breached(t.Context(), pass); breached || err != nil {
 		t.Errorf("a padding line: %t, %v", breached, err)
+	}
+}
+
+func TestStrengthSeesThroughPatterns(t *testing.T) {
+	for pass, most := range map[string]int{
+		"aaaaaaaaaaaaaaaaaaaa":     1,
+		"abcdefghijklmnopqrst":     1,
+		"98765432109876543210":     1,
+		"asdfghjklasdfghjkl":       1,
+		"p4ssw0rdp4ssw0rd":         1,
+		"sunshine2024sunshine":     2,
+		"letmeinletmeinletmein":    1,
+		"welcome welcome welcome":  2,
+		"iloveyou1990":             2,
+		"princesspassword":         2,
+		"monkey dragon 1234567890": 3,
+	} {
+		if got := password.Strength(pass); got > most {
+			t.Errorf("the strength of %q is %d, want at most %d", pass, got, most)
+		}
+	}
+	for _, pass := range []string{"mop lantern quiet saddle", "Zwetschgenknödel mit Bröseln", "k8#mWq!z2LpR0vTx", "四つのパンと牛乳とりんごとたまご"} {
+		if got := password.Strength(pass); got != 4 {
+			t.Errorf("the strength of %q is %d, want 4", pass, got)
+		}
+	}
+	if got := password.Strength(strings.Repeat("x", 100_000)); got > 1 {
+		t.Errorf("a very long run has strength %d", got)
+	}
+}
+
+func BenchmarkStrength(b *testing.B) {
+	for b.Loop() {
+		password.Strength("mop lantern quiet saddle and a bit more to make it rather long", "Ada Baker", "ada@example.com")
 	}
 }
