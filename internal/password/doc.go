@@ -6,7 +6,7 @@
 //
 // How strong a new password is, is estimated after the manner of zxcvbn: the
 // cheapest way to put it together from words, runs, rows of keys and repeats
-// (guess.go, docs/decisions/0010).
+// (guess.go, docs/decisions/0013).
 //
 // A hash takes 19 MiB and tens of milliseconds, so only as many run at once as
 // there are permits; memory is then permits x 19 MiB however many people sign
