@@ -71,7 +71,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
 	}
 	c.factors = &mfa.Factors{
-		DB: db, Redis: c.redis, Sessions: c.sessions, Now: now, LongestToken: revocationsKept,
+		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}

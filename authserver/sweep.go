@@ -27,6 +27,10 @@ DELETE FROM auth.api_keys WHERE id IN (
 	deleteLinks = `
 DELETE FROM auth.links WHERE id IN (
   SELECT id FROM auth.links WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
+	deleteTrusted = `
+DELETE FROM auth.trusted_devices WHERE id IN (
+  SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 )
 
 // The tables that are swept.
@@ -34,6 +38,7 @@ const (
 	tableGrants  = "grants"
 	tableAPIKeys = "api_keys"
 	tableLinks   = "links"
+	tableTrusted = "trusted_devices"
 	tableUsers   = "users"
 )
 
@@ -63,7 +68,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
-	for _, table := range []string{tableGrants, tableAPIKeys, tableLinks, tableUsers} {
+	for _, table := range []string{tableGrants, tableAPIKeys, tableLinks, tableTrusted, tableUsers} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
 	return s
@@ -82,6 +87,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableGrants, deleteGrants)
 		s.sweep(ctx, tableAPIKeys, deleteKeys)
 		s.sweep(ctx, tableLinks, deleteLinks)
+		s.sweep(ctx, tableTrusted, deleteTrusted)
 		s.sweepUsers(ctx)
 	}
 }

@@ -22,7 +22,9 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, login *
 	if err != nil {
 		return err
 	}
-	fresh := oidc.Login{Subject: user.ID, AuthTime: h.Now(), ACR: login.ACR, AMR: login.AMR}
+	// The time stays that of the sign-in: a password alone must not make two
+	// factors look fresh.
+	fresh := oidc.Login{Subject: user.ID, AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR}
 	if err := h.Sessions.Start(r.Context(), w, r, fresh); err != nil {
 		return err
 	}

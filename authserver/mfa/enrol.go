@@ -93,6 +93,9 @@ func (f *Factors) Confirm(ctx context.Context, user id.ID, sid, code string) (co
 		if codes, err = f.replaceCodes(ctx, tx, user); err != nil {
 			return err
 		}
+		if err := f.tell(ctx, tx, user, now, enrolledNotice()); err != nil {
+			return err
+		}
 		return audit.Auth().Insert(ctx, tx, event(now, "mfa.enrolled", person(user), factor))
 	})
 	return codes, err

@@ -35,6 +35,7 @@ type Factors struct {
 	Keyring  func() *sealed.Keyring
 	MACKeys  func() [][]byte
 	Sessions SessionEnder
+	Jobs     Jobs // nil writes to nobody
 	Now      func() time.Time
 	// LongestToken is how long any access token lives at most, and so how long
 	// a revocation must be remembered; 0 is an hour.
@@ -144,6 +145,9 @@ func (f *Factors) checkRecovery(ctx context.Context, user id.ID, code string) (r
 			return err
 		}
 		spent = true
+		if err := f.tell(ctx, tx, user, now, recoveryNotice()); err != nil {
+			return err
+		}
 		return audit.Auth().Insert(ctx, tx, event(now, "recovery_code.used", person(user), user))
 	})
 	if err != nil || spent {
@@ -162,6 +166,9 @@ func (f *Factors) Regenerate(ctx context.Context, user id.ID) (codes []string, e
 			return err
 		}
 		if codes, err = f.replaceCodes(ctx, tx, user); err != nil {
+			return err
+		}
+		if err := f.tell(ctx, tx, user, now, replacedNotice()); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, event(now, "recovery_codes.replaced", person(user), user))
@@ -194,12 +201,18 @@ func (f *Factors) Remove(ctx context.Context, by audit.Actor, user id.ID) error 
 		longest = time.Hour
 	}
 	err := postgres.InTx(ctx, f.DB, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, deleteTOTP, user)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
 		b := &pgx.Batch{}
-		b.Queue(deleteTOTP, user)
 		b.Queue(deleteCodes, user)
 		b.Queue(deleteAllTrusted, user)
 		audit.Auth().Batch(b, event(now, "mfa.removed", by, user))
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		if err := f.tell(ctx, tx, user, now, removedNotice()); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, revokeGrants, user, now, oidc.ACRMFA)

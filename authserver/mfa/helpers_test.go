@@ -3,6 +3,7 @@ package mfa_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"html"
 	"io"
 	"log/slog"
@@ -16,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pquerna/otp/totp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"github.com/riverqueue/river"
 
 	"larder/authserver/account"
 	"larder/authserver/flow"
@@ -29,6 +32,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/id"
 	"larder/internal/limit"
+	"larder/internal/mail"
 	"larder/internal/password"
 	"larder/internal/pgtest"
 	"larder/internal/sealed"
@@ -73,6 +77,24 @@ type place struct {
 	clock    *clock
 	ring     *sealed.Keyring
 	events   *events
+	post     *post
+}
+
+// post keeps the subjects of the letters that are queued.
+type post struct {
+	mu       sync.Mutex
+	subjects []string
+}
+
+func (p *post) Insert(_ context.Context, _ pgx.Tx, args river.JobArgs) error {
+	letter, ok := args.(mail.Letter)
+	if !ok || letter.To == "" || letter.Link != nil {
+		return fmt.Errorf("not a notice: %v", args)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.subjects = append(p.subjects, letter.Facts["subject"])
+	return nil
 }
 
 // events keeps audit events for a test to look at.
@@ -112,7 +134,7 @@ func setup(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{db: pgtest.New(t), clock: &clock{}, ring: ring, events: &events{}}
+	p := &place{db: pgtest.New(t), clock: &clock{}, ring: ring, events: &events{}, post: &post{}}
 	redisURL := pgtest.RedisURL(t)
 	p.replica = p.start(t, redisURL)
 	p.second = p.start(t, redisURL)
@@ -140,7 +162,7 @@ func (p *place) start(t *testing.T, redisURL string) *replica {
 	}
 	r.factors = &mfa.Factors{
 		DB: p.db.Auth, Redis: rdb, Keyring: keyring, MACKeys: func() [][]byte { return [][]byte{bytes.Repeat([]byte{2}, 32)} },
-		Sessions: r.sessions, Now: p.clock.Now,
+		Sessions: r.sessions, Jobs: p.post, Now: p.clock.Now,
 	}
 	flows := &flow.Flows{Redis: rdb, Devices: session.Devices{}}
 	limiter := &limit.Limiter{Redis: rdb}

@@ -1,12 +1,15 @@
 package mfa_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"larder/authserver/mfa"
 	"larder/authserver/oidc"
@@ -304,5 +307,53 @@ func TestRemovingTheFactorEndsWhatItVouchedFor(t *testing.T) {
 	}
 	if _, err := p.factors.Check(t.Context(), user, codes[0]); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("a recovery code without a factor: %v", err)
+	}
+}
+
+func TestPeopleAreToldWhatHappensToTheirFactors(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	user := p.create(t, "ada@example.com")
+	_, codes := p.enrol(t, user)
+	if _, err := p.factors.Check(t.Context(), user, codes[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.factors.Regenerate(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is nothing to tell
+		if err := p.factors.Remove(t.Context(), operator(), user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"An authenticator app was set up", "A recovery code was used", "You have new recovery codes", "The second step was turned off"}
+	if diff := cmp.Diff(want, p.post.subjects); diff != "" {
+		t.Errorf("letters (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheCopyOfOnesDataHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	user := p.create(t, "ada@example.com")
+	shared, codes := p.enrol(t, user)
+	if err := p.factors.Trust(t.Context(), user, "a device", "curl/8.5.0"); err != nil {
+		t.Fatal(err)
+	}
+	export, err := p.factors.Export(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"authenticator_app_since":"2`, `"recovery_codes_left":10`, `"name":"curl"`} {
+		if !strings.Contains(string(raw), want) {
+			t.Errorf("no %s in %s", want, raw)
+		}
+	}
+	if strings.Contains(string(raw), shared) || strings.Contains(string(raw), codes[0]) {
+		t.Errorf("a secret stands in %s", raw)
 	}
 }

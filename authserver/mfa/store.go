@@ -39,6 +39,9 @@ ON CONFLICT (user_id, device_hash) DO UPDATE SET id = excluded.id, name = exclud
 	deleteTrusted    = `DELETE FROM auth.trusted_devices WHERE user_id = $1 AND id = $2`
 	deleteAllTrusted = `DELETE FROM auth.trusted_devices WHERE user_id = $1`
 
+	selectAddress = `
+SELECT coalesce(e.address, ''), u.name FROM auth.users u LEFT JOIN auth.emails e ON e.user_id = u.id AND e.is_primary WHERE u.id = $1`
+
 	revokeGrants = `
 UPDATE auth.grants SET revoked_at = $2, revoked_reason = 'factor_removed'
  WHERE user_id = $1 AND revoked_at IS NULL AND session->>'acr' = $3 RETURNING id`
