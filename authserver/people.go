@@ -96,13 +96,13 @@ func (c PeopleConfig) sender() mail.Sender {
 }
 
 // newCrew gathers what works off the jobs.
-func (s *server) newCrew() (*jobs.Crew, error) {
+func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 	composer, err := mail.NewComposer()
 	if err != nil {
 		return nil, err
 	}
 	if s.cfg.People.SMTP == nil && s.cfg.People.MailDir == "" {
-		s.log.LogAttrs(context.Background(), slog.LevelWarn, "no way to send mail is configured: set AUTHSERVER_SMTP_URL; mails wait a few hours for it")
+		s.log.LogAttrs(ctx, slog.LevelWarn, "no way to send mail is configured: set AUTHSERVER_SMTP_URL; mails wait a few hours for it")
 	}
 	postman := &mail.Postman{Composer: composer, Links: s.links, Sender: s.cfg.People.sender()}
 	workers := river.NewWorkers()

@@ -26,6 +26,7 @@ import (
 	"larder/authserver/mfa"
 	"larder/authserver/oauth"
 	"larder/authserver/page"
+	"larder/authserver/registration"
 	"larder/authserver/session"
 	"larder/internal/audit"
 	"larder/internal/cache"
@@ -79,13 +80,13 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 
 	// What runs beside the listeners stops after they have drained, so that the
 	// last requests' audit events are still written.
-	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopJobs()
-	group, jobs := errgroup.WithContext(jobs)
+	beside, stopBeside := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBeside()
+	group, beside := errgroup.WithContext(beside)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group.Go(func() error {
-		err := s.start(jobs)
+		err := s.start(beside)
 		if err != nil {
 			stop() // it will not get better by itself
 		}
@@ -95,13 +96,13 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 		func(ctx context.Context) { revocation.Follow(ctx, s.db, s.revoked, now, log) },
 		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.sweeper.run, s.work,
 	} {
-		group.Go(func() error { job(jobs); return nil })
+		group.Go(func() error { job(beside); return nil })
 	}
 	err = web.Serve(ctx, log, []web.Listener{
 		{Name: "public", Addr: cfg.Addr, Handler: s.public()},
 		{Name: "internal", Addr: cfg.InternalAddr, Handler: web.Internal(s.metrics, s.checks()...)},
 	}, ready)
-	stopJobs()
+	stopBeside()
 	return errors.Join(err, group.Wait())
 }
 
@@ -123,6 +124,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		Config: oauth.Config{
 			Issuer: cfg.Issuer, AccessTokenLifespan: cfg.AccessTokenLifespan,
 			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers, DPoPNonceRequired: cfg.DPoPNonceRequired,
+			Registration: !cfg.Registration.Off(),
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
 		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
@@ -132,7 +134,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		return nil, err
 	}
 	c.sessions.Ended = s.provider.RevokeSession
-	if s.crew, err = s.newCrew(); err != nil {
+	if s.crew, err = s.newCrew(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -159,6 +161,10 @@ func (s *server) public() http.Handler {
 	web.Health(rt.With(web.Problem), s.checks()...)
 	s.mountBrowser(rt.With(s.pages.Error))
 	s.provider.Mount(rt)
+	(&registration.Handler{
+		Clients: s.clients, Policy: s.cfg.Registration, Issuer: s.cfg.Issuer, ResourceServers: s.cfg.ResourceServers,
+		Limiter: &limit.Limiter{Redis: s.redis}, Source: limit.Source,
+	}).Mount(rt)
 	s.mountAdmin(rt)
 
 	observer := &web.Observer{Log: s.log, Now: s.now, Report: web.Problem}

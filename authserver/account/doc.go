@@ -2,7 +2,9 @@
 //
 //	Accounts   users, e-mail addresses, passwords: Create, SetPassword,
 //	           Authenticate, User, List, Disable
-//	Handler    GET, POST /login and /account
+//	           SetProfile, RequestEmail and ConfirmEmail, Reset,
+//	           RequestDeletion, Keep and DeleteDue
+//	Handler    /login, /account, /account/security, /account/email/{token}
 //	Throttle   how often a password may be guessed
 //
 // A sign-in reads downward:
@@ -13,6 +15,11 @@
 // Somebody without an account, with a wrong password or with a disabled account
 // gets the same answer after the same work: an unknown account is checked
 // against a hash that nothing fits.
+//
+// Whatever could hand the account to somebody else (a new password, a new
+// address, deletion) asks for the present password first, is told to the person
+// by mail, and kills the links that are under way. A new address counts from
+// when its own mailbox has answered.
 //
 // An e-mail address is one identity however it is spelt: Canonical decides.
 package account

@@ -108,7 +108,7 @@ func setup(t *testing.T) *place {
 	}
 	p.flows = &flow.Flows{Redis: rdb, Devices: session.Devices{}}
 	p.handler = &account.Handler{
-		Factors: &mfa.Handler{Factors: &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}},
+		Factors:  &mfa.Handler{Factors: &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}},
 		Accounts: p.accounts, Throttle: &account.Throttle{Redis: rdb, Limiter: &limit.Limiter{Redis: rdb}, Now: time.Now},
 		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Audit: p.events,
 		// Tests say where they come from; a server asks the connection.

@@ -26,8 +26,16 @@ type tongue struct{ Tag, Name string }
 
 func languages() []tongue {
 	return []tongue{
-		{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"it", "Italiano"}, {"nl", "Nederlands"},
-		{"pl", "Polski"}, {"pt", "Português"}, {"tr", "Türkçe"}, {"uk", "Українська"},
+		{"en", "English"},
+		{"de", "Deutsch"},
+		{"fr", "Français"},
+		{"es", "Español"},
+		{"it", "Italiano"},
+		{"nl", "Nederlands"},
+		{"pl", "Polski"},
+		{"pt", "Português"},
+		{"tr", "Türkçe"},
+		{"uk", "Українська"},
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Ranges) Breached(ctx context.Context, password string) (bool, error) {
 	}
 	req.Header.Set("Add-Padding", "true")
 	req.Header.Set("User-Agent", "Larder")
-	res, err := s.Client.Do(req) //nolint:gosec // the operator names the address
+	res, err := s.Client.Do(req)
 	if err != nil {
 		return false, err
 	}

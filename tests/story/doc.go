@@ -11,6 +11,7 @@
 //	press login email … password …      fill in the form with the button, and press it
 //	sees 'text' / alert 'text'          what the page says
 //	look NAME 'expression (group)'      remember what stands on the page as $NAME
+//	mailed ADDRESS 'subject'            wait for the mail, and remember where it leads as $LINK
 //	totp NAME SECRET -1                 remember the code that an authenticator app shows, so many steps from now
 //	returned [error=…]                  the browser is back at the client
 //	redeem                              the client redeems the code that came back

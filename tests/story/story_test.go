@@ -46,6 +46,7 @@ type narrator struct {
 	browsers map[string]*stack.Browser
 	// credentials is what each caller of the API sends.
 	credentials map[string]string
+	mails       map[string]bool // those that were looked at, by file
 
 	person  string // whose browser is in use
 	client  *stack.Client
@@ -59,6 +60,7 @@ func begin(t testing.TB, s *stack.Stack) *narrator {
 	t.Helper()
 	n := &narrator{
 		ctx: t.Context(), stack: s,
+		mails: make(map[string]bool),
 		clients: map[string]*stack.Client{
 			"web": s.Client(s.Demo.Clients.Web), "machine": s.Client(s.Demo.Clients.Machine),
 			"spa": s.Client(s.Demo.Clients.SPA), "resourceapi": s.ResourceServer(),
@@ -115,6 +117,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"sees":      {"sees TEXT", 1, (*narrator).sees},
 		"alert":     {"alert TEXT", 1, (*narrator).alert},
 		"look":      {"look NAME EXPRESSION", 2, (*narrator).look},
+		"mailed":    {"mailed ADDRESS SUBJECT", 2, (*narrator).mailed},
 		"totp":      {"totp NAME SECRET STEPS", 3, (*narrator).totp},
 		"returned":  {"returned [name=value…]", 0, (*narrator).returned},
 		"redeem":    {"redeem", 0, (*narrator).redeem},

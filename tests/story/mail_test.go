@@ -1,0 +1,48 @@
+package story_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// mailWithin is how long a mail may take.
+const mailWithin = 15 * time.Second
+
+// mailed waits for the newest mail with a subject to an address, and remembers where it leads as $LINK. Mails of the
+// same subject come in turn: each is looked at once.
+func (n *narrator) mailed(ts *testscript.TestScript, args []string) error {
+	for deadline := time.Now().Add(mailWithin); time.Now().Before(deadline); time.Sleep(pollEvery) {
+		files, err := filepath.Glob(filepath.Join(ts.Getenv("AUTHSERVER_MAIL_DIR"), "*.eml"))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file) //nolint:gosec // the folder is the story's own
+			if err != nil {
+				return err
+			}
+			head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
+			if n.mails[file] || !strings.Contains(head, "<"+args[0]+">") || !strings.Contains(head, "Subject: "+args[1]) {
+				continue
+			}
+			n.mails[file] = true
+			links := regexp.MustCompile(regexp.QuoteMeta(n.stack.Issuer)+`(/[^\s"<>]*)`).FindAllStringSubmatch(string(raw), -1)
+			target := ""
+			for _, link := range links {
+				if target != "" && link[1] != target {
+					return fmt.Errorf("the mail leads to %s and to %s", target, link[1])
+				}
+				target = link[1]
+			}
+			ts.Setenv("LINK", target)
+			return nil
+		}
+	}
+	return fmt.Errorf("no mail %q came to %s", args[1], args[0])
+}
