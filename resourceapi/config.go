@@ -6,6 +6,7 @@ import (
 
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
+	"larder/internal/sealed"
 	"larder/internal/secret"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	ClientSecret       secret.String
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For we believe
+
+	KeyEncryptionKeys [][]byte // seal the secrets of webhooks, the current one first; without any a key is derived from ClientSecret
 
 	PolicyDir   string // .cedar files in place of the built-in family.cedar
 	LogLevel    slog.Level
@@ -72,6 +75,12 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 		r.Fault("RESOURCEAPI_CLIENT_SECRET", "must have at least 16 characters")
 	}
 	c.TrustedProxies = r.Prefixes("RESOURCEAPI_TRUSTED_PROXIES")
+	if v := getenv("RESOURCEAPI_KEY_ENCRYPTION_KEYS"); v != "" {
+		var err error
+		if c.KeyEncryptionKeys, err = sealed.ParseKeys(v); err != nil {
+			r.Fault("RESOURCEAPI_KEY_ENCRYPTION_KEYS", "%v", err)
+		}
+	}
 	c.PolicyDir = getenv("RESOURCEAPI_POLICY_DIR")
 	c.LogLevel = r.Level("RESOURCEAPI_LOG_LEVEL")
 	return c, r.Err()

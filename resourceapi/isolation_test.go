@@ -22,7 +22,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{invitation_id}", id.New().String(),
+		"{client_id}", "machine", "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -34,6 +34,8 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"POST /v1/families/{family_id}/lists/{list_id}/items":                map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/lists/{list_id}/items/{item_id}":     map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/sync":                                 map[string]any{"operations": h.probeOperations()},
+		"POST /v1/families/{family_id}/webhooks":                             map[string]any{"url": "http://127.0.0.1:9/evil"},
+		"PATCH /v1/families/{family_id}/webhooks/{webhook_id}":               map[string]any{"url": "http://127.0.0.1:9/evil"},
 		"POST /v1/families/{family_id}/apps":                                 map[string]any{"client_id": "evil", "scopes": []string{"lists:read"}},
 	}
 	return method, path, bodies[route]
@@ -116,6 +118,7 @@ SELECT jsonb_build_array(
   (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.list_id, p.user_id) FROM grocery.list_permissions p WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(i) ORDER BY i.id) FROM grocery.items i WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(a) ORDER BY a.client_id) FROM grocery.app_installations a WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(w) - 'after_tx' - 'after_seq' ORDER BY w.id) FROM grocery.webhooks w WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.seq) FROM grocery.change_feed c WHERE family_id = $1))::text`, h.id).Scan(&all)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,8 +20,11 @@ import (
 	auditlog "larder/internal/audit"
 	"larder/internal/cache"
 	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/outbound"
 	"larder/internal/paging"
 	"larder/internal/postgres"
+	"larder/internal/sealed"
 	"larder/internal/secret"
 	"larder/internal/telemetry"
 	"larder/internal/web"
@@ -36,12 +40,15 @@ import (
 	"larder/resourceapi/policy"
 	"larder/resourceapi/sync"
 	"larder/resourceapi/tenant"
+	"larder/resourceapi/webhook"
 )
 
 const (
 	schema         = "grocery"
 	requestTimeout = 15 * time.Second // a request gives up on a database that does not answer
 	checkEvery     = time.Second
+	webhookTimeout = 10 * time.Second
+	webhookAnswer  = 64 << 10 // bytes; nobody reads them
 )
 
 // server is the service put together.
@@ -56,6 +63,7 @@ type server struct {
 	denials  *auditlog.Queue
 	tenants  *tenant.DB
 	feeds    *feed.Hub
+	courier  *webhook.Courier
 	confined atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -80,11 +88,22 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		return nil, err
 	}
 	s.denials = &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}
+	secrets, err := webhookKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
+	hooks := outbound.New(outbound.Config{Timeout: webhookTimeout, MaxBody: webhookAnswer, AllowLoopback: cfg.Development})
 	s.feeds = feed.NewHub(s.gate, s.pool, now, log, s.registry)
-	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now, Changed: s.feeds.Changed}
+	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now}
+	s.courier = webhook.NewCourier(s.tenants, secrets, hooks, log, s.registry)
+	s.tenants.Changed = func(family id.ID) {
+		s.feeds.Changed(family)
+		s.courier.Changed(family)
+	}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
+	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
 	return s, nil
 }
 
@@ -128,6 +147,15 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 func cursorKey(from secret.String) (paging.Signer, error) {
 	key, err := hkdf.Key(sha256.New, []byte(from.Reveal()), nil, "larder resourceapi cursor", sha256.Size)
 	return paging.Signer{Key: key}, err
+}
+
+// webhookKeys returns what seals the secrets of webhooks. All replicas hold it.
+func webhookKeys(cfg Config) (*sealed.Keyring, error) {
+	derived, err := hkdf.Key(sha256.New, []byte(cfg.ClientSecret.Reveal()), nil, "larder resourceapi webhook", sealed.KeySize)
+	if err != nil {
+		return nil, err
+	}
+	return sealed.NewKeyring(append(slices.Clone(cfg.KeyEncryptionKeys), derived)...)
 }
 
 // public is what the public listener serves.
@@ -206,6 +234,7 @@ func (s *server) serve(ctx context.Context) error {
 	// Streams end when draining begins: they would never end by themselves.
 	work.Go(func() error { s.feeds.Run(ctx); return nil })
 	work.Go(func() error { s.denials.Run(background); return nil })
+	work.Go(func() error { s.courier.Run(ctx); return nil })
 	work.Go(func() error {
 		err := s.confine(background)
 		if err != nil {

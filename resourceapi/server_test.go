@@ -42,7 +42,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	issuer := bearertest.New(t, resource, time.Now)
 	known := issuer.Config()
 	s, err := newServer(t.Context(), Config{
-		Issuer: issuer.URL, Resource: resource, DatabaseURL: secret.String(db.GroceryURL), DatabaseConns: 8,
+		Development: true, Issuer: issuer.URL, Resource: resource, DatabaseURL: secret.String(db.GroceryURL), DatabaseConns: 8,
 		ClientID: known.ClientID, ClientSecret: known.ClientSecret,
 	}, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), time.Now)
 	if err != nil {
@@ -66,6 +66,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	running.Go(func() { s.denials.Run(background) })
 	running.Go(func() { s.gate.Run(background) })
 	running.Go(func() { s.feeds.Run(background) })
+	running.Go(func() { s.courier.Run(background) })
 	t.Cleanup(func() { stop(); running.Wait() })
 	web := httptest.NewServer(http.MaxBytesHandler(handler, 1<<20))
 	t.Cleanup(web.Close)
@@ -169,6 +170,7 @@ type household struct {
 	admin, member, guest, alien   caller
 	shared, granted, private      string // lists: the guest may view and check on granted; private is the admin's
 	item, grantedItem, secretItem string
+	hook                          string // a webhook that is never called
 }
 
 func newHousehold(t testing.TB, change func(*server)) *household {
@@ -194,6 +196,7 @@ func (s *service) household(t testing.TB, prefix string) *household {
 	h.item = h.add(t, h.admin, h.shared, "Milk")
 	h.grantedItem = h.add(t, h.admin, h.granted, "Cake")
 	h.secretItem = h.add(t, h.admin, h.private, "Watch")
+	h.hook = h.want(t, 201, h.admin, "POST", h.path+"/webhooks", map[string]any{"url": "http://127.0.0.1:9/nowhere", "events": []string{"family.deleted"}}).field(t, "id")
 	return h
 }
 

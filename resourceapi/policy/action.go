@@ -39,6 +39,9 @@ const (
 	AppInstall   Action = "app.install"
 	AppUninstall Action = "app.uninstall"
 
+	WebhookList   Action = "webhook.list"   // with what was delivered
+	WebhookManage Action = "webhook.manage" // make, change, remove, and send again
+
 	FeedRead Action = "feed.read" // follow the changes of what one may see anyway
 
 	AuditRead Action = "audit.read"
@@ -72,6 +75,8 @@ func ruleOf(a Action) (rule, bool) {
 	switch a {
 	case FamilyRead, MemberList, AppList:
 		return rule{a, ScopeFamilyRead, FamilyResource}, true
+	case WebhookList, WebhookManage: // what is sent out is for those to see who decide where to
+		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case InvitationList: // invitations are an admin's tool, and listing them is part of handing them out
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case FamilyCreate, FamilyUpdate, FamilyDelete:
@@ -105,6 +110,7 @@ func Actions() []Action {
 		ListList, ListCreate, ListRead, ListUpdate, ListDelete, ListShare,
 		ItemAdd, ItemEdit, ItemCheck, ItemRemove, ItemReorder,
 		AppList, AppInstall, AppUninstall,
+		WebhookList, WebhookManage,
 		FeedRead,
 		AuditRead,
 	}

@@ -41,7 +41,7 @@ func oracle(r Request) bool {
 		return verb == "accept" || p.Role == Admin
 	case "app":
 		return p.Role == Admin || p.Role == Member && verb == "list"
-	case "audit":
+	case "audit", "webhook":
 		return p.Role == Admin
 	case "feed":
 		return p.Role != None
@@ -74,7 +74,7 @@ func oracleScope(noun, verb string) string {
 	switch {
 	case noun == "audit":
 		return "audit:read"
-	case noun == "invitation":
+	case noun == "invitation", noun == "webhook":
 		return "family:write"
 	case noun == "feed", (noun == "list" || noun == "item") && reading:
 		return "lists:read"

@@ -1,0 +1,109 @@
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	maxURL      = 2000
+)
+
+// ErrRefused says that an address is not on the Internet.
+var ErrRefused = errors.New("outbound: the address is not public")
+
+// Config bounds a client.
+type Config struct {
+	Timeout time.Duration // of a whole exchange
+	MaxBody int64         // bytes of the answer that are read
+	// AllowLoopback lets plain http and addresses of this machine pass: for
+	// development and tests.
+	AllowLoopback bool
+}
+
+// Client sends requests. It is safe for concurrent use.
+type Client struct {
+	config   Config
+	http     *http.Client
+	reserved []netip.Prefix
+}
+
+// New returns a client.
+func New(config Config) *Client {
+	c := &Client{config: config, reserved: reserved()}
+	dialer := &net.Dialer{Timeout: dialTimeout, Control: c.control}
+	c.http = &http.Client{
+		Timeout: config.Timeout,
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTimeout, ForceAttemptHTTP2: true,
+			MaxIdleConnsPerHost: 2, MaxIdleConns: 100, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 16 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c
+}
+
+// control sees each address that is about to be dialled.
+func (c *Client) control(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if !c.allowed(to.Addr()) {
+		return ErrRefused
+	}
+	return nil
+}
+
+func (c *Client) allowed(address netip.Addr) bool {
+	return c.config.AllowLoopback && address.Unmap().IsLoopback() || c.public(address)
+}
+
+// CheckURL returns what is wrong with an address that somebody hands in. A good
+// one may be refused all the same when it is dialled.
+func (c *Client) CheckURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || len(text) > maxURL || u.Hostname() == "":
+		return errors.New("must be an address such as https://example.com/hook")
+	case u.User != nil || u.Fragment != "":
+		return errors.New("must have neither a user nor a fragment")
+	case u.Scheme == "http" && c.config.AllowLoopback:
+	case u.Scheme != "https":
+		return errors.New("must be https")
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !c.allowed(ip) {
+		return errors.New("must be on the Internet")
+	}
+	return nil
+}
+
+// Post sends body and returns the status of the answer; a redirect is one like
+// any other.
+func (c *Client) Post(ctx context.Context, address string, header http.Header, body []byte) (int, error) {
+	if err := c.CheckURL(address); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	r.Header = header
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, c.config.MaxBody)) // so that the connection can be used again
+	return answer.StatusCode, nil
+}
