@@ -252,6 +252,12 @@ func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
 		}
 		fmt.Fprintf(w, "name\t%s\n", v.ClientName)
 		fmt.Fprintf(w, "authentication\t%s\n", v.TokenEndpointAuthMethod)
+		if v.Profile != "" {
+			fmt.Fprintf(w, "profile\t%s\n", v.Profile)
+		}
+		if v.DPoPBound {
+			fmt.Fprintln(w, "tokens\tbound to a key (DPoP)")
+		}
 		fmt.Fprintf(w, "grants\t%s\n", strings.Join(v.GrantTypes, " "))
 		fmt.Fprintf(w, "scope\t%s\n", v.Scope)
 		for _, uri := range v.RedirectURIs {
