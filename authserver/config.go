@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"larder/authserver/oidc"
+	"larder/authserver/registration"
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
 	"larder/internal/sealed"
@@ -33,6 +34,7 @@ type Config struct {
 	TrustedProxies      []netip.Prefix // whose X-Forwarded-For we believe
 	AccessTokenLifespan time.Duration
 	DPoPNonceRequired   bool // RFC 9449 §8
+	Registration        registration.Policy
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
 	People              PeopleConfig
@@ -79,6 +81,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
 	c.DPoPNonceRequired = r.Bool("AUTHSERVER_DPOP_NONCE_REQUIRED")
+	c.Registration = readRegistration(r, c.Development)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer)
 	c.SMSDir = getenv("AUTHSERVER_SMS_DIR")
@@ -122,6 +125,24 @@ func readIssuer(r *env.Reader, name, addr string, development, needed bool) stri
 		r.Fault(name, "must be https")
 	}
 	return v
+}
+
+// readRegistration says who may register a client: nobody unless an operator
+// decides otherwise, and everybody in development only.
+func readRegistration(r *env.Reader, development bool) registration.Policy {
+	const name = "AUTHSERVER_REGISTRATION"
+	policy := registration.Policy{WithoutPKCE: r.Bool("AUTHSERVER_REGISTRATION_WITHOUT_PKCE") || development}
+	switch v := r.String(name); {
+	case v == "open" && !development:
+		r.Fault(name, "may be open in development only; use initial_access_token and: authserver registration-token create")
+	case v == "open", v == "" && development:
+		policy.Open, policy.InitialToken = true, true
+	case v == "initial_access_token":
+		policy.InitialToken = true
+	case v != "" && v != "off":
+		r.Fault(name, "must be off, initial_access_token or open")
+	}
+	return policy
 }
 
 func readKeys(r *env.Reader, name string, needed bool) (secret.String, *sealed.Keyring) {

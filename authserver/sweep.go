@@ -24,6 +24,25 @@ DELETE FROM auth.api_keys WHERE id IN (
   SELECT id FROM auth.api_keys
    WHERE least(expires_at, revoked_at) < now() - interval '90 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
+	// A client that registered itself and that nobody has used for 90 days ends,
+	// and is deleted a day after, when every replica has noticed.
+	endUnusedClients = `
+UPDATE auth.clients SET disabled_at = now(), version = version + 1, updated_at = clock_timestamp() WHERE id IN (
+  SELECT c.id FROM auth.clients c JOIN auth.client_registrations r ON r.client_id = c.id
+   WHERE c.disabled_at IS NULL AND r.created_at < now() - interval '90 days'
+     AND NOT EXISTS (SELECT 1 FROM auth.grants g WHERE g.client_id = c.id)
+     AND NOT EXISTS (SELECT 1 FROM auth.consents s WHERE s.client_id = c.id AND s.granted_at > now() - interval '90 days')
+   LIMIT $1 FOR UPDATE OF c SKIP LOCKED)`
+
+	deleteClients = `
+DELETE FROM auth.clients WHERE id IN (
+  SELECT c.id FROM auth.clients c JOIN auth.client_registrations r ON r.client_id = c.id
+   WHERE c.disabled_at < now() - interval '1 day' LIMIT $1 FOR UPDATE OF c SKIP LOCKED)`
+
+	deleteRegistrationTokens = `
+DELETE FROM auth.registration_tokens WHERE hash IN (
+  SELECT hash FROM auth.registration_tokens WHERE expires_at < now() LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 	deleteLinks = `
 DELETE FROM auth.links WHERE id IN (
   SELECT id FROM auth.links WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
@@ -38,6 +57,9 @@ const (
 	tableGrants  = "grants"
 	tableAPIKeys = "api_keys"
 	tableLinks   = "links"
+	tableUnused  = "unused_clients" // ended, not deleted yet
+	tableClients = "clients"
+	tableTokens  = "registration_tokens"
 	tableTrusted = "trusted_devices"
 	tableUsers   = "users"
 )
@@ -68,7 +90,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
-	for _, table := range []string{tableGrants, tableAPIKeys, tableLinks, tableTrusted, tableUsers} {
+	for _, table := range []string{tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableUsers} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
 	return s
@@ -87,6 +109,9 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableGrants, deleteGrants)
 		s.sweep(ctx, tableAPIKeys, deleteKeys)
 		s.sweep(ctx, tableLinks, deleteLinks)
+		s.sweep(ctx, tableUnused, endUnusedClients)
+		s.sweep(ctx, tableClients, deleteClients)
+		s.sweep(ctx, tableTokens, deleteRegistrationTokens)
 		s.sweep(ctx, tableTrusted, deleteTrusted)
 		s.sweepUsers(ctx)
 	}

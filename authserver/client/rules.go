@@ -263,6 +263,7 @@ func publicKey(key *jose.JSONWebKey) string {
 func (c *check) pages() {
 	for member, raw := range map[string]string{
 		"logo_uri": c.m.LogoURI, "client_uri": c.m.ClientURI, "policy_uri": c.m.PolicyURI, "tos_uri": c.m.TOSURI,
+		"initiate_login_uri": c.m.InitiateLoginURI,
 	} {
 		if raw == "" {
 			continue

@@ -28,6 +28,7 @@ type metadata struct {
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	PAREndpoint           string `json:"pushed_authorization_request_endpoint"`
 	DeviceEndpoint        string `json:"device_authorization_endpoint"`
+	RegistrationEndpoint  string `json:"registration_endpoint,omitempty"`
 
 	ScopesSupported          []string `json:"scopes_supported"`
 	ResponseTypesSupported   []string `json:"response_types_supported"`
@@ -103,6 +104,9 @@ func (p *Provider) metadata() metadata {
 
 		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
+	}
+	if p.Config.Registration {
+		m.RegistrationEndpoint = issuer + "/connect/register"
 	}
 	for _, rs := range p.Config.ResourceServers {
 		m.ScopesSupported = append(m.ScopesSupported, rs.Scopes...)

@@ -31,6 +31,7 @@ type Config struct {
 	RefreshGrace        time.Duration // 30 seconds: how long a used refresh token gets its successor again
 	JWKSLifetime        time.Duration // 5 minutes: how long the key rotation lets others cache the JWKS
 	ResourceServers     []oidc.ResourceServer
+	Registration        bool // whether clients can register themselves, at /connect/register
 	DPoPNonceRequired   bool // refuse a DPoP proof without a nonce of ours (RFC 9449 §8)
 }
 

@@ -55,6 +55,7 @@ type Metadata struct {
 	ClientURI               string   `json:"client_uri,omitempty"`
 	PolicyURI               string   `json:"policy_uri,omitempty"`
 	TOSURI                  string   `json:"tos_uri,omitempty"`
+	InitiateLoginURI        string   `json:"initiate_login_uri,omitempty"`
 
 	// Profile is ProfileOIDC, which "" stands for, or ProfileFAPI2.
 	Profile string `json:"profile,omitempty"`

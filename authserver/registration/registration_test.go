@@ -1,0 +1,358 @@
+package registration_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"larder/authserver/client"
+	"larder/authserver/oidc"
+	"larder/authserver/registration"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/limit"
+	"larder/internal/pgtest"
+	"larder/internal/secret"
+	"larder/internal/web"
+)
+
+const callback = "https://app.example/callback"
+
+// place is the registration endpoint over a register of clients.
+type place struct {
+	t       *testing.T
+	db      *pgtest.DB
+	clients *client.Clients
+	limiter *limit.Limiter
+	url     string
+}
+
+func setup(t *testing.T, policy registration.Policy) *place {
+	t.Helper()
+	servers := []oidc.ResourceServer{{Resource: "https://api.example", Scopes: []string{"lists:read"}}}
+	p := &place{t: t, db: pgtest.New(t), limiter: &limit.Limiter{Redis: pgtest.Redis(t)}}
+	p.clients = &client.Clients{DB: p.db.Auth, Rules: client.Rules{ResourceServers: servers}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	rt := web.NewRouter(web.Problem)
+	server := httptest.NewServer(rt)
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	(&registration.Handler{
+		Clients: p.clients, Policy: policy, Issuer: p.url, ResourceServers: servers, Limiter: p.limiter, Source: limit.Source,
+	}).Mount(rt)
+	return p
+}
+
+func open() registration.Policy { return registration.Policy{Open: true, WithoutPKCE: true} }
+
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+}
+
+// send calls an address; body is JSON text, or anything that becomes JSON.
+func (p *place) send(method, address, token string, body any) answer {
+	p.t.Helper()
+	text, isText := body.(string)
+	if !isText && body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		text = string(encoded)
+	}
+	r, err := http.NewRequestWithContext(p.t.Context(), method, address, strings.NewReader(text))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &a.body); err != nil {
+			p.t.Fatalf("%s: %v", raw, err)
+		}
+	}
+	return a
+}
+
+func (p *place) register(body any) answer {
+	p.t.Helper()
+	return p.send(http.MethodPost, p.url+"/connect/register", "", body)
+}
+
+func (a answer) text(member string) string { s, _ := a.body[member].(string); return s }
+
+func (a answer) refused(t *testing.T, status int, code string) {
+	t.Helper()
+	if a.status != status || a.text("error") != code || a.text("error_description") == "" || a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v %v; want %d %s", a.status, a.header, a.body, status, code)
+	}
+}
+
+// What the Dynamic plan's modules register: no scope, no name.
+func TestRegistrationDefaults(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	a := p.register(map[string]any{"redirect_uris": []string{callback}, "application_type": "web", "contacts": []string{"ops@app.example"}})
+	if a.status != http.StatusCreated || a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %v %v", a.status, a.header, a.body)
+	}
+	for member, want := range map[string]any{
+		"redirect_uris": []any{callback}, "grant_types": []any{"authorization_code"}, "response_types": []any{"code"},
+		"token_endpoint_auth_method": "client_secret_basic", "id_token_signed_response_alg": "RS256",
+		"scope": "openid profile email address phone offline_access", "client_name": "Unnamed app at app.example",
+		"client_secret_expires_at": 0.0, "require_pkce": false,
+		"registration_client_uri": p.url + "/connect/register/" + a.text("client_id"),
+	} {
+		if diff := cmp.Diff(want, a.body[member]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", member, diff)
+		}
+	}
+	c, err := p.clients.Client(t.Context(), a.text("client_id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.SecretHashes) != 1 || !secret.Matches(a.text("client_secret"), c.SecretHashes[0]) || len(a.text("registration_access_token")) < 43 {
+		t.Errorf("%+v of %v", c, a.body)
+	}
+}
+
+func TestRegistrationPolicyOnPKCE(t *testing.T) {
+	t.Parallel()
+	strict := setup(t, registration.Policy{Open: true})
+	if a := strict.register(map[string]any{"redirect_uris": []string{callback}, "require_pkce": false}); a.body["require_pkce"] != nil {
+		t.Errorf("a client did away with PKCE: %v", a.body)
+	}
+	lax := setup(t, open())
+	for name, body := range map[string]map[string]any{
+		"public": {"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"},
+		"fapi2":  {"redirect_uris": []string{callback}, "profile": "fapi2", "token_endpoint_auth_method": "private_key_jwt", "jwks": keySet(t)},
+	} {
+		if a := lax.register(body); a.status != http.StatusCreated || a.body["require_pkce"] != nil || a.body["client_secret"] != nil ||
+			a.body["client_secret_expires_at"] != nil {
+			t.Errorf("%s: %d %v", name, a.status, a.body)
+		}
+	}
+}
+
+func keySet(t *testing.T) jose.JSONWebKeySet {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "ES256", Use: "sig"}}}
+}
+
+func TestRegistrationTakesNothingThatOnlyAnOperatorGives(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	a := p.register(map[string]any{
+		"redirect_uris": []string{callback}, "first_party": true, "introspect_resource": "https://api.example", "scope": "openid lists:read",
+		"client_id": "web", "client_secret": "mine", "registration_access_token": "mine",
+	})
+	if a.status != http.StatusCreated || a.body["first_party"] != nil || a.body["introspect_resource"] != nil ||
+		a.text("client_id") == "web" || a.text("client_secret") == "mine" || a.text("registration_access_token") == "mine" {
+		t.Errorf("%d %v", a.status, a.body)
+	}
+	if diff := cmp.Diff([]any{"https://api.example"}, a.body["resources"]); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
+	}
+	p.register(map[string]any{"redirect_uris": []string{callback}, "scope": "openid admin"}).refused(t, 400, "invalid_client_metadata")
+}
+
+func TestRegistrationRefusals(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	with := func(member string, value any) map[string]any {
+		return map[string]any{"redirect_uris": []string{callback}, member: value}
+	}
+	for name, c := range map[string]struct {
+		body any
+		code string
+	}{
+		"oidcc-registration-redirect-uri-regfrag": {map[string]any{"redirect_uris": []string{callback + "#f"}}, "invalid_redirect_uri"},
+		"no redirect URI":                         {map[string]any{}, "invalid_redirect_uri"},
+		"plain http":                              {map[string]any{"redirect_uris": []string{"http://app.example/"}}, "invalid_redirect_uri"},
+		"script":                                  {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
+		"3rd_party-init-login-nohttps":            {with("initiate_login_uri", "http://app.example/login"), "invalid_client_metadata"},
+		"oidcc-registration-sector-bad":           {with("sector_identifier_uri", "https://app.example/s.json"), "invalid_client_metadata"},
+		"jwks_uri into our network":               {with("jwks_uri", "http://169.254.169.254/"), "invalid_client_metadata"},
+		"logo of another scheme":                  {with("logo_uri", "javascript:alert(1)"), "invalid_client_metadata"},
+		"implicit":                                {with("response_types", []string{"id_token token"}), "invalid_client_metadata"},
+		"password grant":                          {with("grant_types", []string{"password"}), "invalid_client_metadata"},
+		"pairwise":                                {with("subject_type", "pairwise"), "invalid_client_metadata"},
+		"unsigned ID tokens":                      {with("id_token_signed_response_alg", "none"), "invalid_client_metadata"},
+		"signed userinfo":                         {with("userinfo_signed_response_alg", "RS256"), "invalid_client_metadata"},
+		"a method that we do not know":            {with("token_endpoint_auth_method", "tls_client_auth"), "invalid_client_metadata"},
+		"private_key_jwt without a key":           {with("token_endpoint_auth_method", "private_key_jwt"), "invalid_client_metadata"},
+		"a software statement":                    {with("software_statement", "e30.e30."), "invalid_client_metadata"},
+		"a wrong type":                            {with("grant_types", "authorization_code"), "invalid_client_metadata"},
+		"no JSON":                                 {"redirect_uris=x", "invalid_client_metadata"},
+	} {
+		t.Run(name, func(t *testing.T) { p.register(c.body).refused(t, http.StatusBadRequest, c.code) })
+	}
+	t.Run("too large", func(t *testing.T) {
+		p.register(with("client_name", strings.Repeat("x", 64<<10))).refused(t, http.StatusRequestEntityTooLarge, "invalid_client_metadata")
+	})
+}
+
+// Module 3rd_party-init-login reads the registration back; RFC 7592.
+func TestAClientLooksAfterItsRegistration(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	made := p.register(map[string]any{"redirect_uris": []string{callback}, "initiate_login_uri": "https://app.example/login", "client_name": "One"})
+	other := p.register(map[string]any{"redirect_uris": []string{callback}})
+	address, token := made.text("registration_client_uri"), made.text("registration_access_token")
+
+	read := p.send(http.MethodGet, address, token, nil)
+	if read.status != http.StatusOK || read.text("initiate_login_uri") != "https://app.example/login" || read.text("client_name") != "One" ||
+		read.text("registration_access_token") != token || read.body["client_secret"] != nil {
+		t.Fatalf("%d %v", read.status, read.body)
+	}
+	update := map[string]any{"client_id": made.text("client_id"), "redirect_uris": []string{callback, "https://app.example/second"}, "client_name": "Two"}
+	changed := p.send(http.MethodPut, address, token, update)
+	if changed.status != http.StatusOK || changed.text("client_name") != "Two" || changed.body["initiate_login_uri"] != nil {
+		t.Fatalf("%d %v", changed.status, changed.body)
+	}
+	update["client_secret"] = made.text("client_secret")
+	if a := p.send(http.MethodPut, address, token, update); a.status != http.StatusOK {
+		t.Errorf("with the present secret: %d %v", a.status, a.body)
+	}
+	for name, c := range map[string]struct {
+		member string
+		value  any
+		code   string
+	}{
+		"another client_id":  {"client_id", other.text("client_id"), "invalid_client_metadata"},
+		"no client_id":       {"client_id", "", "invalid_client_metadata"},
+		"a secret to have":   {"client_secret", "chosen", "invalid_client_metadata"},
+		"the access token":   {"registration_access_token", token, "invalid_client_metadata"},
+		"a bad redirect URI": {"redirect_uris", []string{"http://app.example/"}, "invalid_redirect_uri"},
+		"more power":         {"scope", "openid admin", "invalid_client_metadata"},
+	} {
+		body := map[string]any{"client_id": made.text("client_id"), "redirect_uris": []string{callback}}
+		body[c.member] = c.value
+		t.Run(name, func(t *testing.T) {
+			p.send(http.MethodPut, address, token, body).refused(t, http.StatusBadRequest, c.code)
+		})
+	}
+	for name, bad := range map[string]string{"no token": "", "another client's": other.text("registration_access_token"), "the secret": made.text("client_secret")} {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+			a := p.send(method, address, bad, update)
+			a.refused(t, http.StatusUnauthorized, "invalid_token")
+			if !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
+				t.Errorf("%s with %s: %v", method, name, a.header)
+			}
+		}
+	}
+	if a := p.send(http.MethodDelete, address, token, nil); a.status != http.StatusNoContent || a.body != nil {
+		t.Fatalf("%d %v", a.status, a.body)
+	}
+	p.send(http.MethodGet, address, token, nil).refused(t, http.StatusUnauthorized, "invalid_token")
+	if _, err := p.clients.Client(t.Context(), made.text("client_id")); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the client is still there: %v", err)
+	}
+}
+
+// A client that an operator made has no registration access token.
+func TestOperatorsClientsAreOutOfReach(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	m := oidc.Metadata{ClientName: "Web", RedirectURIs: []string{callback}, Scope: "openid"}
+	if _, _, err := p.clients.Create(t.Context(), "web", m, audit.Actor{Kind: "operator", ID: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"", "x"} {
+		p.send(http.MethodGet, p.url+"/connect/register/web", token, nil).refused(t, http.StatusUnauthorized, "invalid_token")
+	}
+	p.send(http.MethodGet, p.url+"/connect/register/..%2Fweb", "x", nil).refused(t, http.StatusUnauthorized, "invalid_token")
+}
+
+func TestRegistrationMayNeedAToken(t *testing.T) {
+	t.Parallel()
+	p := setup(t, registration.Policy{InitialToken: true})
+	good, err := p.clients.CreateRegistrationToken(t.Context(), 2, time.Now().Add(time.Hour), audit.Actor{Kind: "operator", ID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := map[string]any{"redirect_uris": []string{callback}}
+	register := func(token string, body any) answer {
+		return p.send(http.MethodPost, p.url+"/connect/register", token, body)
+	}
+	register("", body).refused(t, http.StatusUnauthorized, "invalid_token")
+	register("guessed", body).refused(t, http.StatusUnauthorized, "invalid_token")
+	register(good.Reveal(), map[string]any{}).refused(t, http.StatusBadRequest, "invalid_redirect_uri") // and nothing is used up by that
+
+	const callers = 8
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := map[int]int{}
+	for range callers {
+		all.Go(func() {
+			a := register(good.Reveal(), body)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[a.status]++
+		})
+	}
+	all.Wait()
+	if diff := cmp.Diff(map[int]int{http.StatusCreated: 2, http.StatusUnauthorized: callers - 2}, outcomes); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	late, err := p.clients.CreateRegistrationToken(t.Context(), 1, time.Now().Add(time.Hour), audit.Actor{Kind: "operator", ID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.db.Owner.Exec(t.Context(), `UPDATE auth.registration_tokens SET expires_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+	register(late.Reveal(), body).refused(t, http.StatusUnauthorized, "invalid_token")
+}
+
+func TestRegistrationMayBeOff(t *testing.T) {
+	t.Parallel()
+	p := setup(t, registration.Policy{})
+	if a := p.register(map[string]any{"redirect_uris": []string{callback}}); a.status != http.StatusNotFound {
+		t.Errorf("%d %v", a.status, a.body)
+	}
+}
+
+func TestRegistrationsAreLimitedPerNetwork(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	for range 300 {
+		if err := p.limiter.Take(t.Context(), "register:127.0.0.1", limit.Rate{Burst: 300, Every: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := p.register(map[string]any{"redirect_uris": []string{callback}})
+	a.refused(t, http.StatusTooManyRequests, "temporarily_unavailable")
+	if a.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}

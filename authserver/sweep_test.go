@@ -1,0 +1,52 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"larder/internal/pgtest"
+)
+
+// Who registered and was never used goes; who was used stays, and so does what
+// an operator made.
+func TestUnusedRegistrationsAreSwept(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, statement := range []string{
+		`INSERT INTO auth.users (id, name) VALUES ('01890000-0000-7000-8000-000000000001', 'Ada')`,
+		`INSERT INTO auth.clients (id, metadata) SELECT id, '{}' FROM unnest(ARRAY['unused', 'used', 'granted', 'new', 'operators']) AS id`,
+		`INSERT INTO auth.client_registrations (client_id, access_hash, created_at)
+		 SELECT id, '', now() - interval '91 days' FROM auth.clients WHERE id IN ('unused', 'used', 'granted')`,
+		`INSERT INTO auth.client_registrations (client_id, access_hash) VALUES ('new', '')`,
+		`INSERT INTO auth.consents (user_id, client_id, scopes, resources) VALUES ('01890000-0000-7000-8000-000000000001', 'used', '{}', '{}')`,
+		`INSERT INTO auth.grants (id, client_id, user_id, sid, scopes, resources, session, idle_expires_at, expires_at)
+		 VALUES ('01890000-0000-7000-8000-000000000002', 'granted', '01890000-0000-7000-8000-000000000001', 's', '{}', '{}', '{}', now(), now())`,
+	} {
+		if _, err := db.Owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	left := func() (names string) {
+		t.Helper()
+		s.sweep(t.Context(), tableUnused, endUnusedClients)
+		s.sweep(t.Context(), tableClients, deleteClients)
+		err := db.Owner.QueryRow(t.Context(),
+			`SELECT string_agg(id || CASE WHEN disabled_at IS NULL THEN '' ELSE ' (ended)' END, ', ' ORDER BY id) FROM auth.clients`).Scan(&names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	if got := left(); got != "granted, new, operators, unused (ended), used" {
+		t.Errorf("at first: %s", got)
+	}
+	if _, err := db.Owner.Exec(t.Context(), `UPDATE auth.clients SET disabled_at = disabled_at - interval '2 days'`); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(); got != "granted, new, operators, used" {
+		t.Errorf("a day later: %s", got)
+	}
+}
