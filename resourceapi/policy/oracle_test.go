@@ -36,7 +36,8 @@ func oracle(r Request) bool {
 	case "member":
 		return verb == "leave" && p.Role != None && res.Owner == p.ID ||
 			verb == "list" && (p.Role == Admin || p.Role == Member) ||
-			verb != "leave" && p.Role == Admin
+			verb == "change_role" && p.Role == Admin ||
+			verb == "remove" && p.Role == Admin && r.Context.Now.Sub(r.Context.AuthTime) <= 10*time.Minute
 	case "invitation":
 		return verb == "accept" || p.Role == Admin
 	case "app":
@@ -182,7 +183,7 @@ func drawRequest(t *rapid.T) Request {
 	if rapid.Bool().Draw(t, "circumstances known") {
 		r.Context.SourceIP = netip.MustParseAddr(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"}).Draw(t, "ip"))
 		r.Context.RiskScore = rapid.Int64Range(-1, 100).Draw(t, "risk")
-		r.Context.AuthTime = r.Context.Now.Add(-time.Minute)
+		r.Context.AuthTime = r.Context.Now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "minutes since the sign-in")) * time.Minute)
 	}
 	return r
 }
@@ -253,10 +254,13 @@ func TestCedarAgreesWithOracle(t *testing.T) {
 			if len(d.Policies) == 0 || d.Reason == "" {
 				rt.Fatalf("a no without a policy or reason: %+v", d)
 			}
-			if d.MissingScope != "" {
+			if d.StepUp != nil {
+				r.Context.AuthTime = r.Context.Now
+			}
+			if d.MissingScope != "" || d.StepUp != nil {
 				r.Principal.Scopes = append(r.Principal.Scopes, d.MissingScope)
 				if !oracle(r) {
-					rt.Fatalf("scope %s would not help, on %+v", d.MissingScope, r)
+					rt.Fatalf("scope %q and step-up %v would not help, on %+v", d.MissingScope, d.StepUp, r)
 				}
 			}
 		}
