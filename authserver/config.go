@@ -83,7 +83,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.DPoPNonceRequired = r.Bool("AUTHSERVER_DPOP_NONCE_REQUIRED")
 	c.Registration = readRegistration(r, c.Development)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
-	c.People = readPeople(r, c.Issuer)
+	c.People = readPeople(r, c.Issuer, c.Development)
 	c.SMSDir = getenv("AUTHSERVER_SMS_DIR")
 	return c, r.Err()
 }

@@ -44,7 +44,7 @@ type PeopleConfig struct {
 	BreachedPasswords string
 }
 
-func readPeople(r *env.Reader, issuer string) PeopleConfig {
+func readPeople(r *env.Reader, issuer string, development bool) PeopleConfig {
 	c := PeopleConfig{MailDir: r.String("AUTHSERVER_MAIL_DIR")}
 	host := "localhost"
 	if u, err := url.Parse(issuer); err == nil && u.Hostname() != "" {
@@ -60,7 +60,7 @@ func readPeople(r *env.Reader, issuer string) PeopleConfig {
 		}
 	}
 	if v := r.String("AUTHSERVER_SMTP_URL"); v != "" {
-		smtp, err := mail.ParseSMTP(secret.String(v), c.MailFrom)
+		smtp, err := mail.ParseSMTP(secret.String(v), c.MailFrom, development)
 		if err != nil {
 			r.Fault("AUTHSERVER_SMTP_URL", "%v", err)
 		}

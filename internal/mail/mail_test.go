@@ -173,7 +173,7 @@ func TestAMailServerThatIsAwayDelaysTheMailOnly(t *testing.T) {
 	}
 	addr := reserved.Addr().String()
 	_ = reserved.Close()
-	sender, err := mail.ParseSMTP(secret.String("smtp://"+addr+"?tls=none"), from())
+	sender, err := mail.ParseSMTP(secret.String("smtp://"+addr+"?tls=none"), from(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestAMailServerThatIsAwayDelaysTheMailOnly(t *testing.T) {
 func TestATransactionThatFailsSendsNothing(t *testing.T) {
 	o := newOffice(t)
 	srv := &server{}
-	sender, err := mail.ParseSMTP(secret.String("smtp://"+srv.listen(t, "127.0.0.1:0", nil)+"?tls=none"), from())
+	sender, err := mail.ParseSMTP(secret.String("smtp://"+srv.listen(t, "127.0.0.1:0", nil)+"?tls=none"), from(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestATransactionThatFailsSendsNothing(t *testing.T) {
 func TestARefusedRecipientIsNotTriedAgain(t *testing.T) {
 	o := newOffice(t)
 	srv := &server{reject: &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}}
-	sender, err := mail.ParseSMTP(secret.String("smtp://"+srv.listen(t, "127.0.0.1:0", nil)+"?tls=none"), from())
+	sender, err := mail.ParseSMTP(secret.String("smtp://"+srv.listen(t, "127.0.0.1:0", nil)+"?tls=none"), from(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestARefusedRecipientIsNotTriedAgain(t *testing.T) {
 func TestNothingIsSentWithoutTLSOrToAServerThatProvesNothing(t *testing.T) {
 	for name, config := range map[string]*tls.Config{"no TLS": nil, "a certificate that nobody signed": certificate(t)} {
 		srv := &server{}
-		sender, err := mail.ParseSMTP(secret.String("smtp://user:hunter2@"+srv.listen(t, "127.0.0.1:0", config)), from())
+		sender, err := mail.ParseSMTP(secret.String("smtp://user:hunter2@"+srv.listen(t, "127.0.0.1:0", config)), from(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestNothingIsSentWithoutTLSOrToAServerThatProvesNothing(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"smtp://mail.example.com?tls=none", "http://mail.example.com", "mail.example.com", "smtps://", "smtp://user:hunter2@mail.example.com:x"} {
-		if _, err := mail.ParseSMTP(secret.String(bad), from()); err == nil || strings.Contains(err.Error(), "hunter2") {
+		if _, err := mail.ParseSMTP(secret.String(bad), from(), false); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sort"
 )
@@ -45,8 +46,9 @@ func (p *Policy) Check(ctx context.Context, password string, about ...string) er
 	if err := Check(password, about...); err != nil {
 		return err
 	}
-	if Strength(password, about...) < enough {
-		return refuse("This password is too easy to guess: it is made of a pattern or of few words that often stand together. Add a word that has nothing to do with the others.")
+	if got := Strength(password, about...); got < enough {
+		return refuse(fmt.Sprintf("This password is too easy to guess: its strength is %d of 4, and %d is needed. "+
+			"It is made of a pattern, or of words that often stand together; add a word that has nothing to do with the others.", got, enough))
 	}
 	if p == nil || p.Breaches == nil {
 		return nil

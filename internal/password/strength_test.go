@@ -31,6 +31,13 @@ func TestStrength(t *testing.T) {
 	}
 }
 
+func TestPolicyTellsHowStrongAWeakPasswordIs(t *testing.T) {
+	err := (*password.Policy)(nil).Check(t.Context(), "abcdefghijklmnopqrst")
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "of 4") {
+		t.Errorf("a run of the alphabet: %v", err)
+	}
+}
+
 func TestPolicyRefusesStolenPasswordsAndAsksOnlyForARange(t *testing.T) {
 	const stolen = "four loaves of rye bread"
 	sum := sha1.Sum([]byte(stolen))
