@@ -159,6 +159,7 @@ func TestLimitHandlersWork(t *testing.T) {
 		pathSign:   wantTokens(1),
 		pathRotate: wantTokens(3),
 		pathList: func(t *testing.T, body []byte) {
+			t.Helper()
 			var page limitPage
 			if err := json.Unmarshal(body, &page); err != nil || len(page.Items) != listSize || page.Items[49].Name != "Item 50" {
 				t.Errorf("the page of %d items is %.200s; %v", len(page.Items), body, err)

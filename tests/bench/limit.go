@@ -196,5 +196,5 @@ func send(w http.ResponseWriter, body []byte, err error) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) //nolint:gosec // JSON of our own to our own load
+	_, _ = w.Write(body)
 }
