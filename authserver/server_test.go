@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/internal/dpop/dpoptest"
 	"larder/internal/id"
 )
 
@@ -105,9 +106,10 @@ func (a answer) decode(t *testing.T, v any) {
 }
 
 // token gets an access token by client_credentials.
-func (s *running) token(t *testing.T, clientID, clientSecret, scope string) (string, int) {
+// token asks for a token as a client, with a DPoP proof or without.
+func (s *running) token(t *testing.T, clientID, clientSecret, scope string, proof ...string) (string, int) {
 	t.Helper()
-	req := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	req := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Dpop": proof}
 	basic, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 	basic.SetBasicAuth(url.QueryEscape(clientID), url.QueryEscape(clientSecret))
 	req["Authorization"] = basic.Header["Authorization"]
@@ -228,6 +230,7 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 		}
 	}
 
+	proof := dpoptest.NewKey(t).Proof(t, dpoptest.Request{Method: http.MethodPost, URL: w.env["AUTHSERVER_ISSUER"] + "/token", At: time.Now()})
 	for name, c := range map[string]struct {
 		authorization []string
 		status        int
@@ -237,6 +240,7 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 		"nonsense":        {[]string{"Bearer x"}, http.StatusUnauthorized, `error="invalid_token"`},
 		"another scheme":  {[]string{"Basic eDp5"}, http.StatusBadRequest, `error="invalid_request"`},
 		"twice":           {[]string{"Bearer x", "Bearer y"}, http.StatusBadRequest, `error="invalid_request"`},
+		"bound to a key":  {[]string{"Bearer " + first(s.token(t, "robot", adminSecret, "admin", proof))}, http.StatusUnauthorized, `error="invalid_token"`},
 		"without a scope": {[]string{"Bearer " + first(s.token(t, "other", otherSecret, "lists:read"))}, http.StatusUnauthorized, `error="invalid_token"`},
 	} {
 		res := s.do(t, http.MethodGet, "/admin/v1/users", "", http.Header{"Authorization": c.authorization})
