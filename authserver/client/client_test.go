@@ -273,15 +273,19 @@ func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 		"public with client_credentials": {func(m *oidc.Metadata) {
 			m.TokenEndpointAuthMethod, m.GrantTypes = oidc.AuthMethodNone, []string{oidc.AuthorizationCode, oidc.ClientCredentials}
 		}, []string{"/grant_types"}},
-		"refresh alone": {func(m *oidc.Metadata) { m.GrantTypes = []string{oidc.RefreshToken} }, []string{"/grant_types"}},
+		"refresh alone":   {func(m *oidc.Metadata) { m.GrantTypes = []string{oidc.RefreshToken} }, []string{"/grant_types"}},
 		"unknown profile": {func(m *oidc.Metadata) { m.Profile = "bank" }, []string{"/profile"}},
 		"fapi2":           {fapi2(&private.PublicKey, nil), nil},
 		"fapi2 by secret": {func(m *oidc.Metadata) { m.Profile, m.DPoPBound = oidc.ProfileFAPI2, true }, []string{"/token_endpoint_auth_method"}},
-		"fapi2 with bearer tokens": {fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.DPoPBound = false }),
-			[]string{"/dpop_bound_access_tokens"}},
+		"fapi2 with bearer tokens": {
+			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.DPoPBound = false }),
+			[]string{"/dpop_bound_access_tokens"},
+		},
 		"fapi2 without PKCE": {fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.RequirePKCE = &no }), []string{"/require_pkce"}},
-		"fapi2 with RS256": {fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.IDTokenSignedAlg = "RS256" }),
-			[]string{"/id_token_signed_response_alg"}},
+		"fapi2 with RS256": {
+			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.IDTokenSignedAlg = "RS256" }),
+			[]string{"/id_token_signed_response_alg"},
+		},
 		"many at once": {func(m *oidc.Metadata) {
 			m.ClientName, m.Scope, m.RedirectURIs = "", "root", []string{"ftp://x", "https://x/#f"}
 		}, []string{"/client_name", "/redirect_uris/0", "/redirect_uris/1", "/scope"}},
