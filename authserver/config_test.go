@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"larder/authserver/oidc"
+	"larder/authserver/registration"
 )
 
 func kekText() string { return base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))) }
@@ -51,6 +52,35 @@ func TestAGoodConfigurationIsRead(t *testing.T) {
 	}
 	if printed := fmt.Sprintf("%+v", c); strings.Contains(printed, "hidden") || strings.Contains(printed, kekText()) {
 		t.Errorf("a printed configuration shows a secret: %s", printed)
+	}
+}
+
+func TestWhoMayRegisterClients(t *testing.T) {
+	t.Parallel()
+	development := map[string]string{"AUTHSERVER_DEVELOPMENT": "true", "AUTHSERVER_ISSUER": ""}
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want registration.Policy
+	}{
+		"nobody by default":  {nil, registration.Policy{}},
+		"nobody":             {map[string]string{"AUTHSERVER_REGISTRATION": "off"}, registration.Policy{}},
+		"who brings a token": {map[string]string{"AUTHSERVER_REGISTRATION": "initial_access_token"}, registration.Policy{InitialToken: true}},
+		"without PKCE":       {map[string]string{"AUTHSERVER_REGISTRATION_WITHOUT_PKCE": "true"}, registration.Policy{WithoutPKCE: true}},
+		"all in development": {development, registration.Policy{Open: true, InitialToken: true, WithoutPKCE: true}},
+	} {
+		env := goodEnv()
+		maps.Copy(env, c.set)
+		cfg, err := loadConfig(lookup(env), needServe)
+		if err != nil || cfg.Registration != c.want {
+			t.Errorf("%s: %+v, %v", name, cfg.Registration, err)
+		}
+	}
+	for _, value := range []string{"open", "yes"} {
+		env := goodEnv()
+		env["AUTHSERVER_REGISTRATION"] = value
+		if _, err := loadConfig(lookup(env), needServe); err == nil || !strings.Contains(err.Error(), "AUTHSERVER_REGISTRATION:") {
+			t.Errorf("%s in production: %v", value, err)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ DELETE FROM auth.clients WHERE id IN (
   SELECT c.id FROM auth.clients c JOIN auth.client_registrations r ON r.client_id = c.id
    WHERE c.disabled_at < now() - interval '1 day' LIMIT $1 FOR UPDATE OF c SKIP LOCKED)`
 
-	deleteRegistrationTokens = `
+	deleteInitial = `
 DELETE FROM auth.registration_tokens WHERE hash IN (
   SELECT hash FROM auth.registration_tokens WHERE expires_at < now() LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
@@ -111,7 +111,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableLinks, deleteLinks)
 		s.sweep(ctx, tableUnused, endUnusedClients)
 		s.sweep(ctx, tableClients, deleteClients)
-		s.sweep(ctx, tableTokens, deleteRegistrationTokens)
+		s.sweep(ctx, tableTokens, deleteInitial)
 		s.sweep(ctx, tableTrusted, deleteTrusted)
 		s.sweepUsers(ctx)
 	}

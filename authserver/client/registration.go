@@ -23,9 +23,10 @@ SELECT ` + columns + ` FROM auth.clients
  WHERE id = $1 AND disabled_at IS NULL
    AND EXISTS (SELECT 1 FROM auth.client_registrations r WHERE r.client_id = clients.id AND r.access_hash = $2)`
 
-	insertRegistrationToken = `INSERT INTO auth.registration_tokens (hash, uses_left, created_by, expires_at) VALUES ($1, $2, $3, $4)`
+	// Initial access tokens.
+	insertInitial = `INSERT INTO auth.registration_tokens (hash, uses_left, created_by, expires_at) VALUES ($1, $2, $3, $4)`
 
-	useRegistrationToken = `
+	useInitial = `
 UPDATE auth.registration_tokens SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires_at > $2`
 )
 
@@ -45,7 +46,7 @@ func (s *Clients) Register(ctx context.Context, m oidc.Metadata, initial string,
 	clientSecret, hashes := newSecret(m, nil)
 	client, err = s.change(ctx, "client.registered", clientID, by, func(tx pgx.Tx) (*oidc.Client, error) {
 		if initial != "" {
-			used, err := tx.Exec(ctx, useRegistrationToken, secret.Sum(initial), s.Now())
+			used, err := tx.Exec(ctx, useInitial, secret.Sum(initial), s.Now())
 			if err != nil {
 				return nil, err
 			}
@@ -90,7 +91,7 @@ func (s *Clients) CreateRegistrationToken(ctx context.Context, uses int, expires
 	}
 	value := secret.New()
 	err := postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, insertRegistrationToken, secret.Sum(value.Reveal()), uses, by.ID, expires); err != nil {
+		if _, err := tx.Exec(ctx, insertInitial, secret.Sum(value.Reveal()), uses, by.ID, expires); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{
