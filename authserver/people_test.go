@@ -269,13 +269,15 @@ func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 		action := strings.TrimPrefix(strings.Replace(path, "forgot", "reset", 1), "/")
 		var bodies [2]string
 		var took [2]time.Duration
-		const rounds = 4
-		for i, email := range []string{"nina@example.com", "none@example.com"} {
-			for range rounds {
+		for round := range 4 {
+			// In turns, and the fastest of each: what else the machine does slows down both alike.
+			for i, email := range []string{"nina@example.com", "none@example.com"} {
 				v := w.visitor(t)
 				began := time.Now()
 				got := v.press(path, action, append(slices.Clone(fields), email)...)
-				took[i] += time.Since(began)
+				if once := time.Since(began); round == 0 || once < took[i] {
+					took[i] = once
+				}
 				v.expect(got, 200, "Look into your mail")
 				bodies[i] = normal(got.Body, email)
 			}
@@ -283,8 +285,10 @@ func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 		if bodies[0] != bodies[1] {
 			t.Errorf("%s answers differently:\n%s\n%s", path, bodies[0], bodies[1])
 		}
-		if took[0] > 3*took[1] || took[1] > 3*took[0] {
-			t.Errorf("%s takes %v for a known address and %v for another", path, took[0]/rounds, took[1]/rounds)
+		// A password hash or a mail in one of the two would be far outside of this.
+		const noise = 20 * time.Millisecond
+		if took[0] > 2*took[1]+noise || took[1] > 2*took[0]+noise {
+			t.Errorf("%s takes %v for a known address and %v for another", path, took[0], took[1])
 		}
 	}
 	if got := w.mail(t, "nina@example.com"); len(got.links) > 1 {
@@ -448,6 +452,59 @@ func TestAnAddressChangesByReauthenticationAndProofAndTheOldOneIsTold(t *testing
 	if got := w.mail(t, "otto@example.com"); len(got.links) != 0 {
 		t.Errorf("the owner gets %q with %q", got.subject, got.links)
 	}
+}
+
+func TestAnAddressThatAnOperatorTypedCanBeConfirmed(t *testing.T) {
+	w := newTown(t)
+	w.must(t, nil, testPassword, "user", "create", "--name", "Nina", "--email", "nina@example.com", "--password-stdin")
+	verified := func() int {
+		t.Helper()
+		return w.count(t, `SELECT count(*) FROM auth.emails WHERE verified_at IS NOT NULL`)
+	}
+	v := w.visitor(t)
+	v.expect(v.signIn("nina@example.com", testPassword), 303, "/account")
+	v.expect(v.get("/account"), 200, "not confirmed yet")
+	v.expect(v.press("/account", "confirm"), 303, "done=email")
+	link := w.link(t, "nina@example.com")
+	v.expect(v.get(link), 200, `value="verify"`)
+	if n := verified(); n != 0 {
+		t.Fatal("looking at the link confirms the address")
+	}
+	v.expect(v.press(link, "verify"), 200, "confirmed")
+	if n := verified(); n != 1 {
+		t.Error("the address is not confirmed")
+	}
+	w.quiet(t, "nina@example.com") // nothing changed that its owner would have to be told
+}
+
+func TestARegistrationLeadsBackToTheAppThatAsked(t *testing.T) {
+	w := newTown(t)
+	var client struct {
+		ID string `json:"client_id"`
+	}
+	w.must(t, &client, "", "client", "create", "--name", "Web", "--redirect-uri", "https://app.example.com/cb", "--scope", "openid")
+	v := w.visitor(t)
+	query := url.Values{
+		"response_type": {"code"}, "client_id": {client.ID}, "redirect_uri": {"https://app.example.com/cb"}, "scope": {"openid"},
+		"state": {"s"}, "code_challenge": {strings.Repeat("A", 43)}, "code_challenge_method": {"S256"},
+	}
+	var flow string
+	for deadline := time.Now().Add(10 * time.Second); flow == ""; time.Sleep(50 * time.Millisecond) { // a new client is known within a second
+		got := v.get("/authorize?" + query.Encode())
+		_, flow, _ = strings.Cut(got.Header.Get("Location"), "flow=")
+		if time.Now().After(deadline) {
+			t.Fatalf("the authorization request was not parked: %s, to %q\n%s", got.Status, got.Header.Get("Location"), got.Body)
+		}
+	}
+	for _, ask := range []struct{ path, action string }{{"/register", "register"}, {"/forgot", "reset"}} {
+		v.expect(v.get(ask.path+"?flow="+flow), 200, `name="flow" value="`+flow+`"`)
+		v.expect(v.press(ask.path, ask.action, "flow", flow, "name", "Nina", "email", "nina@example.com", "password", testPassword), 200, "")
+		v.expect(v.press(w.link(t, "nina@example.com"), "verify", "password", otherPassword), 200, `href="/login?flow=`+flow)
+	}
+	// In another browser the request is not there, and the page leads to a plain sign-in.
+	elsewhere := w.visitor(t)
+	elsewhere.expect(elsewhere.press("/register", "register", "flow", flow, "name", "Otto", "email", "otto@example.com", "password", testPassword), 200, "")
+	elsewhere.expect(elsewhere.press(w.link(t, "otto@example.com"), "verify"), 200, `href="/login"`)
 }
 
 // A17 of the security cases.
