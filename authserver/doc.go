@@ -10,5 +10,5 @@
 // A request reads downward:
 //
 //	server.go: trusted proxies -> request id, log event, metrics -> security headers
-//	  -> router -> feature: oauth, account, consent, page, admin
+//	  -> router -> feature: oauth, account, consent, device, registration, page, admin
 package main
