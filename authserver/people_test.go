@@ -257,7 +257,10 @@ func TestANewerOrChangedLinkIsTheOnlyOneThatWorks(t *testing.T) {
 // A1 of the security cases.
 func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 	w := newTown(t)
-	w.join(t, "nina@example.com")
+	const pairs = 3 // one address gets only so much mail
+	for i := range pairs {
+		w.join(t, fmt.Sprintf("known%d@example.com", i))
+	}
 	normal := func(body, email string) string {
 		body = regexp.MustCompile(`(nonce|value)="[^"]*"`).ReplaceAllString(body, "")
 		return strings.ReplaceAll(body, email, "")
@@ -269,10 +272,10 @@ func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 		action := strings.TrimPrefix(strings.Replace(path, "forgot", "reset", 1), "/")
 		var bodies [2]string
 		var took [2]time.Duration
-		for round := range 4 {
+		for round := range 4 * pairs {
 			// In turns, and the fastest of each: what else the machine does slows down both alike.
-			for i, email := range []string{"nina@example.com", "none@example.com"} {
-				v := w.visitor(t)
+			for i, who := range []string{"known", "other"} {
+				v, email := w.visitor(t), fmt.Sprintf("%s%d@example.com", who, round%pairs)
 				began := time.Now()
 				got := v.press(path, action, append(slices.Clone(fields), email)...)
 				if once := time.Since(began); round == 0 || once < took[i] {
@@ -290,9 +293,6 @@ func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 		if took[0] > 2*took[1]+noise || took[1] > 2*took[0]+noise {
 			t.Errorf("%s takes %v for a known address and %v for another", path, took[0], took[1])
 		}
-	}
-	if got := w.mail(t, "nina@example.com"); len(got.links) > 1 {
-		t.Errorf("the mail %q has the links %q", got.subject, got.links)
 	}
 }
 
