@@ -12,7 +12,7 @@ import (
 // BenchmarkListOf50 and its neighbour measure a page of fifty items, and the
 // one SELECT that it cannot do without.
 func BenchmarkListOf50(b *testing.B) {
-	h := newHousehold(b, nil)
+	h := newHousehold(b)
 	for i := range 49 {
 		h.add(b, h.admin, h.shared, "Item "+strconv.Itoa(i))
 	}
@@ -63,7 +63,7 @@ func BenchmarkListOf50(b *testing.B) {
 // BenchmarkCheckOff measures checking items off and back, durably with feed
 // and audit rows, and one durable INSERT.
 func BenchmarkCheckOff(b *testing.B) {
-	h := newHousehold(b, nil)
+	h := newHousehold(b)
 	var items []string
 	for i := range 64 {
 		items = append(items, h.add(b, h.admin, h.shared, "Item "+strconv.Itoa(i)))

@@ -61,7 +61,7 @@ func TestEveryFamilyTableIsGuarded(t *testing.T) {
 
 func TestRuntimeRoleIsConfined(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	tables := strings1(t, h.db.Owner, `SELECT relname::text FROM pg_class WHERE relnamespace = 'grocery'::regnamespace AND relkind IN ('r', 'p')`)
 	for _, table := range tables {
 		var n int
@@ -85,7 +85,7 @@ func TestRuntimeRoleIsConfined(t *testing.T) {
 
 func TestContextDoesNotOutliveItsTransaction(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	h.want(t, 200, h.admin, "GET", h.items(h.shared), nil)
 	h.want(t, 200, h.admin, "PUT", h.items(h.shared)+"/"+h.item+"/check", nil)
 	h.want(t, 403, h.guest, "DELETE", h.items(h.granted)+"/"+h.grantedItem, nil)
@@ -112,7 +112,7 @@ func TestContextDoesNotOutliveItsTransaction(t *testing.T) {
 // stands against.
 func TestTheDatabaseKnowsTheRules(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	type setting map[string]string
 	in := func(standing, user string) setting {
 		return setting{"app.family": h.id, "app.standing": standing, "app.user": user, "app.principal": "user:" + user}

@@ -174,7 +174,7 @@ func (f *follower) ends(t testing.TB, reason string) {
 
 func TestFeedTellsWhatHappensAndGoesOnWhereItBroke(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	f, ready := h.follow(t, h.member, "")
 	if ready.name != "ready" || ready.id == "" {
 		t.Fatalf("first came %+v", ready)
@@ -212,7 +212,7 @@ func TestFeedTellsWhatHappensAndGoesOnWhereItBroke(t *testing.T) {
 
 func TestFeedOfAGuestHoldsTheListsHeWasGranted(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	f, ready := h.follow(t, h.guest, "")
 	h.add(t, h.admin, h.shared, "Wine")
 	h.join(t, h.user("kim"), "member", nil) // guests are not told of people
@@ -243,7 +243,7 @@ func TestFeedOfAGuestHoldsTheListsHeWasGranted(t *testing.T) {
 
 func TestFeedEndsWithTheRightToIt(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	parsed, err := id.Parse(h.id)
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestFeedEndsWithTheRightToIt(t *testing.T) {
 
 func TestFeedIsRefusedToWhoMayNot(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	h.want(t, 403, h.scoped("ann", "family:read"), "GET", h.path+"/feed", nil)
 	h.want(t, 404, h.alien, "GET", h.path+"/feed", nil)
 	for _, cursor := range []string{"x", "1-2-3", "1-2-3-0000000g", "+1-2-3-00000000", "1-2-3-00000000!", strings.Repeat("9", 100)} {
@@ -365,7 +365,7 @@ func (h *household) headOfFeed(t testing.TB, c caller) int {
 // once over two replicas, whose numbers and commits cross.
 func TestNothingIsSkippedInTheFeedWhateverOrderItCommitsIn(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	second := newServiceOn(t, h.db, nil)
 	replica := *h
 	replica.service = second
@@ -406,7 +406,7 @@ func TestNothingIsSkippedInTheFeedWhateverOrderItCommitsIn(t *testing.T) {
 
 func TestFeedForgetsWhatIsTooOld(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	if _, err := h.db.Owner.Exec(t.Context(), `UPDATE grocery.change_feed SET occurred_at = now() - interval '31 days' WHERE family_id = $1 AND list_id = $2`, h.id, h.shared); err != nil {
 		t.Fatal(err)
 	}
@@ -429,7 +429,7 @@ func TestFeedForgetsWhatIsTooOld(t *testing.T) {
 
 func TestStreamsEndWhenTheServiceDrains(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	ctx, drain := context.WithCancel(t.Context())
 	replica := *h
 	replica.service = newServiceOn(t, h.db, nil)
@@ -443,7 +443,7 @@ func TestStreamsEndWhenTheServiceDrains(t *testing.T) {
 }
 
 func TestIdleStreamsAreCheap(t *testing.T) {
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	const streams, enough = 500, 50 << 10 // bytes: 2,000 of them are 100 MB
 	used := func() uint64 {
 		runtime.GC()

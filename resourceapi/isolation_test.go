@@ -59,6 +59,7 @@ func (h *household) probeOperations() []any {
 
 // tenantRoutes are the routes that stand in a family.
 func (h *household) tenantRoutes(t testing.TB) []string {
+	t.Helper()
 	var routes []string
 	for _, route := range h.routes(t) {
 		if strings.Contains(route, "{family_id}") {
@@ -73,8 +74,8 @@ func (h *household) tenantRoutes(t testing.TB) []string {
 
 func TestNoRouteReachesAnotherFamily(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
-	other := h.service.household(t, "other-")
+	h := newHousehold(t)
+	other := h.household(t, "other-")
 	exMember := h.user("eve")
 	h.join(t, exMember, "admin", nil)
 	h.want(t, 204, h.admin, "DELETE", h.path+"/members/eve", nil)
@@ -128,8 +129,8 @@ SELECT jsonb_build_array(
 
 func TestDatabaseAloneRefusesWhenThePolicyLayerIsOff(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
-	other := h.service.household(t, "other-")
+	h := newHousehold(t)
+	other := h.household(t, "other-")
 	h.tenants.Authorizer = anybody{}
 	before := h.snapshot(t)
 	for _, route := range h.tenantRoutes(t) {
@@ -157,7 +158,7 @@ func TestDatabaseAloneRefusesWhenThePolicyLayerIsOff(t *testing.T) {
 
 func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	before := h.snapshot(t)
 	for _, route := range h.tenantRoutes(t) {
 		method, path, body := h.probe(route)
@@ -197,7 +198,7 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 
 func TestTheDatabaseAndNotTheTokenSaysWhatRoleSomebodyHas(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	self := h.path + "/members/bob"
 	h.want(t, 403, h.member, "PATCH", self, map[string]any{"role": "admin"})
 	h.want(t, 200, h.admin, "PATCH", self, map[string]any{"role": "admin"})
@@ -211,7 +212,7 @@ func TestTheDatabaseAndNotTheTokenSaysWhatRoleSomebodyHas(t *testing.T) {
 
 func TestScopesAreACeiling(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	reader := h.scoped("ann", "lists:read")
 	h.want(t, 200, reader, "GET", h.items(h.shared), nil)
 	for scope, got := range map[string]reply{
@@ -228,7 +229,7 @@ func TestScopesAreACeiling(t *testing.T) {
 
 func TestPersonalListIsForItsOwnerAlone(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	other := h.user("adm")
 	h.join(t, other, "admin", nil)
 	for _, c := range []caller{other, h.member, h.guest} {
@@ -245,8 +246,8 @@ func TestPersonalListIsForItsOwnerAlone(t *testing.T) {
 
 func TestAppReachesTheFamilyThatInstalledItUntilItIsUninstalled(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
-	other := h.service.household(t, "other-")
+	h := newHousehold(t)
+	other := h.household(t, "other-")
 	bot := caller{h.issuer.AppToken("bot", "lists:read", "lists:write", "family:read", "family:write")}
 	h.want(t, 404, bot, "GET", h.items(h.shared), nil)
 	h.want(t, 201, h.admin, "POST", h.path+"/apps", map[string]any{"client_id": "bot", "scopes": []string{"lists:read"}})
@@ -264,8 +265,8 @@ func TestAppReachesTheFamilyThatInstalledItUntilItIsUninstalled(t *testing.T) {
 
 func TestKeyReachesItsFamilyAlone(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
-	other := h.service.household(t, "other-")
+	h := newHousehold(t)
+	other := h.household(t, "other-")
 	parsed, err := id.Parse(h.id)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +286,7 @@ func TestKeyReachesItsFamilyAlone(t *testing.T) {
 
 func TestDenialsAreInTheAuditLogWithPolicyAndReason(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	h.want(t, 403, h.guest, "DELETE", h.items(h.granted)+"/"+h.grantedItem, nil)
 	h.want(t, 404, h.alien, "GET", h.path, nil)
 	h.want(t, 404, h.alien, "GET", "/v1/families/"+id.New().String(), nil) // nobody's: must leave no row

@@ -33,7 +33,7 @@ func (h *household) names(t testing.TB, c caller, list string, limit int) string
 
 func TestItemsKeepTheirOrderThroughPagesAndMoves(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	list := h.list(t, h.member, "Order", "shared")
 	ids := map[string]string{}
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
@@ -71,7 +71,7 @@ func TestItemsKeepTheirOrderThroughPagesAndMoves(t *testing.T) {
 
 func TestItemIsEditedCheckedAndRemoved(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	path := h.items(h.shared) + "/" + h.item
 	got := h.want(t, 200, h.member, "PATCH", path, map[string]any{"quantity": 1.5, "unit": "l", "note": "the \"good\" one"})
 	if !strings.Contains(string(got.body), `"quantity":1.5`) || got.header.Get("ETag") != `"2"` {
@@ -109,7 +109,7 @@ func TestItemIsEditedCheckedAndRemoved(t *testing.T) {
 
 func TestBadInputGetsAClearAnswerAndChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	items := h.items(h.shared)
 	before := h.snapshot(t)
 	deep := strings.Repeat("[", 100_000)
@@ -171,7 +171,7 @@ func TestBadInputGetsAClearAnswerAndChangesNothing(t *testing.T) {
 
 func TestCursorDoesNotCarryOverToAnotherList(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	for _, name := range []string{"x", "y"} {
 		h.add(t, h.admin, h.private, name)
 	}

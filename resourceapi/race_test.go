@@ -42,7 +42,7 @@ func together(n int, f func(i int) int) map[int]int {
 
 func TestLastAdminStaysWhateverRaces(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	h.want(t, 409, h.admin, "DELETE", h.path+"/members/ann", nil)
 	h.want(t, 409, h.admin, "PATCH", h.path+"/members/ann", map[string]any{"role": "member"})
 	for range 10 {
@@ -76,7 +76,7 @@ func TestLastAdminStaysWhateverRaces(t *testing.T) {
 
 func TestInvitationIsGoodForSoManyUses(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	token := h.want(t, 201, h.admin, "POST", h.path+"/invitations", map[string]any{"role": "member", "uses": 3}).field(t, "token")
 	accept := func(name string) int {
 		return h.do(t, h.user(name), "POST", "/v1/invitations/accept", map[string]any{"token": token, "display_name": name}).status
@@ -93,7 +93,7 @@ func TestInvitationIsGoodForSoManyUses(t *testing.T) {
 
 func TestOnePersonUsesAnInvitationUpOnce(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	token := h.want(t, 201, h.admin, "POST", h.path+"/invitations", map[string]any{"role": "member", "uses": 2}).field(t, "token")
 	body := map[string]any{"token": token, "display_name": "Ivy"}
 	got := together(8, func(int) int { return h.do(t, h.user("ivy"), "POST", "/v1/invitations/accept", body).status })
@@ -106,7 +106,7 @@ func TestOnePersonUsesAnInvitationUpOnce(t *testing.T) {
 
 func TestNoGoodInvitationsAllLookTheSame(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	revoked := h.want(t, 201, h.admin, "POST", h.path+"/invitations", map[string]any{"role": "member"})
 	h.want(t, 204, h.admin, "DELETE", h.path+"/invitations/"+revoked.field(t, "id"), nil)
 	expired := h.invite(t, "member", nil)
@@ -133,7 +133,7 @@ func TestNoGoodInvitationsAllLookTheSame(t *testing.T) {
 
 func TestOfFiftyWritersWithOneETagOneWins(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	path := h.items(h.shared) + "/" + h.item
 	etag := h.want(t, 200, h.admin, "GET", path, nil).header.Get("ETag")
 	got := together(50, func(int) int {
@@ -153,8 +153,8 @@ func TestOfFiftyWritersWithOneETagOneWins(t *testing.T) {
 
 func TestCreatingTheSameThingAgainIsCreatingItOnce(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
-	other := h.service.household(t, "other-")
+	h := newHousehold(t)
+	other := h.household(t, "other-")
 	listID, itemID := id.New().String(), id.New().String()
 	list := map[string]any{"id": listID, "name": "Offline", "kind": "shared"}
 	got := together(8, func(int) int { return h.do(t, h.admin, "POST", h.path+"/lists", list).status })

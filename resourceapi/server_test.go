@@ -173,9 +173,9 @@ type household struct {
 	hook                          string // a webhook that is never called
 }
 
-func newHousehold(t testing.TB, change func(*server)) *household {
+func newHousehold(t testing.TB) *household {
 	t.Helper()
-	s := newService(t, change)
+	s := newService(t, nil)
 	return s.household(t, "")
 }
 

@@ -91,7 +91,7 @@ func (r syncResult) is(t testing.TB, status string, conflicts ...string) syncRes
 
 func TestWhatWasDoneOfflineIsAppliedMergedOrReported(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	path := h.items(h.shared) + "/" + h.item
 	edit := func(version int, fields map[string]any) op {
 		return op{"op": "item.edit", "item_id": h.item, "version": version, "fields": fields}
@@ -142,7 +142,7 @@ func TestWhatWasDoneOfflineIsAppliedMergedOrReported(t *testing.T) {
 
 func TestAnOperationThatIsSentAgainIsDoneOnce(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	item := id.New().String()
 	add := op{"operation_id": id.New().String(), "op": "item.add", "item_id": item, "fields": map[string]any{"name": change("", "Eggs")}}
 	edit := op{"operation_id": id.New().String(), "op": "item.edit", "item_id": item, "fields": map[string]any{"name": change("Eggs", "Six eggs")}}
@@ -178,7 +178,7 @@ func TestAnOperationThatIsSentAgainIsDoneOnce(t *testing.T) {
 
 func TestSyncRejectsOneByOneAndSaysWhy(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	name := map[string]any{"name": change("", "x")}
 	for what, c := range map[string]struct {
 		who    caller
@@ -202,7 +202,7 @@ func TestSyncRejectsOneByOneAndSaysWhy(t *testing.T) {
 		"unknown op":               {h.admin, op{"op": "member.remove", "item_id": h.item}, 400, ""},
 		"move to nowhere":          {h.admin, op{"op": "item.move", "item_id": h.item}, 400, ""},
 		"no item":                  {h.admin, op{"op": "item.check"}, 400, ""},
-		"scope for reading only":   {h.scoped("ann", "lists:read"), op{"op": "item.check", "item_id": h.item}, 403, "insufficient_scope"},
+		"scope for reading only":   {h.scoped("bob", "lists:read"), op{"op": "item.check", "item_id": h.item}, 403, "insufficient_scope"},
 		"a guest's verb not given": {h.guest, op{"op": "item.remove", "list_id": h.granted, "item_id": h.grantedItem}, 403, "default_deny"},
 	} {
 		r := h.one(t, c.who, c.o).is(t, "rejected")
@@ -226,7 +226,7 @@ func TestSyncRejectsOneByOneAndSaysWhy(t *testing.T) {
 
 func TestSyncBringsWhatOthersDid(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	h.settle(t)
 	first := h.sync(t, h.member, "")
 	if !first.Reset || first.Cursor == "" || len(first.Items) != 0 {
@@ -321,7 +321,7 @@ func (h *household) read(t *testing.T, c caller, list string) map[string]syncIte
 // hold and what each operation must be told.
 func TestTwoDevicesConvergeWithNothingLost(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	operations := 0
 	statuses := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {

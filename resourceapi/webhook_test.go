@@ -113,7 +113,7 @@ func (h *household) delivered(t testing.TB, hook, status string, attempts int) d
 
 func TestWebhookIsToldOfWhatItAskedForAndCanTellWhoSpeaks(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	receiver := newReceiver(t)
 	hook, secret := h.register(t, receiver.URL)
 	h.want(t, 200, h.admin, "PUT", h.items(h.private)+"/"+h.secretItem+"/check", nil) // nobody else's business
@@ -159,7 +159,7 @@ func TestWebhookIsToldOfWhatItAskedForAndCanTellWhoSpeaks(t *testing.T) {
 
 func TestWebhookIsTriedAgainAndGivenUp(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	receiver := newReceiver(t)
 	hook, _ := h.register(t, receiver.URL)
 	receiver.answer(http.StatusInternalServerError)
@@ -211,7 +211,7 @@ func TestWebhookIsTriedAgainAndGivenUp(t *testing.T) {
 // down and before it sent it.
 func TestNoMessageIsLostWithAProcess(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	receiver := newReceiver(t)
 	h.register(t, receiver.URL)
 	for taken := int64(0); taken == 0; sleep(t) { // once the first look is over
@@ -242,7 +242,7 @@ func TestNoMessageIsLostWithAProcess(t *testing.T) {
 
 func TestWebhooksAreForAdminsAndLeadOutside(t *testing.T) {
 	t.Parallel()
-	h := newHousehold(t, nil)
+	h := newHousehold(t)
 	hook := h.path + "/webhooks/" + h.hook
 	for _, who := range []caller{h.member, h.guest, {h.issuer.AppToken("bot", "family:write")}} {
 		for _, at := range []string{hook, h.path + "/webhooks", hook + "/deliveries", h.path + "/webhooks/" + id.New().String()} {
