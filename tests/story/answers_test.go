@@ -125,14 +125,21 @@ func (n *narrator) grab(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
-// within calls until the answer has the status, for so long.
+// within calls until the answer has the status, and the member named last if one is, for so long.
 func (n *narrator) within(_ *testscript.TestScript, args []string) error {
 	limit, err := time.ParseDuration(args[0])
 	if err != nil {
 		return err
 	}
+	request, member := args[2:], ""
+	if last := request[len(request)-1]; strings.HasPrefix(last, ".") {
+		request, member = request[:len(request)-1], last
+	}
 	for end := time.Now().Add(limit); ; time.Sleep(pollEvery) {
-		resp, err := n.call(args[2:])
+		resp, err := n.call(request)
+		if err == nil && member != "" {
+			_, err = resp.Find(member)
+		}
 		if err == nil && strconv.Itoa(resp.Status) == args[1] {
 			n.last = resp
 			return nil

@@ -30,7 +30,7 @@
 //	header Name 'expression'            what is in its head
 //	keep NAME .items.0.id               remember a member of the answer as $NAME
 //	grab NAME 'expression (group)'      …or of what the last exec printed
-//	within 5s 401 ada GET /v1/families  it comes to that in time
+//	within 5s 401 ada GET /v1/families  it comes to that in time; a member behind it must be there too
 //
 //	cut, freeze, mend postgres | redis  take a server away, let it hang, give it back
 //	halt, crash, start authserver | resourceapi
