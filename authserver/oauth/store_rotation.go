@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"time"
 
 	"larder/internal/fault"
 	"larder/internal/postgres"
@@ -61,7 +62,7 @@ UPDATE auth.grants g` + setSuccessor + `
   FROM auth.users u
  WHERE g.id = $1 AND u.id = g.user_id AND ` + tokenNewest + ` AND ` + grantAlive + ` AND ` + userWelcome + `
    AND ` + scopeWithin + ` AND ` + allTargets + `
-RETURNING 'rotated', g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.session, g.generation, g.salt`
+RETURNING 'rotated', g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.session, g.generation, g.salt, NULL::timestamptz`
 
 // rotateGrant decides everything. It rotates too: between the two statements
 // the world may have changed for the better.
@@ -87,7 +88,8 @@ killed AS (
   RETURNING g.id),
 told AS (
   INSERT INTO auth.revocations (kind, value, expires_at) SELECT 'grant_id', id::text, $14 FROM killed
-  ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at))
+  ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)
+  RETURNING revoked_at)
 SELECT CASE
          WHEN EXISTS (SELECT FROM rotated) THEN 'rotated'
          WHEN EXISTS (SELECT FROM killed) THEN 'reused'
@@ -98,8 +100,8 @@ SELECT CASE
          ELSE 'repeated'
        END,
        cur.id, cur.client_id, cur.user_id, cur.sid, cur.scopes, cur.resources, cur.session,
-       coalesce(rotated.generation, cur.generation), coalesce(rotated.salt, cur.salt)
-  FROM cur LEFT JOIN rotated ON true`
+       coalesce(rotated.generation, cur.generation), coalesce(rotated.salt, cur.salt), told.revoked_at
+  FROM cur LEFT JOIN rotated ON true LEFT JOIN told ON true`
 
 // rotate spends a refresh token of w's client. scopes are what the request asks
 // for, empty for all. An error means that nothing is known to have happened;
@@ -107,11 +109,14 @@ SELECT CASE
 // token, which only it can use (FAPI 2.0 §5.3.2.1).
 func (s *grantStore) rotate(ctx context.Context, t refreshToken, w *work, scopes []string) (*rotation, error) {
 	now, client := s.now(), w.client
-	var r rotation
+	var (
+		r    rotation
+		told *time.Time // when the database says that the family died
+	)
 	g := &r.grant
 	decide := func(sql string, args []any) error {
 		err := s.db.QueryRow(ctx, sql, args...).
-			Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.Generation, &g.Salt)
+			Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.Generation, &g.Salt, &told)
 		return postgres.Translate(err)
 	}
 	args := []any{
@@ -128,8 +133,8 @@ func (s *grantStore) rotate(ctx context.Context, t refreshToken, w *work, scopes
 	if err != nil {
 		return nil, err
 	}
-	if r.outcome == rotationReused {
-		s.tell(revocation.Grant, g.ID.String(), now, s.revocationExpiry())
+	if told != nil {
+		s.tell(revocation.Grant, g.ID.String(), *told, s.revocationExpiry())
 	}
 	return &r, nil
 }
