@@ -96,6 +96,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.feeds = feed.NewHub(s.gate, s.pool, now, log, s.registry)
 	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now}
 	s.courier = webhook.NewCourier(s.tenants, secrets, hooks, log, s.registry)
+	s.feeds.Heard = s.courier.Changed // the replica of a change need not be the one that knows the webhooks
 	s.tenants.Changed = func(family id.ID) {
 		s.feeds.Changed(family)
 		s.courier.Changed(family)

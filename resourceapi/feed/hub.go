@@ -28,6 +28,10 @@ type Credentials interface {
 
 // Hub knows the open streams of this process, wakes them and ends them.
 type Hub struct {
+	// Heard is told of each family that changed, in whichever replica. It is set
+	// before Run and does not block.
+	Heard func(family id.ID)
+
 	credentials Credentials
 	pool        *pgxpool.Pool
 	now         func() time.Time
@@ -46,6 +50,7 @@ type Hub struct {
 // woken by changes of this process only.
 func NewHub(credentials Credentials, pool *pgxpool.Pool, now func() time.Time, log *slog.Logger, reg prometheus.Registerer) *Hub {
 	h := &Hub{
+		Heard:       func(id.ID) {},
 		credentials: credentials, pool: pool, now: now, log: log,
 		turns: make(chan struct{}, readersAtOne), notices: newNotices(),
 		streams: map[id.ID]map[*stream]struct{}{}, ofOne: map[string]int{},

@@ -130,6 +130,7 @@ func (h *Hub) hear(ctx context.Context) error {
 		for name := range strings.SplitSeq(notice.Payload, ",") {
 			if family, err := id.Parse(name); err == nil {
 				h.wake(family)
+				h.Heard(family)
 			}
 		}
 	}
