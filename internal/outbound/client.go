@@ -107,3 +107,33 @@ func (c *Client) Post(ctx context.Context, address string, header http.Header, b
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, c.config.MaxBody)) // so that the connection can be used again
 	return answer.StatusCode, nil
 }
+
+// Get returns the body of an answer that must be 200 and within MaxBody; a
+// redirect is a failure. The address may have no fragment: that is for whoever
+// reads the answer.
+func (c *Client) Get(ctx context.Context, address string, header http.Header) ([]byte, error) {
+	if err := c.CheckURL(address); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header = header
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("outbound: the answer is %d", answer.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, c.config.MaxBody+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > c.config.MaxBody {
+		return nil, fmt.Errorf("outbound: the answer has more than %d bytes", c.config.MaxBody)
+	}
+	return body, nil
+}

@@ -48,6 +48,9 @@ func TestNobodyInsideIsReached(t *testing.T) {
 		if status, err := c.Post(t.Context(), address, http.Header{}, nil); err == nil {
 			t.Errorf("%s answers %d", address, status)
 		}
+		if body, err := c.Get(t.Context(), address, http.Header{}); err == nil {
+			t.Errorf("%s answers %q", address, body)
+		}
 	}
 	// What the dialler is given after a name was resolved, whatever the name was.
 	for _, address := range []string{"127.0.0.1:443", "[::1]:443", "10.0.0.1:443", "169.254.169.254:80", "[fd00::1]:443"} {
@@ -72,6 +75,8 @@ func TestRedirectsAreNotFollowedAndAnswersAreBounded(t *testing.T) {
 			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
 		case "/there":
 			followed.Add(1)
+		case "/small":
+			_, _ = w.Write(make([]byte, 1<<10))
 		case "/slow":
 			<-r.Context().Done()
 		case "/endless":
@@ -89,6 +94,14 @@ func TestRedirectsAreNotFollowedAndAnswersAreBounded(t *testing.T) {
 	}
 	if status, err := c.Post(t.Context(), server.URL+"/endless", http.Header{}, nil); err != nil || status != 200 {
 		t.Errorf("an endless answer: %d, %v", status, err)
+	}
+	if body, err := c.Get(t.Context(), server.URL+"/small", http.Header{}); err != nil || len(body) != 1<<10 {
+		t.Errorf("an answer as large as it may be: %d bytes, %v", len(body), err)
+	}
+	for _, path := range []string{"/redirect", "/endless", "/missing#x"} {
+		if body, err := c.Get(t.Context(), server.URL+path, http.Header{}); err == nil || followed.Load() != 0 {
+			t.Errorf("%s: %d bytes, %v, followed %d times", path, len(body), err, followed.Load())
+		}
 	}
 	start := time.Now()
 	if _, err := c.Post(t.Context(), server.URL+"/slow", http.Header{}, nil); err == nil || time.Since(start) > 5*time.Second {

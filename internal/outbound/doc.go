@@ -1,5 +1,5 @@
 // Package outbound sends requests to addresses that somebody else chose, such
-// as webhooks, without letting them choose our own network.
+// as webhooks and key sets, without letting them choose our own network.
 //
 //	URL -> https, no user, no fragment            CheckURL, before anything is kept
 //	    -> name resolved -> dial an address -> is it public? refused otherwise
