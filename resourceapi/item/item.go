@@ -1,22 +1,23 @@
 package item
 
 import (
-	"math"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
 	"larder/internal/precondition"
+	"larder/internal/shopping"
 	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/tenant"
 )
 
 const (
-	maxItems    = 2000 // on one list
-	maxQuantity = 999_999_999
+	maxItems = 2000 // on one list
 )
 
 // Items answers for the items of lists.
@@ -35,6 +36,8 @@ type Item struct {
 	Unit      string     `json:"unit"`
 	Note      string     `json:"note"`
 	Category  string     `json:"category"`
+	Barcode   string     `json:"barcode"`
+	Photo     string     `json:"photo"`
 	Checked   bool       `json:"checked"`
 	CheckedAt *time.Time `json:"checked_at"`
 	CheckedBy *string    `json:"checked_by"`
@@ -56,6 +59,9 @@ func (h *Items) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, items+"/{item_id}", h.get)
 	rt.Handle(http.MethodPatch, items+"/{item_id}", h.patch)
 	rt.Handle(http.MethodDelete, items+"/{item_id}", h.remove)
+	rt.Handle(http.MethodGet, items+"/{item_id}/history", h.history)
+	rt.Handle(http.MethodPost, items+"/{item_id}/undo", h.undo)
+	rt.Handle(http.MethodPost, "/v1/families/{family_id}/lists/{list_id}/merge", h.merge)
 }
 
 // where says which list of which family is meant, and which item if the
@@ -75,22 +81,30 @@ func path(r *http.Request) (at where, err error) {
 	return at, err
 }
 
+// draft is a new item. Text, instead of a name, is read as people write: what
+// it says counts where the other members are left out.
 type draft struct {
 	ID       id.ID    `json:"id"`
+	Text     string   `json:"text"`
 	Name     string   `json:"name"`
 	Quantity *float64 `json:"quantity"`
 	Unit     string   `json:"unit"`
 	Note     string   `json:"note"`
 	Category string   `json:"category"`
+	Barcode  string   `json:"barcode"`
+	Photo    string   `json:"photo"`
 	After    *id.ID   `json:"after"` // absent: at the end
 }
 
 func (d *draft) check() error {
 	var f valid.Form
+	d.read(&f)
 	d.Name = f.Text("/name", d.Name, 1, 200)
 	d.Unit = f.Text("/unit", d.Unit, 0, 32)
 	d.Note = f.Text("/note", d.Note, 0, 1000)
 	d.Category = f.Text("/category", d.Category, 0, 64)
+	checkBarcode(&f, "/barcode", d.Barcode)
+	checkPhoto(&f, "/photo", d.Photo)
 	checkQuantity(&f, d.Quantity)
 	if d.ID.IsZero() {
 		d.ID = id.New()
@@ -98,8 +112,47 @@ func (d *draft) check() error {
 	return f.Err()
 }
 
+// read fills in what the text says.
+func (d *draft) read(f *valid.Form) {
+	if d.Text == "" {
+		return
+	}
+	if d.Name != "" {
+		f.Fault("/text", "stands for the name: send one of them")
+		return
+	}
+	said := shopping.Parse(f.Text("/text", d.Text, 1, 200))
+	d.Name = said.Name
+	if d.Quantity == nil {
+		d.Quantity = said.Quantity
+	}
+	if d.Unit == "" {
+		d.Unit = said.Unit
+	}
+}
+
+func checkBarcode(f *valid.Form, pointer, code string) {
+	if code != "" && !shopping.Barcode(code) {
+		f.Fault(pointer, "must be an EAN or UPC of 8, 12, 13 or 14 digits with the right check digit")
+	}
+}
+
+// checkPhoto takes an https address, or a key that some store of photos knows.
+func checkPhoto(f *valid.Form, pointer, photo string) {
+	if photo == "" {
+		return
+	}
+	key := !strings.ContainsFunc(photo, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	})
+	u, err := url.Parse(photo)
+	if address := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil; len(photo) > 500 || !key && !address {
+		f.Fault(pointer, "must be an https address, or a key of letters, digits, -, _ and .; 500 characters at most")
+	}
+}
+
 func checkQuantity(f *valid.Form, q *float64) {
-	if q != nil && (*q <= 0 || *q > maxQuantity || math.Round(*q*1000)/1000 != *q) {
+	if q != nil && !shopping.ValidQuantity(*q) {
 		f.Fault("/quantity", "must be more than 0, with at most three decimals")
 	}
 }
@@ -107,7 +160,8 @@ func checkQuantity(f *valid.Form, q *float64) {
 // same reports whether the draft, sent once more, means the item that is there.
 func (d *draft) same(i *Item, principal string) bool {
 	sameQuantity := d.Quantity == nil && i.Quantity == nil || d.Quantity != nil && i.Quantity != nil && *d.Quantity == *i.Quantity
-	return sameQuantity && d.Name == i.Name && d.Unit == i.Unit && d.Note == i.Note && d.Category == i.Category && i.AddedBy == principal
+	return sameQuantity && d.Name == i.Name && d.Unit == i.Unit && d.Note == i.Note && d.Category == i.Category &&
+		d.Barcode == i.Barcode && d.Photo == i.Photo && i.AddedBy == principal
 }
 
 func (h *Items) create(w http.ResponseWriter, r *http.Request) error {
@@ -155,12 +209,14 @@ type change struct {
 	Unit     valid.Field[string]  `json:"unit"`
 	Note     valid.Field[string]  `json:"note"`
 	Category valid.Field[string]  `json:"category"`
+	Barcode  valid.Field[string]  `json:"barcode"`
+	Photo    valid.Field[string]  `json:"photo"`
 	After    valid.Field[id.ID]   `json:"after"` // null: to the front
 }
 
 // edits reports whether anything but the place changes.
 func (c change) edits() bool {
-	return c.Name.Present || c.Quantity.Present || c.Unit.Present || c.Note.Present || c.Category.Present
+	return c.Name.Present || c.Quantity.Present || c.Unit.Present || c.Note.Present || c.Category.Present || c.Barcode.Present || c.Photo.Present
 }
 
 func (c change) apply(to *Item) error {
@@ -169,6 +225,10 @@ func (c change) apply(to *Item) error {
 	to.Unit = f.Text("/unit", c.Unit.Or(&f, "/unit", to.Unit), 0, 32)
 	to.Note = f.Text("/note", c.Note.Or(&f, "/note", to.Note), 0, 1000)
 	to.Category = f.Text("/category", c.Category.Or(&f, "/category", to.Category), 0, 64)
+	to.Barcode = c.Barcode.Or(&f, "/barcode", to.Barcode)
+	checkBarcode(&f, "/barcode", to.Barcode)
+	to.Photo = c.Photo.Or(&f, "/photo", to.Photo)
+	checkPhoto(&f, "/photo", to.Photo)
 	to.Quantity = c.Quantity.OrNull(to.Quantity)
 	checkQuantity(&f, to.Quantity)
 	return f.Err()

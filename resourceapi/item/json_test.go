@@ -22,7 +22,7 @@ func TestItemsAreWrittenAsEncodingJSONWould(t *testing.T) {
 		for n := range items {
 			items[n] = Item{
 				ID: id.New(), ListID: id.New(), Name: rapid.String().Draw(t, "name"), Unit: rapid.String().Draw(t, "unit"),
-				Note: rapid.String().Draw(t, "note"), Category: rapid.StringMatching(`[a-z "<&]*`).Draw(t, "category"),
+				Note: rapid.String().Draw(t, "note"), Barcode: "96385074", Photo: rapid.String().Draw(t, "photo"), Category: rapid.StringMatching(`[a-z "<&]*`).Draw(t, "category"),
 				Position: rapid.Float64Range(-1e15, 1e15).Draw(t, "position"), Version: rapid.Int64().Draw(t, "version"),
 				AddedBy: "user:ann", CreatedAt: moment("created"), UpdatedAt: moment("updated"),
 			}

@@ -40,6 +40,8 @@ type edits struct {
 	Unit     *edit[string]   `json:"unit"`
 	Note     *edit[string]   `json:"note"`
 	Category *edit[string]   `json:"category"`
+	Barcode  *edit[string]   `json:"barcode"`
+	Photo    *edit[string]   `json:"photo"`
 }
 
 // The kinds of operation.
@@ -84,6 +86,12 @@ func (e *edits) check(f *valid.Form, adding bool) {
 	text("unit", e.Unit, 0, 32)
 	text("note", e.Note, 0, 1000)
 	text("category", e.Category, 0, 64)
+	if e.Barcode != nil {
+		checkBarcode(f, "/fields/barcode/value", e.Barcode.Value)
+	}
+	if e.Photo != nil {
+		checkPhoto(f, "/fields/photo/value", e.Photo.Value)
+	}
 	if e.Quantity != nil {
 		checkQuantity(f, e.Quantity.Value)
 	}
@@ -108,6 +116,8 @@ func (e *edits) merge(i *Item) (changed bool, conflicts []string) {
 	text("unit", e.Unit, &i.Unit)
 	text("note", e.Note, &i.Note)
 	text("category", e.Category, &i.Category)
+	text("barcode", e.Barcode, &i.Barcode)
+	text("photo", e.Photo, &i.Photo)
 	switch q := e.Quantity; {
 	case q == nil || equal(q.Value, i.Quantity):
 	case equal(q.Base, i.Quantity):
@@ -262,7 +272,7 @@ func (h *Items) carryOut(ctx context.Context, d *deed) (tenant.Outcome, error) {
 func (d *deed) update(ctx context.Context, event string) {
 	i := &d.after
 	version := i.Version + 1
-	d.tx.Row(i.scan, updateItem, d.at.family, d.at.list, d.at.item, i.Name, i.Quantity, i.Unit, i.Note, i.Category, i.Position)
+	d.tx.Row(i.scan, updateItem, d.at.family, d.at.list, d.at.item, i.Name, i.Quantity, i.Unit, i.Note, i.Category, i.Barcode, i.Photo, i.Position)
 	d.tx.Record(ctx, itemChange(event, d.at, d.facts, version))
 }
 
@@ -277,7 +287,7 @@ func (h *Items) add(ctx context.Context, d *deed) (tenant.Outcome, error) {
 		d.keep()
 		return d.outcome(), nil
 	case d.count >= maxItems:
-		return tenant.Outcome{}, fault.New(fault.Conflict, "The list is full. Remove some items first.").WithCode("too_many")
+		return tenant.Outcome{}, full()
 	}
 	if d.spot.after != nil && !d.spot.known { // what it was to come behind is gone: the end will do
 		d.spot = queueSpot(d.tx, d.at, nil, true)
@@ -290,14 +300,14 @@ func (h *Items) add(ctx context.Context, d *deed) (tenant.Outcome, error) {
 		return tenant.Outcome{}, err
 	}
 	d.tx.Row(d.after.scan, insertItem, d.at.family, d.at.list, d.at.item, d.facts.Owner,
-		made.Name, made.Quantity, made.Unit, made.Note, made.Category, position, d.tx.Principal())
+		made.Name, made.Quantity, made.Unit, made.Note, made.Category, made.Barcode, made.Photo, position, d.tx.Principal())
 	d.tx.Record(ctx, itemChange("item.added", d.at, d.facts, 1))
 	return d.outcome(), nil
 }
 
 // zeroBases has every edit begin at nothing, as an item does that is new.
 func (e *edits) zeroBases() {
-	for _, t := range []*edit[string]{e.Name, e.Unit, e.Note, e.Category} {
+	for _, t := range []*edit[string]{e.Name, e.Unit, e.Note, e.Category, e.Barcode, e.Photo} {
 		if t != nil {
 			t.Base = ""
 		}
@@ -349,7 +359,7 @@ func (d *deed) remove(ctx context.Context) tenant.Outcome {
 }
 
 const selectCurrent = `
-SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+SELECT id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at
   FROM grocery.items WHERE family_id = $1 AND (id = ANY ($2) OR list_id = ANY ($3))`
 
 // Current reads items, and all those of whole lists, as the caller may see

@@ -14,7 +14,7 @@ import (
 )
 
 const selectItems = `
-SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+SELECT id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at
   FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND (position, id) > ($3, $4) ORDER BY position, id LIMIT $5`
 
 // place is where a page begins: after the item at this position.

@@ -12,27 +12,27 @@ import (
 
 const (
 	selectItem = `
-SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+SELECT id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at
   FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id = $3`
 
 	lockItem = selectItem + ` FOR UPDATE`
 
 	insertItem = `
-INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, position, added_by)
-VALUES ($1, $2, $3, nullif($4, ''), $5, $6::float8, $7, $8, $9, $10, $11)
-RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, barcode, photo, position, added_by)
+VALUES ($1, $2, $3, nullif($4, ''), $5, $6::float8, $7, $8, $9, $10, $11, $12, $13)
+RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at`
 
 	updateItem = `
 UPDATE grocery.items
-   SET name = $4, quantity = $5::float8, unit = $6, note = $7, category = $8, position = $9, version = version + 1, updated_at = now()
+   SET name = $4, quantity = $5::float8, unit = $6, note = $7, category = $8, barcode = $9, photo = $10, position = $11, version = version + 1, updated_at = now()
  WHERE family_id = $1 AND list_id = $2 AND id = $3
-RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at`
 
 	updateChecked = `
 UPDATE grocery.items
    SET checked_at = CASE WHEN $4 THEN now() END, checked_by = CASE WHEN $4 THEN $5 END, version = version + 1, updated_at = now()
  WHERE family_id = $1 AND list_id = $2 AND id = $3
-RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at`
 
 	deleteItem = `DELETE FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id = $3`
 
@@ -40,8 +40,8 @@ RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at,
 )
 
 func (i *Item) scan(row pgx.Row) error {
-	err := row.Scan(&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.CheckedAt, &i.CheckedBy,
-		&i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt)
+	err := row.Scan(&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.Barcode, &i.Photo, &i.CheckedAt,
+		&i.CheckedBy, &i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt)
 	i.Checked = i.CheckedAt != nil
 	return err
 }
@@ -94,13 +94,13 @@ func (h *Items) insert(ctx context.Context, at where, d draft) (*Item, error) {
 			return err
 		}
 		if count >= maxItems {
-			return fault.New(fault.Conflict, "The list is full. Remove some items first.").WithCode("too_many")
+			return full()
 		}
 		position, err := h.position(ctx, tx, at, spot)
 		if err != nil {
 			return err
 		}
-		tx.Row(i.scan, insertItem, at.family, at.list, d.ID, facts.Owner, d.Name, d.Quantity, d.Unit, d.Note, d.Category, position, tx.Principal())
+		tx.Row(i.scan, insertItem, at.family, at.list, d.ID, facts.Owner, d.Name, d.Quantity, d.Unit, d.Note, d.Category, d.Barcode, d.Photo, position, tx.Principal())
 		tx.Record(ctx, itemChange("item.added", at, facts, 1))
 		return nil
 	})
@@ -141,7 +141,7 @@ func (h *Items) update(ctx context.Context, at where, c change, guard func(versi
 			}
 			i.Position = position
 		}
-		tx.Row(i.scan, updateItem, at.family, at.list, at.item, i.Name, i.Quantity, i.Unit, i.Note, i.Category, i.Position)
+		tx.Row(i.scan, updateItem, at.family, at.list, at.item, i.Name, i.Quantity, i.Unit, i.Note, i.Category, i.Barcode, i.Photo, i.Position)
 		tx.Record(ctx, itemChange(event, at, facts, i.Version+1))
 		return nil
 	})
@@ -215,6 +215,10 @@ func open(facts *tenant.List) error {
 		return nil
 	}
 	return fault.New(fault.Conflict, "The list is archived. Bring it back first.").WithCode("archived")
+}
+
+func full() error {
+	return fault.New(fault.Conflict, "The list is full. Remove some items first.").WithCode("too_many")
 }
 
 func itemChange(event string, at where, facts *tenant.List, version int64) tenant.Change {
