@@ -218,6 +218,11 @@ func (c *check) resources() {
 	known := func(resource string) bool {
 		return slices.ContainsFunc(c.rules.ResourceServers, func(rs oidc.ResourceServer) bool { return rs.Resource == resource })
 	}
+	for i, t := range c.m.AuthorizationDetailsTypes {
+		if !slices.Contains(oidc.DetailTypes(), t) {
+			c.fault(fmt.Sprintf("authorization_details_types/%d", i), "must be one of %s", strings.Join(oidc.DetailTypes(), ", "))
+		}
+	}
 	for i, resource := range c.m.Resources {
 		if !known(resource) {
 			c.fault(fmt.Sprintf("resources/%d", i), "is not a resource server of this server")

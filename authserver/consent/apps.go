@@ -16,13 +16,18 @@ import (
 )
 
 // An app is connected by a consent, by a grant in force, or by both: the
-// operator's own apps ask for no consent.
+// operator's own apps ask for no consent. Of a grant with authorization details
+// those stand for the scopes that they limit (oidc.BeyondDetails).
 const selectApps = `
-SELECT client_id, scopes, since FROM (
-  SELECT client_id, array_agg(DISTINCT scope ORDER BY scope) AS scopes, min(at) AS since FROM (
+SELECT client_id, scopes, since,
+       (SELECT jsonb_agg(DISTINCT d) FROM auth.grants g, jsonb_array_elements(g.authorization_details) AS d
+         WHERE g.user_id = $1 AND g.client_id = apps.client_id AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.idle_expires_at > $2)
+  FROM (
+  SELECT client_id, coalesce(array_agg(DISTINCT scope ORDER BY scope) FILTER (WHERE scope <> ''), '{}') AS scopes, min(at) AS since FROM (
     SELECT client_id, unnest(scopes) AS scope, granted_at AS at FROM auth.consents WHERE user_id = $1
     UNION ALL
-    SELECT client_id, unnest(scopes), created_at FROM auth.grants
+    SELECT client_id, unnest(CASE WHEN authorization_details IS NULL THEN scopes
+             ELSE array_remove(array_remove(scopes, 'lists:read'), 'lists:write') || '{""}' END), created_at FROM auth.grants
      WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2) AS given
   GROUP BY client_id) AS apps
  ORDER BY since DESC LIMIT 200`
@@ -31,6 +36,7 @@ SELECT client_id, scopes, since FROM (
 type app struct {
 	ClientID string
 	Scopes   []string
+	Details  []oidc.AuthorizationDetail // of its grants in force
 	Since    time.Time
 }
 
@@ -42,7 +48,7 @@ func (c *Consents) apps(ctx context.Context, user id.ID) ([]app, error) {
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (app, error) {
 		var one app
-		return one, row.Scan(&one.ClientID, &one.Scopes, &one.Since)
+		return one, row.Scan(&one.ClientID, &one.Scopes, &one.Since, &one.Details)
 	})
 	return all, postgres.Translate(err)
 }
@@ -110,7 +116,7 @@ func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
 			view = viewOf(c)
 		}
 		page.Apps = append(page.Apps, connected{
-			ClientID: one.ClientID, App: view, Scopes: meanings(one.Scopes), Since: one.Since,
+			ClientID: one.ClientID, App: view, Scopes: append(oidc.DetailMeanings(one.Details, nil), meanings(one.Scopes)...), Since: one.Since,
 			Offline: slices.Contains(one.Scopes, oidc.ScopeOfflineAccess),
 		})
 	}

@@ -75,7 +75,7 @@ type consentPage struct {
 	App        appView
 	UserName   string
 	UserEmail  string
-	Scopes     []meaning
+	Scopes     []meaning // and authorization details
 	ReturnHost string
 }
 
@@ -108,8 +108,14 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	redirectURI := req.Form.Get("redirect_uri")
 	return h.Pages.RenderFlow(w, r, http.StatusOK, "consent", redirectURI, consentPage{
 		Flow: flowID, Session: login.SID, App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
-		Scopes: meanings(req.Scopes), ReturnHost: hostOf(redirectURI),
+		Scopes: h.asked(r.Context(), login.Subject, req), ReturnHost: hostOf(redirectURI),
 	})
+}
+
+// asked is what the client asks for, in plain words. Authorization details take
+// the place of the scopes that they limit.
+func (h *Handler) asked(ctx context.Context, _ id.ID, req *oidc.AuthRequest) []meaning {
+	return append(oidc.DetailMeanings(req.Details, nil), meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
 }
 
 // answer records what the person decided and sends the browser back to the
@@ -148,8 +154,10 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	return goOn(w, r, flowID)
 }
 
+// allow remembers what the page showed but authorization details: they are
+// asked for each time.
 func (h *Handler) allow(ctx context.Context, req *oidc.AuthRequest, login *oidc.Login, flowID string) error {
-	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, req.Scopes, req.Resources); err != nil {
+	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
 		return err
 	}
 	return h.Flows.Approve(ctx, flowID, login.SID)

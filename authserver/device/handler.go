@@ -166,7 +166,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, typed string) er
 		return err
 	}
 	flowID, err := h.Flows.Begin(r.Context(), w, r, oidc.AuthRequest{
-		ClientID: req.ClientID, UserCode: code, Form: url.Values{}, Scopes: req.Scopes, Resources: req.Resources, RequestedAt: h.Now(),
+		ClientID: req.ClientID, UserCode: code, Form: url.Values{}, Scopes: req.Scopes, Resources: req.Resources, Details: req.Details, RequestedAt: h.Now(),
 	})
 	if err != nil {
 		return err
@@ -227,9 +227,10 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, flowID string)
 	if err != nil {
 		return err
 	}
+	asked := append(oidc.DetailMeanings(req.Details, nil), oidc.Meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
 	return h.Pages.Render(w, r, http.StatusOK, "device-confirm", confirmPage{
 		Flow: flowID, Session: login.SID, Code: inGroups(code), App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
-		Scopes: oidc.Meanings(req.Scopes), AskedAt: req.AskedAt.UTC(), AskedFrom: req.AskedFrom,
+		Scopes: asked, AskedAt: req.AskedAt.UTC(), AskedFrom: req.AskedFrom,
 	})
 }
 
@@ -283,7 +284,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 // allow remembers the consent first: without it the device could not refresh
 // its tokens.
 func (h *Handler) allow(ctx context.Context, code string, req *oidc.DeviceRequest, login *oidc.Login) error {
-	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, req.Scopes, req.Resources); err != nil {
+	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
 		return err
 	}
 	return h.Authorizations.Approve(ctx, code, *login)

@@ -57,7 +57,8 @@ type accessClaims struct {
 	ACR      string   `json:"acr,omitempty"`
 	AMR      []string `json:"amr,omitempty"`
 
-	Confirmation *confirmation `json:"cnf,omitempty"`
+	Details      []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §9.1
+	Confirmation *confirmation              `json:"cnf,omitempty"`
 }
 
 // confirmation names the key that a token is bound to (RFC 7800 §3.1).
@@ -106,7 +107,7 @@ func (p *Provider) VerifyAccessToken(_ context.Context, token, aud string) (*oid
 	at := &oidc.AccessToken{
 		Subject: c.Subject, ClientID: c.ClientID, Scopes: oidc.SplitScope(c.Scope), Audience: c.Audience,
 		JTI: c.JTI, GrantID: c.GrantID, SID: c.SID, IssuedAt: issued, ExpiresAt: time.Unix(c.Expires, 0),
-		ACR: c.ACR, AMR: c.AMR,
+		ACR: c.ACR, AMR: c.AMR, Details: c.Details,
 	}
 	if c.Confirmation != nil {
 		at.JKT = c.Confirmation.JKT

@@ -169,7 +169,9 @@ func (p *Provider) owesFactor(ctx context.Context, a *authorization, login *oidc
 }
 
 // hasConsent reports whether the person agrees: just now in this flow and this
-// session, or earlier, or because the client belongs to the operator.
+// session, or earlier, or because the client belongs to the operator. To
+// authorization details they agree each time: what one list may be used for
+// says nothing about the next.
 func (p *Provider) hasConsent(ctx context.Context, a *authorization, login *oidc.Login, state parked) (bool, error) {
 	switch {
 	case state.approvedSID != "" && state.approvedSID == login.SID:
@@ -178,6 +180,8 @@ func (p *Provider) hasConsent(ctx context.Context, a *authorization, login *oidc
 		return false, nil
 	case a.client.Metadata.FirstParty:
 		return true, nil
+	case a.details != nil:
+		return false, nil
 	}
 	return p.Consents.Covered(ctx, login.Subject, a.client.ID, a.scopes, a.resources)
 }
@@ -191,6 +195,7 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 			Form:        a.form.parkable(),
 			Scopes:      a.scopes,
 			Resources:   a.resources,
+			Details:     a.details,
 			Prompt:      a.prompt,
 			MaxAge:      a.maxAge,
 			ACRValues:   a.acrValues,
@@ -244,7 +249,7 @@ func (a *authorization) refuse(code, description string) error {
 // issueCode makes the code for what the person agreed to, by one command in
 // Redis.
 func (p *Provider) issueCode(ctx context.Context, a *authorization, login *oidc.Login) (string, error) {
-	w := &work{client: a.client}
+	w := &work{client: a.client, details: a.details}
 	ctx = withWork(ctx, w)
 	a.requester.SetID(id.New().String())
 	for _, scope := range a.scopes {

@@ -31,6 +31,7 @@ type authorization struct {
 	target      redirectTarget
 	scopes      []string
 	resources   []string
+	details     []oidc.AuthorizationDetail // nil for none
 	prompt      []string
 	acrValues   []string       // in the client's order of preference
 	maxAge      *time.Duration // nil without the parameter; 0 is a demand like any other
@@ -159,7 +160,7 @@ func (p *Provider) checkChallenge(_ context.Context, a *authorization) error {
 	return nil
 }
 
-// checkScope limits scope and resource to what the client is registered for.
+// checkScope limits scope, resource and authorization details to what the client is registered for.
 func (p *Provider) checkScope(_ context.Context, a *authorization) (err error) {
 	ceiling := oidc.SplitScope(a.client.Metadata.Scope)
 	for _, scope := range oidc.SplitScope(a.form.get("scope")) {
@@ -174,7 +175,11 @@ func (p *Provider) checkScope(_ context.Context, a *authorization) (err error) {
 		return newError(invalidScope, "The parameter 'scope' is missing.")
 	}
 	asked, err := p.askedResources(a.form, a.client)
+	if err != nil {
+		return err
+	}
 	a.resources = audienceFor(asked, a.client, a.scopes)
+	a.details, err = p.askedDetails(a.form, a.client)
 	return err
 }
 

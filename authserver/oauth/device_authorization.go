@@ -81,7 +81,7 @@ func (p *Provider) handleDeviceAuthorization(w http.ResponseWriter, r *http.Requ
 		source = r.RemoteAddr
 	}
 	deviceCode, userCode, err := p.Devices.Begin(r.Context(), oidc.DeviceRequest{
-		ClientID: client.ID, Scopes: a.scopes, Resources: a.resources, AskedAt: p.Now(), AskedFrom: source,
+		ClientID: client.ID, Scopes: a.scopes, Resources: a.resources, Details: a.details, AskedAt: p.Now(), AskedFrom: source,
 	})
 	if err != nil {
 		return err

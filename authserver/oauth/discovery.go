@@ -49,6 +49,7 @@ type metadata struct {
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	DPoPAlgs                 []string `json:"dpop_signing_alg_values_supported"`
+	DetailTypes              []string `json:"authorization_details_types_supported"`
 	IssInAuthResponse        bool     `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter          bool     `json:"claims_parameter_supported"`
 	RequestParameter         bool     `json:"request_parameter_supported"`
@@ -102,6 +103,7 @@ func (p *Provider) metadata() metadata {
 		RevocationAuthMethods:    slices.Concat(authMethods, []string{oidc.AuthMethodNone}),
 		RevocationAuthAlgs:       clientAssertionAlgs(),
 
+		DetailTypes:       oidc.DetailTypes(),
 		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
 	}

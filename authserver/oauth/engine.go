@@ -122,7 +122,7 @@ func (e *engine) respond(ctx context.Context, requester fosite.AccessRequester) 
 	if err != nil {
 		return nil, workFrom(ctx).explain(err)
 	}
-	answer := &tokenResponse{AccessToken: made.GetAccessToken(), TokenType: tokenType(workFrom(ctx).jkt)}
+	answer := &tokenResponse{AccessToken: made.GetAccessToken(), TokenType: tokenType(workFrom(ctx).jkt), Details: workFrom(ctx).details}
 	answer.IDToken, _ = made.GetExtra("id_token").(string)
 	answer.RefreshToken, _ = made.GetExtra("refresh_token").(string)
 	return answer, nil

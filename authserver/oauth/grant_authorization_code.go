@@ -42,6 +42,9 @@ func (p *Provider) grantAuthorizationCode(ctx context.Context, r *http.Request, 
 	case p.overSince(w.code):
 		return nil, newError(invalidGrant, "The sign-in that the code came from is over.")
 	}
+	if w.details, err = p.narrowedDetails(f, w.client, w.code.Details); err != nil {
+		return nil, err
+	}
 	answer, err := p.engine.respond(ctx, requester)
 	if err != nil {
 		return nil, err
@@ -69,13 +72,16 @@ func (p *Provider) overSince(code *authorizationCode) bool {
 func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) error {
 	now, code := p.Now(), w.code
 	g := &grant{
-		ID: code.GrantID, ClientID: code.ClientID, UserID: code.Subject, SID: code.SID, Scopes: code.Scopes, Resources: code.Resources,
+		ID: code.GrantID, ClientID: code.ClientID, UserID: code.Subject, SID: code.SID, Scopes: code.Scopes, Resources: code.Resources, Details: code.Details,
 		Session: code.Login, JKT: w.refreshKey(), Salt: w.salt, CreatedAt: now,
 		// Without a refresh token the row only remembers the code.
 		IdleExpiresAt: now.Add(p.Config.AccessTokenLifespan), ExpiresAt: now.Add(p.Config.AccessTokenLifespan),
 	}
 	if w.salt != nil {
 		g.IdleExpiresAt, g.ExpiresAt = now.Add(p.Config.RefreshIdle), now.Add(p.Config.RefreshAbsolute)
+	}
+	if last := oidc.LastUntil(g.Details); !last.IsZero() && last.Before(g.ExpiresAt) {
+		g.ExpiresAt = last
 	}
 	switch err := p.grants.create(ctx, g, w.codeHash); {
 	case err == nil:

@@ -29,6 +29,9 @@ func (p *Provider) grantClientCredentials(ctx context.Context, _ *http.Request, 
 	for _, resource := range audienceFor(w.resources, w.client, scopes) {
 		requester.GrantAudience(resource)
 	}
+	if w.details, err = p.askedDetails(f, w.client); err != nil {
+		return nil, err
+	}
 	answer, err := p.engine.respond(ctx, requester)
 	if err != nil {
 		return nil, err

@@ -43,6 +43,9 @@ func (p *Provider) grantDeviceCode(ctx context.Context, r *http.Request, f form)
 	case p.overSince(w.code):
 		return nil, newError(invalidGrant, "The approval is over.")
 	}
+	if w.details, err = p.narrowedDetails(f, w.client, w.code.Details); err != nil {
+		return nil, errors.Join(err, p.Devices.Restore(ctx, deviceCode))
+	}
 	answer, err := p.engine.respond(ctx, requester)
 	if err == nil {
 		err = p.writeGrant(ctx, r, w)
@@ -95,7 +98,7 @@ func (h *deviceHandler) HandleTokenEndpointRequest(ctx context.Context, requeste
 	w.codeHash = hashCode(deviceCode)
 	w.code = &authorizationCode{
 		GrantID: id.New(), ClientID: w.client.ID, Subject: login.Subject, SID: login.SID,
-		Scopes: answer.Request.Scopes, Resources: answer.Request.Resources,
+		Scopes: answer.Request.Scopes, Resources: answer.Request.Resources, Details: answer.Request.Details,
 		Login:    grantSession{AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR},
 		IssuedAt: answer.ApprovedAt, ExpiresAt: answer.Request.AskedAt.Add(deviceLifespan),
 	}

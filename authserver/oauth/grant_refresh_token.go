@@ -20,11 +20,18 @@ func (p *Provider) grantRefreshToken(ctx context.Context, r *http.Request, f for
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
+	if err := p.checkRefreshDetails(ctx, f); err != nil {
+		return nil, err
+	}
 	requester, err := p.engine.request(ctx, f)
 	if w := workFrom(ctx); w.rotated != nil && w.rotated.outcome == rotationReused {
 		p.auditReuse(r, w)
 	}
 	if err != nil {
+		return nil, err
+	}
+	w := workFrom(ctx)
+	if w.details, err = p.narrowedDetails(f, w.client, w.rotated.grant.Details); err != nil {
 		return nil, err
 	}
 	answer, err := p.engine.respond(ctx, requester)
@@ -33,6 +40,24 @@ func (p *Provider) grantRefreshToken(ctx context.Context, r *http.Request, f for
 	}
 	answer.Scope = strings.Join(requester.GetGrantedScopes(), " ")
 	return answer, nil
+}
+
+// checkRefreshDetails refuses a request for more than the grant has, before it
+// spends the token. What a grant is limited to never changes.
+func (p *Provider) checkRefreshDetails(ctx context.Context, f form) error {
+	if !f.has(detailsParameter) {
+		return nil
+	}
+	client := workFrom(ctx).client
+	g, _, err := p.grants.find(ctx, f.get("refresh_token"))
+	if fault.Is(err, fault.NotFound) || err == nil && g.ClientID != client.ID {
+		return nil // the token is refused anyhow
+	}
+	if err != nil {
+		return err
+	}
+	_, err = p.narrowedDetails(f, client, g.Details)
+	return err
 }
 
 // refreshHandler is in the place of fosite's handler of this grant, which

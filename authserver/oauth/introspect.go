@@ -37,7 +37,8 @@ type introspection struct {
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
 
-	Confirmation *confirmation `json:"cnf,omitempty"` // RFC 9449 §6.2
+	Details      []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §9.2
+	Confirmation *confirmation              `json:"cnf,omitempty"`                   // RFC 9449 §6.2
 
 	FamilyID string `json:"family_id,omitempty"`
 	APIKeyID string `json:"api_key_id,omitempty"`
@@ -132,7 +133,7 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 	return introspection{
 		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT), Issuer: p.Config.Issuer, Subject: at.Subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
-		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR,
+		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Details: at.Details,
 	}, nil
 }
 
@@ -166,7 +167,7 @@ func (p *Provider) introspectRefreshToken(ctx context.Context, client *oidc.Clie
 	return introspection{
 		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT), Issuer: p.Config.Issuer, Subject: g.UserID.String(), ClientID: g.ClientID,
 		Scope: strings.Join(g.Scopes, " "), ExpiresAt: expires.Unix(), GrantID: g.ID.String(), SID: g.SID,
-		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR,
+		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR, Details: g.Details,
 	}, nil
 }
 

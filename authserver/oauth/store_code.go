@@ -21,19 +21,20 @@ import (
 // authorizationCode is all that a code stands for (RFC 6749 §4.1.2). It holds
 // no secret, and lies under the SHA-256 of the code.
 type authorizationCode struct {
-	GrantID     id.ID        `json:"grant_id"`
-	ClientID    string       `json:"client_id"`
-	Subject     id.ID        `json:"sub"`
-	SID         string       `json:"sid"`
-	RedirectURI string       `json:"redirect_uri"`
-	Challenge   string       `json:"code_challenge,omitempty"`
-	Nonce       string       `json:"nonce,omitempty"`
-	JKT         string       `json:"dpop_jkt,omitempty"` // of the one key that may redeem it (RFC 9449 §10)
-	Scopes      []string     `json:"scopes"`
-	Resources   []string     `json:"resources"`
-	Login       grantSession `json:"login"`
-	IssuedAt    time.Time    `json:"issued_at"`
-	ExpiresAt   time.Time    `json:"expires_at"`
+	GrantID     id.ID                      `json:"grant_id"`
+	ClientID    string                     `json:"client_id"`
+	Subject     id.ID                      `json:"sub"`
+	SID         string                     `json:"sid"`
+	RedirectURI string                     `json:"redirect_uri"`
+	Challenge   string                     `json:"code_challenge,omitempty"`
+	Nonce       string                     `json:"nonce,omitempty"`
+	JKT         string                     `json:"dpop_jkt,omitempty"` // of the one key that may redeem it (RFC 9449 §10)
+	Scopes      []string                   `json:"scopes"`
+	Resources   []string                   `json:"resources"`
+	Details     []oidc.AuthorizationDetail `json:"authorization_details,omitempty"`
+	Login       grantSession               `json:"login"`
+	IssuedAt    time.Time                  `json:"issued_at"`
+	ExpiresAt   time.Time                  `json:"expires_at"`
 }
 
 // codeLifespan is how long a code of the client is good: one minute at most in

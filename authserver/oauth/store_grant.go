@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/postgres"
@@ -22,7 +23,8 @@ type grant struct {
 	UserID        id.ID
 	SID           string // the browser session it came from
 	Scopes        []string
-	Resources     []string // resource indicators; none means the issuer itself
+	Resources     []string                   // resource indicators; none means the issuer itself
+	Details       []oidc.AuthorizationDetail // nil for no limit beyond the scopes
 	Session       grantSession
 	JKT           string // of the key that its refresh tokens are bound to, "" for none (RFC 9449 §5)
 	Generation    int32  // of the newest refresh token
@@ -56,8 +58,8 @@ type grantStore struct {
 // came to be, because its code was replayed meanwhile, is born revoked.
 const insertGrant = `
 INSERT INTO auth.grants (id, code_hash, client_id, user_id, sid, scopes, resources, session, salt,
-                         created_at, idle_expires_at, expires_at, dpop_jkt, revoked_at, revoked_reason)
-SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
+                         created_at, idle_expires_at, expires_at, dpop_jkt, authorization_details, revoked_at, revoked_reason)
+SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
   FROM auth.users u LEFT JOIN auth.revocations r ON r.kind = 'grant_id' AND r.value = $1::uuid::text
  WHERE u.id = $4 AND u.disabled_at IS NULL`
 
@@ -71,7 +73,7 @@ var errCodeSpent = errors.New("the code has made a grant before")
 // durable second check that a code is spent once, should Redis forget.
 func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte) error {
 	tag, err := s.db.Exec(ctx, insertGrant, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
-		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT)
+		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, detailsColumn(g.Details))
 	switch err = postgres.Translate(err); {
 	case fault.Is(err, fault.Conflict):
 		return errCodeSpent
@@ -83,8 +85,16 @@ func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte) erro
 	return nil
 }
 
+// detailsColumn is NULL, and not the JSON null, for none.
+func detailsColumn(details []oidc.AuthorizationDetail) any {
+	if details == nil {
+		return nil
+	}
+	return details
+}
+
 const selectGrant = `
-SELECT id, client_id, user_id, sid, scopes, resources, session, dpop_jkt, generation, salt, previous_salt, rotated_at,
+SELECT id, client_id, user_id, sid, scopes, resources, authorization_details, session, dpop_jkt, generation, salt, previous_salt, rotated_at,
        created_at, idle_expires_at, expires_at, revoked_at
   FROM auth.grants WHERE id = $1`
 
@@ -121,7 +131,7 @@ func (s *grantStore) usable(g *grant, t refreshToken) bool {
 func scanGrant(row pgx.CollectableRow) (*grant, error) {
 	var g grant
 	var rotatedAt, revokedAt *time.Time
-	err := row.Scan(&g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.JKT, &g.Generation, &g.Salt,
+	err := row.Scan(&g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Details, &g.Session, &g.JKT, &g.Generation, &g.Salt,
 		&g.PreviousSalt, &rotatedAt, &g.CreatedAt, &g.IdleExpiresAt, &g.ExpiresAt, &revokedAt)
 	if rotatedAt != nil {
 		g.RotatedAt = *rotatedAt

@@ -62,13 +62,13 @@ UPDATE auth.grants g` + setSuccessor + `
   FROM auth.users u
  WHERE g.id = $1 AND u.id = g.user_id AND ` + tokenNewest + ` AND ` + grantAlive + ` AND ` + userWelcome + `
    AND ` + scopeWithin + ` AND ` + allTargets + `
-RETURNING 'rotated', g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.session, g.generation, g.salt, NULL::timestamptz`
+RETURNING 'rotated', g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.authorization_details, g.session, g.generation, g.salt, NULL::timestamptz`
 
 // rotateGrant decides everything. It rotates too: between the two statements
 // the world may have changed for the better.
 const rotateGrant = `
 WITH cur AS MATERIALIZED (
-  SELECT g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.session, g.generation, g.salt,
+  SELECT g.id, g.client_id, g.user_id, g.sid, g.scopes, g.resources, g.authorization_details, g.session, g.generation, g.salt,
          ` + grantAlive + ` AS alive,
          ` + userWelcome + ` AS welcome,
          ` + scopeWithin + ` AS scope_ok, ` + allTargets + ` AS target_ok,
@@ -99,7 +99,7 @@ SELECT CASE
          WHEN NOT cur.target_ok THEN 'target'
          ELSE 'repeated'
        END,
-       cur.id, cur.client_id, cur.user_id, cur.sid, cur.scopes, cur.resources, cur.session,
+       cur.id, cur.client_id, cur.user_id, cur.sid, cur.scopes, cur.resources, cur.authorization_details, cur.session,
        coalesce(rotated.generation, cur.generation), coalesce(rotated.salt, cur.salt), told.revoked_at
   FROM cur LEFT JOIN rotated ON true LEFT JOIN told ON true`
 
@@ -116,7 +116,7 @@ func (s *grantStore) rotate(ctx context.Context, t refreshToken, w *work, scopes
 	g := &r.grant
 	decide := func(sql string, args []any) error {
 		err := s.db.QueryRow(ctx, sql, args...).
-			Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Session, &g.Generation, &g.Salt, &told)
+			Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Details, &g.Session, &g.Generation, &g.Salt, &told)
 		return postgres.Translate(err)
 	}
 	args := []any{

@@ -98,6 +98,7 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 		ACR:      login.acr,
 		AMR:      login.amr,
 
+		Details:      workFrom(ctx).details,
 		Confirmation: confirm(workFrom(ctx).jkt),
 	}
 	if c.Subject = c.ClientID; !login.subject.IsZero() {

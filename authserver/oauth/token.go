@@ -18,6 +18,8 @@ type tokenResponse struct {
 	Scope        string `json:"scope,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
+
+	Details []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §7
 }
 
 // handleToken answers POST /token (RFC 6749 §3.2).

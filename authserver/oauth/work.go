@@ -19,8 +19,9 @@ import (
 type work struct {
 	grantType string
 	client    *oidc.Client
-	resources []string // asked for in this request (RFC 8707)
-	jkt       string   // thumbprint of the key that the request proves, "" without a proof (RFC 9449)
+	resources []string                   // asked for in this request (RFC 8707)
+	details   []oidc.AuthorizationDetail // of the code or token that is made, nil for no limit (RFC 9396)
+	jkt       string                     // thumbprint of the key that the request proves, "" without a proof (RFC 9449)
 
 	code     *authorizationCode // being made, or redeemed
 	codeHash []byte
@@ -89,7 +90,7 @@ func (s *workStorage) CreateAuthorizeCodeSession(ctx context.Context, signature 
 		RedirectURI: request.GetRequestForm().Get("redirect_uri"),
 		Nonce:       request.GetRequestForm().Get("nonce"),
 		JKT:         request.GetRequestForm().Get("dpop_jkt"),
-		Scopes:      request.GetGrantedScopes(), Resources: request.GetGrantedAudience(),
+		Scopes:      request.GetGrantedScopes(), Resources: request.GetGrantedAudience(), Details: w.details,
 		Login:    grantSession{AuthTime: login.authTime, ACR: login.acr, AMR: login.amr},
 		IssuedAt: now, ExpiresAt: now.Add(s.p.codeLifespan(w.client)),
 	}

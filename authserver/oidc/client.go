@@ -73,6 +73,8 @@ type Metadata struct {
 	FirstParty bool `json:"first_party,omitempty"`
 	// RequirePAR has the client push every authorization request (RFC 9126 §6).
 	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
+	// AuthorizationDetailsTypes are those that the client may send (RFC 9396 §10).
+	AuthorizationDetailsTypes []string `json:"authorization_details_types,omitempty"`
 	// IntrospectResource makes the client the resource server of that
 	// resource: it may introspect every token meant for it.
 	IntrospectResource string `json:"introspect_resource,omitempty"`

@@ -4,11 +4,12 @@ import "time"
 
 // DeviceRequest is what a device asks for that has no browser (RFC 8628 §3.1).
 type DeviceRequest struct {
-	ClientID  string    `json:"client_id"`
-	Scopes    []string  `json:"scopes"`
-	Resources []string  `json:"resources"`
-	AskedAt   time.Time `json:"asked_at"`
-	AskedFrom string    `json:"asked_from"` // network address of the device
+	ClientID  string                `json:"client_id"`
+	Scopes    []string              `json:"scopes"`
+	Resources []string              `json:"resources"`
+	Details   []AuthorizationDetail `json:"authorization_details,omitempty"` // nil when the request has none
+	AskedAt   time.Time             `json:"asked_at"`
+	AskedFrom string                `json:"asked_from"` // network address of the device
 }
 
 // DeviceState is how far a device authorization has come.

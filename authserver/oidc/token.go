@@ -21,7 +21,8 @@ type AccessToken struct {
 	AuthTime  time.Time
 	ACR       string
 	AMR       []string
-	JKT       string // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for a bearer token
+	Details   []AuthorizationDetail // what the scopes are limited to (RFC 9396 §9.1); nil for no limit
+	JKT       string                // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for a bearer token
 }
 
 // APIKey is a service account's key as introspection tells it.

@@ -27,6 +27,7 @@ type Caller struct {
 	ClientID  string // "" for an API key
 	Scopes    []string
 	Family    id.ID     // the one family of an API key; zero for the others
+	Limit     *Limit    // what the scopes are limited to (RFC 9396); nil for no limit
 	AuthTime  time.Time // when the person last authenticated; zero for a machine
 	ACR       string    // how; "" when the token does not say
 	JTI       string    // the token's id; of an API key the key's id

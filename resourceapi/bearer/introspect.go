@@ -151,7 +151,10 @@ func (i *introspector) read(said *introspection, now time.Time) (*Caller, error)
 		if said.ClientID == "" || said.Expiry == nil {
 			return nil, errors.New("a mandatory member is missing")
 		}
-		return said.caller(), nil
+		caller := said.caller()
+		var err error
+		caller.Limit, err = readLimit(said.Details, i.resource)
+		return caller, err
 	}
 	return nil, fmt.Errorf("token_type is %q", said.TokenType)
 }

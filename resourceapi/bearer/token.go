@@ -58,6 +58,7 @@ type accessClaims struct {
 	AuthTime *jwt.NumericDate   `json:"auth_time"`
 	ACR      string             `json:"acr"`
 	Cnf      stdjson.RawMessage `json:"cnf"`
+	Details  stdjson.RawMessage `json:"authorization_details"` // RFC 9396 §9.1
 }
 
 // verify checks an access token (RFC 9068 §4).
@@ -97,6 +98,9 @@ func (g *Gate) verify(ctx context.Context, token string) (verified, error) {
 		return verified{}, invalid(err)
 	}
 	caller := claims.caller()
+	if caller.Limit, err = readLimit(claims.Details, g.config.Resource); err != nil {
+		return verified{}, invalid(err)
+	}
 	until := now.Add(verifiedAtMost)
 	if last := caller.ExpiresAt.Add(expiryLeeway); last.Before(until) {
 		until = last

@@ -27,6 +27,9 @@ func oracle(r Request) bool {
 	if !slices.Contains(p.Scopes, oracleScope(noun, verb)) {
 		return false
 	}
+	if r.Context.Limited && !limitedMay(noun, verb, r.Context.Allowed) {
+		return false
+	}
 	if p.Kind != User {
 		return machineMay(noun, verb, res)
 	}
@@ -63,6 +66,14 @@ func oracle(r Request) bool {
 	default:
 		return false
 	}
+}
+
+// limitedMay is what a token may do that a person narrowed down to some lists.
+func limitedMay(noun, verb string, allowed []Verb) bool {
+	if verb == "list" && noun == "list" || noun == "feed" {
+		return len(allowed) > 0
+	}
+	return guestMay(noun, verb, allowed)
 }
 
 func split(a Action) (noun, verb string) {
@@ -184,6 +195,9 @@ func drawRequest(t *rapid.T) Request {
 		r.Context.SourceIP = netip.MustParseAddr(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"}).Draw(t, "ip"))
 		r.Context.RiskScore = rapid.Int64Range(-1, 100).Draw(t, "risk")
 		r.Context.AuthTime = r.Context.Now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "minutes since the sign-in")) * time.Minute)
+	}
+	if r.Context.Limited = rapid.IntRange(0, 3).Draw(t, "limited") == 0; r.Context.Limited {
+		r.Context.Allowed = subset(t, "allowed", verbs())
 	}
 	return r
 }

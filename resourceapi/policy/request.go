@@ -106,6 +106,10 @@ type Context struct {
 	AuthTime  time.Time
 	ACR       string
 	RiskScore int64 // 0 to 100, or RiskUnknown
+	// Limited says that a person narrowed the token down to some lists (RFC
+	// 9396). Allowed is what it may do on the resource then.
+	Limited bool
+	Allowed []Verb
 }
 
 // UnknownContext returns circumstances of which only the time is known.
@@ -172,6 +176,10 @@ func (r Request) check() error {
 		return errors.New("only a list has a kind and grants")
 	case res.Type == MemberResource && res.Owner == "":
 		return errors.New("a member has no subject")
+	case !c.Limited && len(c.Allowed) > 0:
+		return errors.New("a token without a limit has nothing that it is limited to")
+	case slices.ContainsFunc(c.Allowed, func(v Verb) bool { return !slices.Contains(verbs(), v) }):
+		return errors.New("unknown verb in the limit")
 	case slices.ContainsFunc(res.Grants, func(v Verb) bool { return !slices.Contains(verbs(), v) }):
 		return errors.New("unknown verb")
 	case c.Now.IsZero():
@@ -190,3 +198,6 @@ func (r Resource) listed() bool { return r.Type == ListResource || r.Type == Ite
 func known(r Role) bool { return r == None || r == Admin || r == Member || r == Guest }
 
 func verbs() []Verb { return []Verb{View, Check, Add, Edit, Manage} }
+
+// IsVerb reports whether v is a verb.
+func IsVerb(v Verb) bool { return slices.Contains(verbs(), v) }

@@ -98,7 +98,7 @@ func (t translator) question(r Request, actions map[cedar.EntityUID]cedar.Entity
 		Principal: q.principal.UID,
 		Action:    actionUID(r.Action),
 		Resource:  q.resource.UID,
-		Context:   contextRecord(r.Context, rule.scope),
+		Context:   t.contextRecord(r.Context, rule.scope),
 	}
 	return q
 }
@@ -115,13 +115,9 @@ func (t translator) resourceRecord(res Resource, family cedar.String) cedar.Reco
 	attrs := cedar.RecordMap{"family": family}
 	switch {
 	case res.listed():
-		grants := 0
-		for _, v := range res.Grants {
-			grants |= t.verbs.mask(string(v))
-		}
 		attrs["kind"] = cedar.String(res.Kind)
 		attrs["owner"] = cedar.String(res.Owner)
-		attrs["grants"] = t.verbs.sets[grants]
+		attrs["grants"] = t.verbSet(res.Grants)
 	case res.Type == MemberResource:
 		attrs["owner"] = cedar.String(res.Owner)
 		attrs["target_role"] = cedar.String(res.TargetRole)
@@ -129,7 +125,15 @@ func (t translator) resourceRecord(res Resource, family cedar.String) cedar.Reco
 	return cedar.NewRecord(attrs)
 }
 
-func contextRecord(c Context, scope string) cedar.Record {
+func (t translator) verbSet(verbs []Verb) cedar.Set {
+	mask := 0
+	for _, v := range verbs {
+		mask |= t.verbs.mask(string(v))
+	}
+	return t.verbs.sets[mask]
+}
+
+func (t translator) contextRecord(c Context, scope string) cedar.Record {
 	ip := c.SourceIP.Unmap().WithZone("")
 	authTime := cedar.NewDatetimeFromMillis(0)
 	if !c.AuthTime.IsZero() {
@@ -143,6 +147,8 @@ func contextRecord(c Context, scope string) cedar.Record {
 		"auth_time":      authTime,
 		"acr":            cedar.String(c.ACR),
 		"risk_score":     cedar.Long(c.RiskScore),
+		"limited":        cedar.Boolean(c.Limited),
+		"allowed":        t.verbSet(c.Allowed),
 	})
 }
 

@@ -178,6 +178,9 @@ func (tx *Tx) reach(nouns []string) uint32 {
 	for list := range tx.grants {
 		lists = append(lists, list)
 	}
+	if tx.Caller.Limit != nil {
+		lists = append(lists, tx.limitMark())
+	}
 	slices.Sort(lists)
 	h := fnv.New32a()
 	_, _ = fmt.Fprintf(h, "%s %s %v %v", tx.Principal(), tx.standing, nouns, lists)

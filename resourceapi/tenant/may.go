@@ -59,6 +59,9 @@ func (tx *Tx) decide(ctx context.Context, action policy.Action, resource policy.
 	if tx.Caller.ACR != "" {
 		circumstances.ACR = tx.Caller.ACR
 	}
+	if tx.Caller.Limit != nil {
+		circumstances.Limited, circumstances.Allowed = true, tx.allowed(resource)
+	}
 	return tx.db.Authorizer.Authorize(ctx, policy.Request{
 		Principal: policy.Principal{
 			Kind: kindOf(tx.Caller), ID: nameOf(tx.Caller), Family: tx.home(), Role: tx.role, Scopes: tx.scopes,

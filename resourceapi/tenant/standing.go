@@ -53,6 +53,11 @@ func (tx *Tx) Principal() string { return string(kindOf(tx.Caller)) + ":" + name
 
 // enter queues the caller's context and the proof of his standing.
 func (tx *Tx) enter() {
+	tx.enterFully()
+	tx.narrow()
+}
+
+func (tx *Tx) enterFully() {
 	c := tx.Caller
 	tx.scopes = c.Scopes
 	switch kindOf(c) {

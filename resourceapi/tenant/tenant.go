@@ -111,6 +111,9 @@ func (db *DB) Mine(ctx context.Context, f func(tx *Tx) error) error {
 	if err := tx.needScope(policy.ScopeFamilyRead); err != nil {
 		return err
 	}
+	if caller := tx.Caller; caller.Limit != nil {
+		return fault.New(fault.Forbidden, "This app was allowed some lists only, and nothing else of the family.").WithCode("limited_to_lists")
+	}
 	tx.queueMine()
 	tx.asked = true
 	return f(tx)
