@@ -155,7 +155,7 @@ A resource server that may introspect tokens:
 // metadataFlags declares a flag for each member of a client's metadata. The
 // returned function writes those that were given into m.
 func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
-	var redirects, logouts, grants, resources list
+	var redirects, logouts, grants, resources, details list
 	name := flags.String("name", "", "what people are shown")
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
@@ -163,6 +163,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, private_key_jwt, none")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
+	flags.Var(&details, "authorization-details-type", "`type` of authorization details it may send (RFC 9396): grocery_list; may be repeated")
 	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256 or EdDSA")
 	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
@@ -190,6 +191,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.Scope = *scope
 			case "resource":
 				m.Resources = resources
+			case "authorization-details-type":
+				m.AuthorizationDetailsTypes = details
 			case "id-token-alg":
 				m.IDTokenSignedAlg = *alg
 			case "jwks-file":

@@ -56,7 +56,7 @@ func TestAuthorizationDetailsAreValidated(t *testing.T) {
 		"a list of none":  `[{"type":"grocery_list","family_id":"` + testFamily + `","list_ids":["00000000-0000-0000-0000-000000000000"],"actions":["view"]}]`,
 		"over":            detailsOf(`["view"]`, `,"until":"`+past+`"`),
 		"foreign place":   detailsOf(`["view"]`, `,"locations":["https://evil.test"]`),
-		"too many":        "[" + strings.Repeat(strings.Trim(detailsOf(`["view"]`, ""), "[]")+"},", 6) + strings.Trim(detailsOf(`["view"]`, ""), "[") + "]",
+		"too many":        "[" + strings.Repeat(strings.TrimSuffix(detailsOf(`["view"]`, "")[1:], "]")+",", 5) + detailsOf(`["view"]`, "")[1:],
 		"larger than 8 K": detailsOf(`["view"]`, strings.Repeat(" ", 9<<10)),
 	} {
 		if got := refusedAs("spa", details); got != invalidAuthorizationDetails {
@@ -86,12 +86,12 @@ func TestAuthorizationDetailsAreCarriedAndNarrowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	flowID := flowOf(t, h.authorize(browser, request), "/consent")
-	h.flows.approve(flowID, login.SID)
+	h.flows.decide(flowID, login.SID, false)
 	q := callback(t, h.get(browser, "/authorize/continue?flow="+flowID), spaRedirect)
 	first := h.spaExchange(q.Get("code"))
 
 	want := []oidc.AuthorizationDetail{{
-		Type: oidc.ListDetailType, FamilyID: id.MustParse(testFamily), ListIDs: []id.ID{id.MustParse(testList)}, Actions: []string{"view", "check"}, Until: &until,
+		Type: oidc.ListDetailType, FamilyID: parsed(t, testFamily), ListIDs: []id.ID{parsed(t, testList)}, Actions: []string{"view", "check"}, Until: &until,
 	}}
 	same := func(where string, got any, want []oidc.AuthorizationDetail) {
 		t.Helper()
@@ -130,6 +130,15 @@ func TestAuthorizationDetailsAreCarriedAndNarrowed(t *testing.T) {
 
 	h.clock.Advance(time.Hour)
 	refused(t, h.spaRefresh(tokens.RefreshToken), http.StatusBadRequest, "invalid_grant")
+}
+
+func parsed(t *testing.T, s string) id.ID {
+	t.Helper()
+	v, err := id.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func mustJSON(t *testing.T, v any) string {
