@@ -94,7 +94,11 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	}
 	hooks := outbound.New(outbound.Config{Timeout: webhookTimeout, MaxBody: webhookAnswer, AllowLoopback: cfg.Development})
 	s.feeds = feed.NewHub(s.gate, s.pool, now, log, s.registry)
-	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Now: now}
+	presumptions, err := tenant.NewPresumptions()
+	if err != nil {
+		return nil, err
+	}
+	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Presumptions: presumptions, Now: now}
 	s.courier = webhook.NewCourier(s.tenants, secrets, hooks, log, s.registry)
 	s.feeds.Heard = s.courier.Changed // the replica of a change need not be the one that knows the webhooks
 	s.tenants.Changed = func(family id.ID) {

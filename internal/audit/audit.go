@@ -52,19 +52,22 @@ type Log struct {
 	hasFamily bool
 }
 
+// The columns of the log, and an event's values for them.
+const (
+	columns = ` (id, occurred_at, action, result, actor_kind, actor_id, client_id, target, reason, policies, count, source_ip, user_agent, request_id, details`
+	values  = `$1,$2,$3,$4,$5,$6,nullif($7,''),nullif($8,''),nullif($9,''),$10,$11,nullif($12,''),nullif($13,''),nullif($14,''),$15`
+
+	insertAuth    = `INSERT INTO auth.audit_events` + columns + `) VALUES (` + values + `)`
+	insertGrocery = `INSERT INTO grocery.audit_events` + columns + `, family_id) VALUES (` + values + `,$16)`
+	// insertAfter is for the rows of a change that was made in the same statement.
+	insertAfter = `INSERT INTO grocery.audit_events` + columns + `, family_id) SELECT ` + values + `,$16 FROM changed`
+)
+
 // Auth is the log of schema auth.
-func Auth() Log {
-	return Log{insert: `INSERT INTO auth.audit_events
- (id, occurred_at, action, result, actor_kind, actor_id, client_id, target, reason, policies, count, source_ip, user_agent, request_id, details)
- VALUES ($1,$2,$3,$4,$5,$6,nullif($7,''),nullif($8,''),nullif($9,''),$10,$11,nullif($12,''),nullif($13,''),nullif($14,''),$15)`}
-}
+func Auth() Log { return Log{insert: insertAuth} }
 
 // Grocery is the log of schema grocery, whose rows belong to a family.
-func Grocery() Log {
-	return Log{hasFamily: true, insert: `INSERT INTO grocery.audit_events
- (id, occurred_at, action, result, actor_kind, actor_id, client_id, target, reason, policies, count, source_ip, user_agent, request_id, details, family_id)
- VALUES ($1,$2,$3,$4,$5,$6,nullif($7,''),nullif($8,''),nullif($9,''),$10,$11,nullif($12,''),nullif($13,''),nullif($14,''),$15,$16)`}
-}
+func Grocery() Log { return Log{insert: insertGrocery, hasFamily: true} }
 
 // Execer is a pool, a connection or a transaction.
 type Execer interface {
@@ -86,6 +89,13 @@ func (l Log) Batch(b *pgx.Batch, e Event) { b.Queue(l.insert, l.args(e)...) }
 // end at $15 for auth and at $16 for grocery; its own args follow.
 func (l Log) BatchWith(b *pgx.Batch, e Event, other string, args ...any) {
 	b.Queue("WITH other AS ("+other+")"+l.insert, append(l.args(e), args...)...)
+}
+
+// BatchAfter queues, in one statement, queries of which one is named changed,
+// the insertion of e into the grocery log for each row of that one, and a query
+// over them. They may use the parameters of e, as with BatchWith.
+func (l Log) BatchAfter(b *pgx.Batch, e Event, queries, query string, args ...any) *pgx.QueuedQuery {
+	return b.Queue("WITH "+queries+", audited AS ("+insertAfter+") "+query, append(l.args(e), args...)...)
 }
 
 func (l Log) args(e Event) []any {

@@ -34,6 +34,14 @@ UPDATE grocery.items
  WHERE family_id = $1 AND list_id = $2 AND id = $3
 RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at`
 
+	// alterChecked is updateChecked on a presumption; what is as it shall be
+	// already is left to the usual way.
+	alterChecked = `
+UPDATE grocery.items
+   SET checked_at = CASE WHEN $24 THEN now() END, checked_by = CASE WHEN $24 THEN $20 END, version = version + 1, updated_at = now()
+ WHERE family_id = $16 AND list_id = $17 AND id = $19::text::uuid AND (checked_at IS NULL) = $24 AND EXISTS (SELECT FROM presumed)
+RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+
 	deleteItem = `DELETE FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id = $3`
 
 	countItems = `SELECT count(*) FROM grocery.items WHERE family_id = $1 AND list_id = $2`
@@ -181,8 +189,20 @@ func (h *Items) delete(ctx context.Context, at where, guard func(version int64) 
 	})
 }
 
+// setChecked is what is done most of all, and mostly by somebody who did it a
+// moment ago: hence the presumption.
 func (h *Items) setChecked(ctx context.Context, at where, checked bool) (*Item, error) {
 	var i Item
+	event := "item.checked"
+	if !checked {
+		event = "item.unchecked"
+	}
+	held, err := h.DB.Presume(ctx, at.family, at.list, policy.ItemCheck, func(facts *tenant.List) tenant.Alteration {
+		return tenant.Alteration{Change: itemChange(event, at, facts, 0), SQL: alterChecked, Args: []any{checked}, Scan: i.scan}
+	})
+	if held || err != nil {
+		return &i, err
+	}
 	return &i, h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
 		facts := tx.List(at.list)
 		tx.Row(i.scan, lockItem, at.family, at.list, at.item)
@@ -195,12 +215,9 @@ func (h *Items) setChecked(ctx context.Context, at where, checked bool) (*Item, 
 		if err := open(facts); err != nil {
 			return err
 		}
+		tx.Remember(facts)
 		if i.Checked == checked {
 			return nil
-		}
-		event := "item.checked"
-		if !checked {
-			event = "item.unchecked"
 		}
 		version := i.Version + 1
 		tx.Row(i.scan, updateChecked, at.family, at.list, at.item, checked, tx.Principal())

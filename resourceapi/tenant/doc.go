@@ -10,6 +10,10 @@
 //	f answers from what it read               what f queued, to change
 //	                                          feed, audit; COMMIT
 //
+// Presume is a third shape, for the change that is made most of all: the policy
+// decides upon what this process last saw, and a single round trip makes the
+// change only where that still holds (docs/decisions/0050).
+//
 // The context is derived, not asserted: the family is entered by selecting the
 // caller's own membership (or installation) row, which is all that row-level
 // security shows him until then. Without such a row app.family stays empty and

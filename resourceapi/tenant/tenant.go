@@ -30,7 +30,9 @@ type DB struct {
 	Pool       *pgxpool.Pool // of a role that row-level security binds
 	Authorizer policy.Authorizer
 	Denials    Denials
-	Now        func() time.Time
+	// Presumptions spares the changes that are made most often a round trip.
+	Presumptions *Presumptions
+	Now          func() time.Time
 	// Changed, if set, hears of each family with new changes in its feed, right
 	// after the commit; also when it is not known whether there was one. It must
 	// not block.

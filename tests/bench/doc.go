@@ -11,7 +11,8 @@
 //	jwks, discovery      a ready answer of the same size and header
 //	introspection        such an answer; beside it, with one ES256 verification
 //	GET a list           one SELECT of the same fifty rows and columns, into structs, by encoding/json
-//	check off an item    one INSERT of one row, durable; such an answer
+//	check off an item    one INSERT of one row, durable; such an answer; beside it, the item, the feed and the audit
+//	                     log written in one statement, without a look at who may
 //
 // The limits use the same database server, through as many connections as a service has.
 //

@@ -49,12 +49,15 @@ CREATE TABLE limits.items (
   PRIMARY KEY (family_id, id)
 );
 CREATE INDEX ON limits.items (family_id, list_id, position, id);
-INSERT INTO limits.items (family_id, list_id, name, quantity, unit, position, added_by)
+INSERT INTO limits.items (family_id, list_id, id, name, quantity, unit, position, added_by)
   SELECT '00000000-0000-7000-8000-000000000000', ('00000000-0000-7000-8000-' || to_char(l, 'FM000000000000'))::uuid,
-         'Item ' || n, 2, 'pieces', n, 'user:00000000-0000-7000-8000-000000000000'
+         ('00000000-0000-7000-8000-' || to_char((l - 1) * 50 + n, 'FM000000000000'))::uuid, 'Item ' || n, 2, 'pieces', n, 'user:00000000-0000-7000-8000-000000000000'
     FROM generate_series(1, 100) l, generate_series(1, 50) n;
 CREATE TABLE limits.changes (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), item text NOT NULL
+);
+CREATE TABLE limits.audit (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), item text NOT NULL, actor text NOT NULL
 );
 ANALYZE limits.families, limits.items`
 
@@ -68,6 +71,16 @@ SELECT id, list_id, name, quantity::float8, unit, note, category, checked_at, ch
  WHERE family_id = '00000000-0000-7000-8000-000000000000' AND list_id = '00000000-0000-7000-8000-000000000007' ORDER BY position, id`
 
 	limitInsert = `INSERT INTO limits.changes (item) VALUES ($1)`
+
+	// limitCheck is all that checking off writes: the item, its row of the feed and that of the audit log.
+	limitCheck = `
+WITH changed AS (
+  UPDATE limits.items SET checked_at = CASE WHEN checked_at IS NULL THEN now() END, checked_by = $2, version = version + 1, updated_at = now()
+   WHERE family_id = '00000000-0000-7000-8000-000000000000' AND id = ('00000000-0000-7000-8000-' || to_char($1::integer, 'FM000000000000'))::uuid
+  RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
+), fed AS (INSERT INTO limits.changes (item) SELECT id::text FROM changed
+), audited AS (INSERT INTO limits.audit (item, actor) SELECT id::text, $2 FROM changed)
+SELECT * FROM changed`
 )
 
 // limitPool is as large as 16 connections can use, where the server is fastest.
@@ -164,6 +177,7 @@ func (l *limit) handler() http.Handler {
 	mux.HandleFunc(pathSign, encode(l.token))
 	mux.HandleFunc(pathRotate+"{family}", encode(l.rotate))
 	mux.HandleFunc(pathList, encode(l.list))
+	mux.HandleFunc(pathCheck+"{item}", encode(l.check))
 	return mux
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // limitClaims is as much as any access token says (RFC 9068 §2.2).
@@ -108,6 +110,20 @@ type limitPage struct {
 	Items []limitItem `json:"items"`
 }
 
+func (i *limitItem) scan(row pgx.Row) error {
+	return row.Scan(&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.CheckedAt, &i.CheckedBy,
+		&i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt)
+}
+
+// check checks an item off, or puts it back.
+func (l *limit) check(r *http.Request) (i limitItem, err error) {
+	item, err := strconv.Atoi(r.PathValue("item"))
+	if err != nil {
+		return i, err
+	}
+	return i, i.scan(l.pool.QueryRow(r.Context(), limitCheck, item, "user:00000000-0000-7000-8000-000000000000"))
+}
+
 // list answers with the fifty items of a list, read by one statement.
 func (l *limit) list(r *http.Request) (limitPage, error) {
 	page := limitPage{Items: make([]limitItem, 0, listSize)}
@@ -118,8 +134,7 @@ func (l *limit) list(r *http.Request) (limitPage, error) {
 	defer rows.Close()
 	for rows.Next() {
 		var i limitItem
-		if err := rows.Scan(&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.CheckedAt, &i.CheckedBy,
-			&i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt); err != nil {
+		if err := i.scan(rows); err != nil {
 			return page, err
 		}
 		page.Items = append(page.Items, i)

@@ -23,6 +23,7 @@ const (
 	pathVerify        = "/verify"
 	pathList          = "/list"
 	pathInsert        = "/insert"
+	pathCheck         = "/check/"
 )
 
 // listSize is how many items the list has that is read.
@@ -200,6 +201,11 @@ func (p *shop) lists(ctx context.Context, token, at string) (list, check row, er
 	}
 	insert := request{http.MethodPost, pathInsert, "", []string{bearer}}
 	check.limits[0].scripts = []script{{Requests: [][]byte{insert.to(at, pathInsert)}}}
+	rows := bound{name: "its three rows in one statement"}
+	for n := range items {
+		rows.scripts = append(rows.scripts, script{Requests: [][]byte{insert.to(at, fmt.Sprintf("%s%d", pathCheck, n+1))}})
+	}
+	check.limits = append(check.limits, rows)
 	return list, check, nil
 }
 
