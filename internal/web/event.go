@@ -2,11 +2,14 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,8 +21,13 @@ import (
 const RequestIDHeader = "X-Request-Id"
 
 // event is what one request will log. Handlers add to it with Annotate; it is
-// used by the request's own goroutine only.
+// used by the request's own goroutine only. It is also the request's context
+// and its response writer, so that a request takes one allocation for all three.
 type event struct {
+	context.Context //nolint:containedctx // it is the context
+
+	recorder
+
 	id    string
 	trace string
 	route string
@@ -29,6 +37,14 @@ type event struct {
 }
 
 type eventKey struct{}
+
+// Value implements context.Context.
+func (ev *event) Value(key any) any {
+	if key == (eventKey{}) {
+		return ev
+	}
+	return ev.Context.Value(key)
+}
 
 func eventFrom(ctx context.Context) *event {
 	ev, _ := ctx.Value(eventKey{}).(*event)
@@ -72,6 +88,13 @@ type Observer struct {
 	Report ErrorWriter
 
 	duration *prometheus.HistogramVec
+	seen     sync.Map // served -> prometheus.Observer: as bounded as the labels, and found faster
+}
+
+// served are the labels of a request.
+type served struct {
+	route, method string
+	status        int
 }
 
 // Wrap returns h observed; the histogram is registered with reg.
@@ -87,13 +110,16 @@ func (o *Observer) Wrap(h http.Handler, reg prometheus.Registerer) http.Handler 
 
 func (o *Observer) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	start := o.Now()
-	ev := &event{id: r.Header.Get(RequestIDHeader), trace: traceID(r.Header.Get("Traceparent"))}
+	ev := &event{
+		Context: r.Context(), recorder: recorder{ResponseWriter: w},
+		id: r.Header.Get(RequestIDHeader), trace: traceID(r.Header.Get("Traceparent")),
+	}
 	if !plainID(ev.id) {
-		ev.id = rand.Text()
+		ev.id = newRequestID()
 	}
 	w.Header().Set(RequestIDHeader, ev.id)
-	rec := &recorder{ResponseWriter: w}
-	r = r.WithContext(context.WithValue(r.Context(), eventKey{}, ev))
+	rec := &ev.recorder
+	r = r.WithContext(ev)
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is compared as net/http does
@@ -119,7 +145,11 @@ func (o *Observer) log(r *http.Request, rec *recorder, ev *event, took time.Dura
 	if route == "" {
 		route = "none"
 	}
-	o.duration.WithLabelValues(route, r.Method, strconv.Itoa(status)).Observe(took.Seconds())
+	method := r.Method
+	if ev.route == "" { // anybody may make methods up
+		method = "any"
+	}
+	o.observe(served{route, method, status}, took)
 
 	level := slog.LevelInfo
 	switch {
@@ -149,6 +179,24 @@ func (o *Observer) log(r *http.Request, rec *recorder, ev *event, took time.Dura
 		attrs = append(attrs, slog.String("error", ev.err.Error()))
 	}
 	o.Log.LogAttrs(r.Context(), level, "request", append(attrs, ev.attrs...)...)
+}
+
+func (o *Observer) observe(s served, took time.Duration) {
+	found, ok := o.seen.Load(s)
+	if !ok {
+		found = o.duration.WithLabelValues(s.route, s.method, strconv.Itoa(s.status))
+		o.seen.Store(s, found)
+	}
+	found.(prometheus.Observer).Observe(took.Seconds()) //nolint:forcetypeassert // nothing else is stored
+}
+
+// newRequestID returns 128 random bits. They tell requests apart and open
+// nothing, so that they need not be secret.
+func newRequestID() string {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], rand.Uint64())  //nolint:gosec // see above
+	binary.LittleEndian.PutUint64(b[8:], rand.Uint64()) //nolint:gosec // see above
+	return hex.EncodeToString(b[:])
 }
 
 // recorder remembers what was answered.
