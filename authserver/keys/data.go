@@ -33,6 +33,8 @@ var purposes = [...]purpose{ //nolint:gochecknoglobals // a constant that Go can
 	// What it seals and hashes lasts as long as people keep their factors, so it
 	// is never replaced; "keys rewrap" seals it anew under another KEK.
 	{"mfa", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
+	// Pairwise subjects come from it, which clients keep for ever.
+	{"pairwise", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 }
 
 // dataKey is an opened row of auth.data_keys.

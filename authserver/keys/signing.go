@@ -31,7 +31,7 @@ const (
 )
 
 // algorithms are those that tokens are signed with, the default first.
-var algorithms = [...]string{"ES256", "RS256", "EdDSA"} //nolint:gochecknoglobals // a constant that Go cannot spell
+var algorithms = [...]string{"ES256", "RS256", "EdDSA", "PS256"} //nolint:gochecknoglobals // a constant that Go cannot spell
 
 // signingKey is an opened row of auth.signing_keys.
 type signingKey struct {
@@ -109,8 +109,8 @@ func (s *signingKey) header(typ string) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// sign returns the JWS signature of the signing input (RFC 7518 §3.3, §3.4;
-// RFC 8037 §3.1). ECDSA is deterministic (RFC 6979): faster, and no worse.
+// sign returns the JWS signature of the signing input (RFC 7518 §3.3 to §3.5;
+// RFC 8037 §3.1). Each algorithm has a key of its own, RS256 and PS256 too. ECDSA is deterministic (RFC 6979): faster, and no worse.
 func (s *signingKey) sign(input []byte) ([]byte, error) {
 	digest := sha256.Sum256(input)
 	switch key := s.signer.(type) {
@@ -121,6 +121,9 @@ func (s *signingKey) sign(input []byte) ([]byte, error) {
 		}
 		return rawSignature(der)
 	case *rsa.PrivateKey:
+		if s.alg == "PS256" {
+			return rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}
 		return rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
 	case ed25519.PrivateKey:
 		return ed25519.Sign(key, input), nil
@@ -153,7 +156,7 @@ func (k *Keys) Verify(token string, typ ...string) (payload []byte, alg string, 
 	if len(token) > maxTokenBytes {
 		return nil, "", badToken(errors.New("too long"))
 	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA, jose.PS256})
 	if err != nil {
 		return nil, "", badToken(err)
 	}
@@ -235,7 +238,7 @@ func generate(alg string) (crypto.Signer, error) {
 	switch alg {
 	case "ES256":
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "RS256":
+	case "RS256", "PS256":
 		return rsa.GenerateKey(rand.Reader, rsaBits)
 	case "EdDSA":
 		_, key, err := ed25519.GenerateKey(rand.Reader)

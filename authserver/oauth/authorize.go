@@ -98,14 +98,18 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 // nothing, and the client is told what would have been needed.
 func (p *Provider) next(ctx context.Context, a *authorization, login *oidc.Login, state parked) (oidc.Step, error) {
 	silent := a.hasPrompt("none")
-	if p.needsLogin(a, login, state) {
+	right, err := p.isFor(a, login)
+	if err != nil {
+		return 0, err
+	}
+	if p.needsLogin(a, login, state, right) {
 		if silent {
 			return 0, a.refuse(loginRequired, "The person has to sign in.")
 		}
 		return oidc.StepLogin, nil
 	}
-	if a.hintSubject != "" && a.hintSubject != login.Subject.String() {
-		return 0, a.refuse(loginRequired, "Somebody else is signed in than the id_token_hint names.")
+	if !right {
+		return 0, a.refuse(loginRequired, "Somebody else is signed in than the request is for.")
 	}
 	owes, err := p.owesFactor(ctx, a, login)
 	switch {
@@ -131,7 +135,8 @@ func (p *Provider) next(ctx context.Context, a *authorization, login *oidc.Login
 // needsLogin reports whether the person must prove who they are (again). A
 // sign-in since the request came satisfies every demand, or max_age=0 would
 // never end; times are compared by the second, as auth_time tells them.
-func (p *Provider) needsLogin(a *authorization, login *oidc.Login, state parked) bool {
+// right says that the person who is signed in is the one that the request is for.
+func (p *Provider) needsLogin(a *authorization, login *oidc.Login, state parked, right bool) bool {
 	if login == nil {
 		return true
 	}
@@ -143,10 +148,8 @@ func (p *Provider) needsLogin(a *authorization, login *oidc.Login, state parked)
 		return true
 	case a.maxAge != nil && p.Now().Sub(login.AuthTime) > *a.maxAge, a.maxAge != nil && *a.maxAge == 0:
 		return true
-	case a.hintSubject != "" && a.hintSubject != login.Subject.String() && !a.hasPrompt("none"):
-		return true
 	}
-	return false
+	return !right && !a.hasPrompt("none")
 }
 
 // owesFactor reports whether a password is not enough: for a client that says
@@ -183,7 +186,7 @@ func (p *Provider) hasConsent(ctx context.Context, a *authorization, login *oidc
 	case a.details != nil:
 		return false, nil
 	}
-	return p.Consents.Covered(ctx, login.Subject, a.client.ID, a.scopes, a.resources)
+	return p.Consents.Covered(ctx, login.Subject, a.client.ID, a.consentScopes(), a.resources)
 }
 
 // wait parks the request, if it is not parked yet, and sends the browser to the
@@ -193,7 +196,7 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 		flowID, err := p.Flows.Begin(r.Context(), w, r, oidc.AuthRequest{
 			ClientID:    a.client.ID,
 			Form:        a.form.parkable(),
-			Scopes:      a.scopes,
+			Scopes:      a.consentScopes(),
 			Resources:   a.resources,
 			Details:     a.details,
 			Prompt:      a.prompt,
@@ -259,7 +262,7 @@ func (p *Provider) issueCode(ctx context.Context, a *authorization, login *oidc.
 		a.requester.GrantAudience(resource)
 	}
 	made, err := p.engine.NewAuthorizeResponse(ctx, a.requester, &session{
-		subject: login.Subject, sid: login.SID, authTime: login.AuthTime, acr: login.ACR, amr: slices.Clone(login.AMR),
+		subject: login.Subject, sid: login.SID, authTime: login.AuthTime, acr: login.ACR, amr: slices.Clone(login.AMR), claims: a.claims.names,
 	})
 	if err != nil {
 		return "", w.explain(err)

@@ -35,7 +35,8 @@ type authorization struct {
 	prompt      []string
 	acrValues   []string       // in the client's order of preference
 	maxAge      *time.Duration // nil without the parameter; 0 is a demand like any other
-	hintSubject string         // whom id_token_hint names
+	hintSubject string         // whom id_token_hint names, as this client knows them
+	claims      claimsRequest
 	requester   fosite.AuthorizeRequester
 }
 
@@ -65,7 +66,7 @@ func (p *Provider) readAuthorization(ctx context.Context, f form) (*authorizatio
 		return nil, err
 	}
 	for _, check := range []func(context.Context, *authorization) error{
-		p.checkUnsupported, p.checkResponse, p.checkChallenge, p.checkBinding, p.checkScope, p.checkInteraction, p.checkByFosite,
+		p.checkUnsupported, p.checkResponse, p.checkChallenge, p.checkBinding, p.checkScope, p.checkInteraction, p.checkClaims, p.checkByFosite,
 	} {
 		err := check(ctx, a)
 		if refusal, ok := errors.AsType[*oauthError](err); ok {
@@ -196,6 +197,13 @@ func (p *Provider) checkInteraction(_ context.Context, a *authorization) error {
 		return newError(invalidRequest, "The prompt 'none' must stand alone.")
 	}
 	a.acrValues = strings.Fields(a.form.get("acr_values"))
+	if len(a.acrValues) == 0 {
+		a.acrValues = a.client.Metadata.DefaultACRValues
+	}
+	if usual := a.client.Metadata.DefaultMaxAge; usual != nil {
+		age := min(time.Duration(*usual)*time.Second, maxMaxAge)
+		a.maxAge = &age
+	}
 	if raw := a.form.get("max_age"); raw != "" {
 		seconds, err := strconv.ParseUint(raw, 10, 31)
 		if err != nil {
@@ -212,6 +220,42 @@ func (p *Provider) checkInteraction(_ context.Context, a *authorization) error {
 		a.hintSubject = hint.Subject
 	}
 	return nil
+}
+
+// checkClaims reads the claims parameter (OpenID Connect Core §5.5). What it
+// says of acr comes before acr_values, and is a demand if it is essential
+// (§5.5.1.1).
+func (p *Provider) checkClaims(_ context.Context, a *authorization) error {
+	raw := a.form.get("claims")
+	if raw == "" {
+		return nil
+	}
+	claims, err := parseClaims(raw)
+	if err != nil {
+		return err
+	}
+	claims.limit(a.client, a.scopes)
+	a.claims = *claims
+	if len(claims.acr) == 0 {
+		return nil
+	}
+	a.acrValues = claims.acr
+	known := func(value string) bool { return slices.Contains(acrSupported(), value) }
+	if claims.acrEssential && !slices.ContainsFunc(claims.acr, known) {
+		return newError(unmetAuthentication, "None of the authentication context classes that are asked for can be reached here.")
+	}
+	return nil
+}
+
+// isFor reports whether the person is one whom the request is for: whom
+// id_token_hint and the sub of the claims parameter name, if they name anybody.
+func (p *Provider) isFor(a *authorization, login *oidc.Login) (bool, error) {
+	if login == nil || a.hintSubject == "" && len(a.claims.subjects) == 0 {
+		return true, nil
+	}
+	sub, err := p.subjectFor(a.client, login.Subject)
+	hinted := a.hintSubject == "" || a.hintSubject == sub
+	return hinted && (len(a.claims.subjects) == 0 || slices.Contains(a.claims.subjects, sub)), err
 }
 
 // checkByFosite has fosite parse the request too; its requester becomes the

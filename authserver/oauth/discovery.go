@@ -36,6 +36,11 @@ type metadata struct {
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	SubjectTypesSupported    []string `json:"subject_types_supported"`
 	IDTokenSigningAlgs       []string `json:"id_token_signing_alg_values_supported"`
+	IDTokenEncryptionAlgs    []string `json:"id_token_encryption_alg_values_supported"`
+	IDTokenEncryptionEncs    []string `json:"id_token_encryption_enc_values_supported"`
+	UserinfoSigningAlgs      []string `json:"userinfo_signing_alg_values_supported"`
+	UserinfoEncryptionAlgs   []string `json:"userinfo_encryption_alg_values_supported"`
+	UserinfoEncryptionEncs   []string `json:"userinfo_encryption_enc_values_supported"`
 	ACRValuesSupported       []string `json:"acr_values_supported"`
 	PromptValuesSupported    []string `json:"prompt_values_supported"`
 	DisplayValuesSupported   []string `json:"display_values_supported"`
@@ -87,8 +92,13 @@ func (p *Provider) metadata() metadata {
 		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: []string{"query", "form_post"},
 		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode},
-		SubjectTypesSupported:  []string{"public"},
+		SubjectTypesSupported:  []string{oidc.SubjectPublic, oidc.SubjectPairwise},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
+		IDTokenEncryptionAlgs:  keyManagementAlgs(),
+		IDTokenEncryptionEncs:  contentAlgs(),
+		UserinfoSigningAlgs:    p.Keys.Algorithms(),
+		UserinfoEncryptionAlgs: keyManagementAlgs(),
+		UserinfoEncryptionEncs: contentAlgs(),
 		ACRValuesSupported:     acrSupported(),
 		PromptValuesSupported:  prompts(),
 		DisplayValuesSupported: []string{"page"},
@@ -106,6 +116,7 @@ func (p *Provider) metadata() metadata {
 		DetailTypes:       oidc.DetailTypes(),
 		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
+		ClaimsParameter:   true,
 	}
 	if p.Config.Registration {
 		m.RegistrationEndpoint = issuer + "/connect/register"
@@ -119,8 +130,5 @@ func (p *Provider) metadata() metadata {
 // claimsSupported lists what the ID token and the userinfo endpoint may hold.
 func claimsSupported() []string {
 	claims := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"}
-	for _, scope := range []string{oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone} {
-		claims = append(claims, scopeClaims(scope)...)
-	}
-	return claims
+	return append(claims, claimsOf(claimScopes())...)
 }

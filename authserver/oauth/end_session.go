@@ -39,6 +39,7 @@ type logoutHint struct {
 	Subject  string   `json:"sub"`
 	SID      string   `json:"sid"`
 	Audience audience `json:"aud"`
+	Expires  int64    `json:"exp"` // every ID token has it, and no other JWT of ours of this typ
 }
 
 func (p *Provider) mountLogout(rt *web.Router) {
@@ -135,7 +136,23 @@ func (p *Provider) parseLogout(w http.ResponseWriter, r *http.Request) (*logoutR
 	if req.client, err = p.logoutClient(r.Context(), req.hint, f.get("client_id")); err != nil {
 		return nil, err
 	}
+	if err := p.unveil(req.hint, req.client); err != nil {
+		return nil, err
+	}
 	return req, req.takeReturnURI(f.get("post_logout_redirect_uri"))
+}
+
+// unveil puts the person in the place of a pairwise subject.
+func (p *Provider) unveil(hint *logoutHint, client *oidc.Client) error {
+	if hint == nil || client == nil || !client.Pairwise() {
+		return nil
+	}
+	person, err := p.personOf(client, hint.Subject)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, "The application sent an ID token that is not valid.", err)
+	}
+	hint.Subject = person.String()
+	return nil
 }
 
 // readLogoutForm reads the query of a GET or the form of a POST (§2), each
@@ -235,7 +252,7 @@ func (p *Provider) verifyHint(raw string) (*logoutHint, error) {
 		return nil, fault.Wrap(fault.Invalid, "The application sent an ID token that is not valid.", err)
 	}
 	var hint logoutHint
-	if err := json.Unmarshal(payload, &hint); err != nil || hint.Issuer != p.Config.Issuer {
+	if err := json.Unmarshal(payload, &hint); err != nil || hint.Issuer != p.Config.Issuer || hint.Expires == 0 {
 		return nil, fault.Wrap(fault.Invalid, "The application sent an ID token that is not from here.", err)
 	}
 	return &hint, nil

@@ -31,6 +31,7 @@ const (
 	requestNotSupported     = "request_not_supported"
 	requestURINotSupported  = "request_uri_not_supported"
 	registrationUnsupported = "registration_not_supported"
+	unmetAuthentication     = "unmet_authentication_requirements" // of the specification of that name, §2
 )
 
 // oauthError is an answer in the vocabulary of RFC 6749 §5.2. The cause goes to

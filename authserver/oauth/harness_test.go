@@ -310,6 +310,22 @@ type testKeys struct {
 	jwks  []byte
 }
 
+// rsaPair is made once: it takes longer than everything else in a test.
+var rsaPair = sync.OnceValues(func() (a, b *rsa.PrivateKey) { //nolint:gochecknoglobals // made once, never changed
+	a, errA := rsa.GenerateKey(rand.Reader, 2048)
+	b, errB := rsa.GenerateKey(rand.Reader, 2048)
+	if err := errors.Join(errA, errB); err != nil {
+		panic(err)
+	}
+	return a, b
+})
+
+// testRSA is one of two RSA keys.
+func testRSA(i int) *rsa.PrivateKey {
+	a, b := rsaPair()
+	return [...]*rsa.PrivateKey{a, b}[i]
+}
+
 func newTestKeys(t testing.TB) *testKeys {
 	t.Helper()
 	k := &testKeys{byAlg: map[string]jose.JSONWebKey{}, mac: [][]byte{make([]byte, 32)}}
@@ -318,10 +334,7 @@ func newTestKeys(t testing.TB) *testKeys {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rs, ps := testRSA(0), testRSA(1)
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +343,7 @@ func newTestKeys(t testing.TB) *testKeys {
 	for _, key := range []struct {
 		alg string
 		key crypto.Signer
-	}{{"ES256", ec}, {"RS256", rs}, {"EdDSA", ed}} {
+	}{{"ES256", ec}, {"RS256", rs}, {"EdDSA", ed}, {"PS256", ps}} {
 		jwk := jose.JSONWebKey{Key: key.key, KeyID: rand.Text(), Algorithm: key.alg, Use: "sig"}
 		k.byAlg[key.alg] = jwk
 		set.Keys = append(set.Keys, jwk.Public())
@@ -360,7 +373,7 @@ func signWith(key jose.JSONWebKey, typ string, payload []byte) (string, error) {
 
 func (k *testKeys) Verify(token string, typ ...string) (payload []byte, alg string, err error) {
 	bad := fault.New(fault.Unauthenticated, "bad token")
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA, jose.PS256})
 	if err != nil {
 		return nil, "", bad
 	}
@@ -380,7 +393,7 @@ func (k *testKeys) Verify(token string, typ ...string) (payload []byte, alg stri
 }
 
 func (k *testKeys) JWKS() []byte            { return k.jwks }
-func (*testKeys) Algorithms() []string      { return []string{"ES256", "RS256", "EdDSA"} }
+func (*testKeys) Algorithms() []string      { return []string{"ES256", "RS256", "EdDSA", "PS256"} }
 func (k *testKeys) MACKeys(string) [][]byte { return k.mac }
 
 const testSessionCookie = "larder-session"

@@ -9,6 +9,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/fault"
+	"larder/internal/id"
 	"larder/internal/revocation"
 	"larder/internal/web"
 )
@@ -130,11 +131,22 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 	if at.ClientID != client.ID && (resource == "" || !slices.Contains(at.Audience, resource)) {
 		return introspection{}, nil
 	}
+	subject := at.Subject
+	if person, err := id.Parse(subject); err == nil && at.ClientID == client.ID && resource == "" {
+		if subject, err = p.accessSubject(client, person, p.apis(at.Audience)); err != nil {
+			return introspection{}, err
+		}
+	}
 	return introspection{
-		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT), Issuer: p.Config.Issuer, Subject: at.Subject, ClientID: at.ClientID,
+		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT), Issuer: p.Config.Issuer, Subject: subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
 		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Details: at.Details,
 	}, nil
+}
+
+// apis are the audiences that are not ourselves.
+func (p *Provider) apis(aud []string) []string {
+	return slices.DeleteFunc(slices.Clone(aud), func(one string) bool { return one == p.Config.Issuer })
 }
 
 func (p *Provider) introspectAPIKey(ctx context.Context, client *oidc.Client, token string) (introspection, error) {
@@ -164,8 +176,12 @@ func (p *Provider) introspectRefreshToken(ctx context.Context, client *oidc.Clie
 	if g.ExpiresAt.Before(expires) {
 		expires = g.ExpiresAt
 	}
+	subject, err := p.subjectFor(client, g.UserID)
+	if err != nil {
+		return introspection{}, err
+	}
 	return introspection{
-		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT), Issuer: p.Config.Issuer, Subject: g.UserID.String(), ClientID: g.ClientID,
+		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT), Issuer: p.Config.Issuer, Subject: subject, ClientID: g.ClientID,
 		Scope: strings.Join(g.Scopes, " "), ExpiresAt: expires.Unix(), GrantID: g.ID.String(), SID: g.SID,
 		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR, Details: g.Details,
 	}, nil

@@ -37,12 +37,13 @@ type grant struct {
 	RevokedAt     time.Time // zero while in force
 }
 
-// grantSession is how the person had signed in, as every token of the grant
-// repeats it.
+// grantSession is how the person had signed in and what was asked about them,
+// as every token of the grant repeats it.
 type grantSession struct {
-	AuthTime time.Time `json:"auth_time"`
-	ACR      string    `json:"acr,omitempty"`
-	AMR      []string  `json:"amr,omitempty"`
+	AuthTime time.Time  `json:"auth_time"`
+	ACR      string     `json:"acr,omitempty"`
+	AMR      []string   `json:"amr,omitempty"`
+	Claims   claimNames `json:"claims,omitzero"`
 }
 
 // grantStore keeps grants in Postgres.

@@ -22,6 +22,7 @@ type session struct {
 	authTime    time.Time
 	acr         string
 	amr         []string
+	claims      claimNames // asked for one by one
 	codeExpires time.Time
 }
 
@@ -102,7 +103,11 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 		Confirmation: confirm(workFrom(ctx).jkt),
 	}
 	if c.Subject = c.ClientID; !login.subject.IsZero() {
-		c.Subject, c.AuthTime = login.subject.String(), login.authTime.Unix()
+		if c.Subject, err = s.p.accessSubject(workFrom(ctx).client, login.subject, c.Audience); err != nil {
+			return "", "", err
+		}
+		c.AuthTime = login.authTime.Unix()
+		c.Userinfo = beyond(login.claims.Userinfo, requester.GetGrantedScopes())
 	}
 	if len(c.Audience) == 0 {
 		c.Audience = audience{s.p.Config.Issuer}

@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 
@@ -18,100 +20,71 @@ func (p *Provider) handleUserinfo(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	claims, err := p.userinfo(r, shown)
+	client, claims, err := p.userinfo(r, shown)
 	if err != nil {
 		return err
 	}
 	noStore(w.Header())
-	return web.JSON(w, http.StatusOK, claims)
+	how := userinfoProtection(&client.Metadata)
+	if how.signed == "" && how.encrypted == "" {
+		return web.JSON(w, http.StatusOK, claims)
+	}
+	return p.writeUserinfoJWT(w, r, client, how, claims)
 }
 
-func (p *Provider) userinfo(r *http.Request, shown shownToken) (map[string]any, error) {
+// writeUserinfoJWT answers a client that wants userinfo signed, encrypted or
+// both (§5.3.2): then it says who speaks to whom. It has no exp, by which an ID
+// token is known.
+func (p *Provider) writeUserinfoJWT(w http.ResponseWriter, r *http.Request, client *oidc.Client, how protection, claims map[string]any) error {
+	claims["iss"], claims["aud"] = p.Config.Issuer, client.ID
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return err
+	}
+	token, err := p.protect(r.Context(), client, how, payload)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/jwt")
+	_, err = io.WriteString(w, token)
+	return err
+}
+
+// userinfo returns whom the token was issued to, and the claims.
+func (p *Provider) userinfo(r *http.Request, shown shownToken) (*oidc.Client, map[string]any, error) {
 	ctx := r.Context()
 	at, err := p.VerifyAccessToken(ctx, shown.token, "")
 	if err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
-			return nil, invalidToken("The access token is not valid here, has expired or was revoked.")
+			return nil, nil, invalidToken("The access token is not valid here, has expired or was revoked.")
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	if err := p.checkPossession(r, shown, at); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !slices.Contains(at.Scopes, oidc.ScopeOpenID) {
-		return nil, insufficientScope(oidc.ScopeOpenID)
+		return nil, nil, insufficientScope(oidc.ScopeOpenID)
 	}
 	subject, err := id.Parse(at.Subject)
 	if err != nil {
-		return nil, invalidToken("The access token speaks for no person.")
+		return nil, nil, invalidToken("The access token speaks for no person.")
 	}
 	user, err := p.Users.User(ctx, subject)
 	if fault.Is(err, fault.NotFound) || err == nil && user.Disabled {
-		return nil, invalidToken("The person that the access token speaks for has no account any more.")
+		return nil, nil, invalidToken("The person that the access token speaks for has no account any more.")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return userClaims(user, at.Scopes), nil
-}
-
-// scopeClaims lists the claims that a scope asks for (OpenID Connect Core §5.4).
-func scopeClaims(scope string) []string {
-	switch scope {
-	case oidc.ScopeProfile:
-		return []string{
-			"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
-			"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at",
-		}
-	case oidc.ScopeEmail:
-		return []string{"email", "email_verified"}
-	case oidc.ScopeAddress:
-		return []string{"address"}
-	case oidc.ScopePhone:
-		return []string{"phone_number", "phone_number_verified"}
+	client, err := p.Clients.Client(ctx, at.ClientID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil, invalidToken("The client that the access token was issued to is gone.")
 	}
-	return nil
-}
-
-// userClaims gives what is known of the person; an unknown claim is left out,
-// never null or empty (§5.3.2).
-func userClaims(user *oidc.User, scopes []string) map[string]any {
-	known := map[string]any{
-		"name":           user.Name,
-		"updated_at":     user.UpdatedAt.Unix(), // a number (§5.1)
-		"email":          user.Email,
-		"email_verified": nil,
+	if err != nil {
+		return nil, nil, err
 	}
-	if user.Email != "" {
-		known["email_verified"] = user.EmailVerified
-	}
-	claims := map[string]any{"sub": user.ID.String()}
-	for _, scope := range scopes {
-		for _, name := range scopeClaims(scope) {
-			value, ok := known[name]
-			if !ok {
-				value = user.Profile[name]
-			}
-			if hasClaimType(name, value) {
-				claims[name] = value
-			}
-		}
-	}
-	return claims
-}
-
-// hasClaimType keeps a profile that was filled by hand from breaking relying
-// parties: a claim of the wrong JSON type is left out (OpenID Connect Core §5.1).
-func hasClaimType(name string, value any) bool {
-	switch v := value.(type) {
-	case string:
-		return v != "" && name != "address" && name != "phone_number_verified"
-	case bool:
-		return name == "email_verified" || name == "phone_number_verified"
-	case map[string]any:
-		return name == "address" && len(v) > 0
-	case int64:
-		return name == "updated_at"
-	}
-	return false
+	claims := personClaims(user, slices.Concat(claimsOf(at.Scopes), at.Claims))
+	claims["sub"], err = p.subjectFor(client, subject)
+	return client, claims, err
 }

@@ -1,7 +1,11 @@
 package oidc
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -29,6 +33,12 @@ const (
 	ProfileFAPI2 = "fapi2" // FAPI 2.0 Security Profile
 )
 
+// Subject types (OpenID Connect Core §8).
+const (
+	SubjectPublic   = "public"
+	SubjectPairwise = "pairwise"
+)
+
 // Client is a registered client as the running server knows it. It is shared
 // between requests and must not be changed.
 type Client struct {
@@ -51,6 +61,16 @@ type Metadata struct {
 	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
 	Scope                   string   `json:"scope"`                                  // space-separated ceiling of what may be asked for
 	IDTokenSignedAlg        string   `json:"id_token_signed_response_alg,omitempty"` // "" is ES256
+	IDTokenEncryptedAlg     string   `json:"id_token_encrypted_response_alg,omitempty"`
+	IDTokenEncryptedEnc     string   `json:"id_token_encrypted_response_enc,omitempty"`
+	UserinfoSignedAlg       string   `json:"userinfo_signed_response_alg,omitempty"` // "" is plain JSON
+	UserinfoEncryptedAlg    string   `json:"userinfo_encrypted_response_alg,omitempty"`
+	UserinfoEncryptedEnc    string   `json:"userinfo_encrypted_response_enc,omitempty"`
+	SubjectType             string   `json:"subject_type,omitempty"` // "" is public
+	SectorIdentifierURI     string   `json:"sector_identifier_uri,omitempty"`
+	DefaultMaxAge           *int64   `json:"default_max_age,omitempty"`   // seconds
+	RequireAuthTime         bool     `json:"require_auth_time,omitempty"` // auth_time is always there
+	DefaultACRValues        []string `json:"default_acr_values,omitempty"`
 	LogoURI                 string   `json:"logo_uri,omitempty"`
 	ClientURI               string   `json:"client_uri,omitempty"`
 	PolicyURI               string   `json:"policy_uri,omitempty"`
@@ -100,6 +120,49 @@ func (c *Client) PKCERequired() bool {
 // PARRequired reports whether the client must push its authorization requests
 // (RFC 9126 §5). One of the fapi2 profile must.
 func (c *Client) PARRequired() bool { return c.Metadata.RequirePAR || c.FAPI2() }
+
+// Pairwise reports whether the client knows people by subjects of its own.
+func (c *Client) Pairwise() bool { return c.Metadata.SubjectType == SubjectPairwise }
+
+// Sector is the sector identifier (OpenID Connect Core §8.1): clients of one
+// sector know a person by the same subject. It is "" for a client that has
+// neither a sector_identifier_uri nor a redirect URI.
+func (m *Metadata) Sector() string {
+	source := m.SectorIdentifierURI
+	if source == "" && len(m.RedirectURIs) > 0 {
+		source = m.RedirectURIs[0]
+	}
+	u, err := url.Parse(source)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// EncryptionKey is the registered key to encrypt to the client with by a key
+// management algorithm of RFC 7518 §4, nil if there is none.
+func (m *Metadata) EncryptionKey(alg string) *jose.JSONWebKey {
+	if m.JWKS == nil {
+		return nil
+	}
+	for i := range m.JWKS.Keys {
+		key := &m.JWKS.Keys[i]
+		if key.Use != "" && key.Use != "enc" || key.Algorithm != "" && key.Algorithm != alg || !key.IsPublic() {
+			continue
+		}
+		switch key.Key.(type) {
+		case *rsa.PublicKey:
+			if alg == string(jose.RSA_OAEP_256) {
+				return key
+			}
+		case *ecdsa.PublicKey:
+			if alg == string(jose.ECDH_ES) || alg == string(jose.ECDH_ES_A256KW) {
+				return key
+			}
+		}
+	}
+	return nil
+}
 
 // AllowsGrant reports whether the client is registered for a grant type.
 func (c *Client) AllowsGrant(grantType string) bool {

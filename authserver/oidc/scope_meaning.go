@@ -1,5 +1,7 @@
 package oidc
 
+import "strings"
+
 // Meaning is a scope in plain words, as people are shown it.
 type Meaning struct {
 	Title  string
@@ -42,5 +44,24 @@ func meaningOf(scope string) Meaning {
 	case ScopeAdmin:
 		return Meaning{Title: "Administer Larder", Detail: "Manage clients, users and keys of this whole service."}
 	}
+	if claim, ok := strings.CutPrefix(scope, claimPrefix); ok {
+		return meaningOfClaim(claim)
+	}
 	return Meaning{Title: "Use “" + scope + "”", Detail: "A permission that Larder has no description for."}
+}
+
+// meaningOfClaim explains a claim of OpenID Connect Core §5.1.
+func meaningOfClaim(claim string) Meaning {
+	words := map[string]string{
+		"name": "your name", "given_name": "your first name", "family_name": "your last name", "middle_name": "your middle name",
+		"nickname": "your nickname", "preferred_username": "the user name that you prefer", "profile": "the address of your profile page",
+		"picture": "your picture", "website": "your website", "gender": "your gender", "birthdate": "your date of birth",
+		"zoneinfo": "your time zone", "locale": "your language", "updated_at": "when your profile last changed",
+		"email": "your email address", "email_verified": "whether your email address is confirmed", "address": "your postal address",
+		"phone_number": "your phone number", "phone_number_verified": "whether your phone number is confirmed",
+	}
+	if known, ok := words[claim]; ok {
+		return Meaning{Title: "See " + known}
+	}
+	return Meaning{Title: "See “" + claim + "” of your profile"}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // AccessToken is what a verified access token says (RFC 9068 §2.2). Subject is
-// a user's id, or the client_id where the client acts for itself.
+// a user's id, or the client_id where the client acts for itself; never a
+// pairwise subject.
 type AccessToken struct {
 	Subject   string
 	ClientID  string
@@ -21,6 +22,7 @@ type AccessToken struct {
 	AuthTime  time.Time
 	ACR       string
 	AMR       []string
+	Claims    []string              // about the person, beyond Scopes, that userinfo gives for it
 	Details   []AuthorizationDetail // what the scopes are limited to (RFC 9396 §9.1); nil for no limit
 	JKT       string                // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for a bearer token
 }
