@@ -164,7 +164,10 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
 	flags.Var(&details, "authorization-details-type", "`type` of authorization details it may send (RFC 9396): grocery_list; may be repeated")
-	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256 or EdDSA")
+	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256, EdDSA or PS256")
+	userinfoAlg := flags.String("userinfo-alg", "", "sign its userinfo answers by ES256, RS256, EdDSA or PS256; plain JSON by default")
+	subjects := flags.String("subject-type", "", "public (the default) or pairwise: it knows people by subjects of its own")
+	sector := flags.String("sector-identifier-uri", "", "https `URI` of the list of redirect URIs that share pairwise subjects")
 	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
 	firstParty := flags.Bool("first-party", false, "it is ours: ask nobody for consent")
@@ -195,6 +198,12 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.AuthorizationDetailsTypes = details
 			case "id-token-alg":
 				m.IDTokenSignedAlg = *alg
+			case "userinfo-alg":
+				m.UserinfoSignedAlg = *userinfoAlg
+			case "subject-type":
+				m.SubjectType = *subjects
+			case "sector-identifier-uri":
+				m.SectorIdentifierURI = *sector
 			case "jwks-file":
 				var raw []byte
 				if raw, err = os.ReadFile(*keys); err == nil {

@@ -18,6 +18,7 @@ import (
 	"larder/internal/cache"
 	"larder/internal/jobs"
 	"larder/internal/link"
+	"larder/internal/outbound"
 	"larder/internal/password"
 	"larder/internal/postgres"
 	"larder/internal/sealed"
@@ -25,6 +26,12 @@ import (
 
 // passwordQueue is how many password checks may wait for their turn.
 const passwordQueue = 64
+
+// What clients publish is fetched within these bounds.
+const (
+	publishedTimeout = 5 * time.Second
+	publishedBody    = 64 << 10 // bytes
+)
 
 // core is what the server and the subcommands share: the same code creates a
 // client whether an operator types it or posts it.
@@ -55,7 +62,10 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		}
 	}
 	c.keys = &keys.Keys{DB: db, KEK: cfg.KEK, Now: now, Log: log}
-	c.clients = &client.Clients{DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers}, Now: now, Log: log}
+	c.clients = &client.Clients{
+		DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers}, Now: now, Log: log,
+		Fetch: outbound.New(outbound.Config{Timeout: publishedTimeout, MaxBody: publishedBody, AllowLoopback: cfg.Development}),
+	}
 	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
 	c.sessions = &session.Sessions{
 		Redis: c.redis, Secure: cfg.secure(), Now: now,

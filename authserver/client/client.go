@@ -31,6 +31,7 @@ const (
 type Clients struct {
 	DB    DB
 	Rules Rules
+	Fetch Fetcher // nil lets no sector_identifier_uri be registered
 	Now   func() time.Time
 	Log   *slog.Logger
 
@@ -92,7 +93,7 @@ func (s *Clients) Create(ctx context.Context, clientID string, m oidc.Metadata, 
 	if !validID(clientID) {
 		return nil, "", fault.New(fault.Invalid, "A client_id is 1 to 128 letters, digits and -._~.")
 	}
-	if err := s.Rules.Check(&m); err != nil {
+	if err := s.check(ctx, &m); err != nil {
 		return nil, "", err
 	}
 	value, hashes := newSecret(m, nil)
@@ -129,7 +130,7 @@ func newSecret(m oidc.Metadata, hashes [][]byte) (secret.String, [][]byte) {
 // present one (fault.PreconditionFailed). A secret is returned when the new
 // metadata needs one and there was none.
 func (s *Clients) Update(ctx context.Context, clientID string, version int64, m oidc.Metadata, by audit.Actor) (*oidc.Client, secret.String, error) {
-	if err := s.Rules.Check(&m); err != nil {
+	if err := s.check(ctx, &m); err != nil {
 		return nil, "", err
 	}
 	var value secret.String
@@ -207,7 +208,7 @@ func (s *Clients) SetDisabled(ctx context.Context, clientID string, disabled boo
 // Ensure registers a client with a secret that is known already, or brings it
 // to that state; the demo family needs it.
 func (s *Clients) Ensure(ctx context.Context, clientID string, m oidc.Metadata, value secret.String, by audit.Actor) error {
-	if err := s.Rules.Check(&m); err != nil {
+	if err := s.check(ctx, &m); err != nil {
 		return err
 	}
 	hashes := [][]byte{}

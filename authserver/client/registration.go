@@ -38,7 +38,7 @@ UPDATE auth.registration_tokens SET uses_left = uses_left - 1 WHERE hash = $1 AN
 func (s *Clients) Register(ctx context.Context, m oidc.Metadata, initial string, by audit.Actor) (
 	client *oidc.Client, clientSecret, accessToken secret.String, err error,
 ) {
-	if err := s.Rules.Check(&m); err != nil {
+	if err := s.check(ctx, &m); err != nil {
 		return nil, "", "", err
 	}
 	clientID := strings.ToLower(rand.Text())

@@ -43,6 +43,7 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c.scope()
 	c.resources()
 	c.keys()
+	c.answers()
 	c.pages()
 	if len(c.faults) > 0 {
 		return fault.New(fault.Invalid, "The client's metadata is not acceptable.").
@@ -128,9 +129,6 @@ func (c *check) authentication() {
 	}
 	if c.public() && c.m.IntrospectResource != "" {
 		c.fault("introspect_resource", "a public client cannot introspect")
-	}
-	if alg := c.m.IDTokenSignedAlg; alg != "" && alg != "ES256" && alg != "RS256" && alg != "EdDSA" {
-		c.fault("id_token_signed_response_alg", "must be ES256, RS256 or EdDSA")
 	}
 }
 
@@ -255,8 +253,8 @@ func publicKey(key *jose.JSONWebKey) string {
 	if !key.Valid() || !key.IsPublic() {
 		return "must be a public key; keep the private one to yourself"
 	}
-	if key.Use != "" && key.Use != "sig" {
-		return "must be for signatures"
+	if key.Use != "" && key.Use != "sig" && key.Use != "enc" {
+		return "must be for signatures or encryption"
 	}
 	if rsaKey, ok := key.Key.(*rsa.PublicKey); ok && rsaKey.N.BitLen() < minRSA {
 		return fmt.Sprintf("must have at least %d bits", minRSA)

@@ -27,8 +27,8 @@ func TestJWKSHoldsPublicKeysOnly(t *testing.T) {
 		}
 		seen[key.KeyID] = true
 	}
-	if len(seen) != 3 {
-		t.Errorf("%d keys, want 3", len(seen))
+	if len(seen) != 4 {
+		t.Errorf("%d keys, want 4", len(seen))
 	}
 }
 

@@ -9,17 +9,6 @@ import (
 	"larder/authserver/oidc"
 )
 
-// keyManagementAlgs are the algorithms that keys of encrypted ID tokens and
-// userinfo answers may be wrapped by (RFC 7518 §4).
-func keyManagementAlgs() []string {
-	return []string{string(jose.RSA_OAEP_256), string(jose.ECDH_ES), string(jose.ECDH_ES_A256KW)}
-}
-
-// contentAlgs are those that the content may be encrypted by (RFC 7518 §5).
-func contentAlgs() []string {
-	return []string{string(jose.A128CBC_HS256), string(jose.A128GCM), string(jose.A256GCM)}
-}
-
 // protection says how an answer to a client is to be made a JWT, as it has
 // registered (OpenID Connect Registration §2).
 type protection struct {
@@ -62,7 +51,7 @@ func (p *Provider) protect(ctx context.Context, client *oidc.Client, how protect
 		options = options.WithType(idTokenType).WithContentType(idTokenType)
 	}
 	if how.content == "" {
-		how.content = string(jose.A128CBC_HS256) // OpenID Connect Registration §2
+		how.content = oidc.ContentEncryptionAlgs()[0]
 	}
 	encrypter, err := jose.NewEncrypter(jose.ContentEncryption(how.content),
 		jose.Recipient{Algorithm: jose.KeyAlgorithm(how.encrypted), Key: key.Key, KeyID: key.KeyID}, options)

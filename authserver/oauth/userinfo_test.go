@@ -54,6 +54,7 @@ func TestUserinfoGivesTheClaimsOfTheScopes(t *testing.T) {
 func TestUserinfoLeavesOutWhatIsUnknownOrMalformed(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.addWeb()
 	user := h.addUser("Bea")
 	user.Email, user.Profile = "", map[string]any{
 		"given_name": 7, "locale": "", "address": "a street", "phone_number_verified": "yes", "email_verified": true, "sub": "somebody else",
@@ -75,6 +76,7 @@ func TestUserinfoLeavesOutWhatIsUnknownOrMalformed(t *testing.T) {
 func TestUserinfoTakesTheTokenFromHeaderOrBody(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.addWeb()
 	ada := h.addUser("Ada")
 	token := h.sign(accessTokenType, h.claims(ada.ID))
 	form := url.Values{"access_token": {token}}
@@ -176,6 +178,7 @@ func expectInvalidToken(t *testing.T, name string, a answer) {
 func TestUserinfoNeedsOpenID(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.addWeb()
 	ada := h.addUser("Ada")
 	claims := h.claims(ada.ID)
 	claims.Scope = "profile lists:read openidx"
@@ -189,6 +192,7 @@ func TestUserinfoNeedsOpenID(t *testing.T) {
 func TestUserinfoOfADisabledPersonIsOver(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.addWeb()
 	ada := h.addUser("Ada")
 	token := h.sign(accessTokenType, h.claims(ada.ID))
 	ada.Disabled = true

@@ -37,6 +37,7 @@ func TestVerifiedTokensAreBounded(t *testing.T) {
 func TestRememberedTokenStillExpiresAndIsRevoked(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.addWeb()
 	claims := h.claims(h.addUser("Ada").ID)
 	token := h.sign(accessTokenType, claims)
 	for range 3 {
@@ -67,6 +68,7 @@ func TestRememberedTokenStillExpiresAndIsRevoked(t *testing.T) {
 func TestWithdrawnKeyTakesRememberedTokensWithIt(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.addWeb()
 	token := h.sign(accessTokenType, h.claims(h.addUser("Ada").ID))
 	if a := h.userinfo(token); a.status != http.StatusOK {
 		t.Fatalf("%d %s", a.status, a.body)

@@ -27,12 +27,7 @@ type request struct {
 	oidc.Metadata
 
 	JWKSURI                 string `json:"jwks_uri"`
-	SectorIdentifierURI     string `json:"sector_identifier_uri"`
-	SubjectType             string `json:"subject_type"`
 	SoftwareStatement       string `json:"software_statement"`
-	IDTokenEncryptedAlg     string `json:"id_token_encrypted_response_alg"`
-	UserinfoSignedAlg       string `json:"userinfo_signed_response_alg"`
-	UserinfoEncryptedAlg    string `json:"userinfo_encrypted_response_alg"`
 	RequestObjectSigningAlg string `json:"request_object_signing_alg"`
 
 	// These belong to an update only (RFC 7592 §2.2).
@@ -73,11 +68,6 @@ func (req *request) refuseUnsupported() error {
 	}{
 		{"jwks_uri", req.JWKSURI, nil, "is not supported: send the keys themselves, as jwks"},
 		{"software_statement", req.SoftwareStatement, nil, "is not supported"},
-		{"sector_identifier_uri", req.SectorIdentifierURI, nil, "is not supported: subjects are public"},
-		{"subject_type", req.SubjectType, []string{"public"}, "must be public"},
-		{"id_token_encrypted_response_alg", req.IDTokenEncryptedAlg, nil, "is not supported"},
-		{"userinfo_signed_response_alg", req.UserinfoSignedAlg, nil, "is not supported"},
-		{"userinfo_encrypted_response_alg", req.UserinfoEncryptedAlg, nil, "is not supported"},
 		{"request_object_signing_alg", req.RequestObjectSigningAlg, nil, "is not supported: push the request (RFC 9126)"},
 	} {
 		if member.value != "" && !slices.Contains(member.fine, member.value) {

@@ -23,6 +23,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/limit"
+	"larder/internal/outbound"
 	"larder/internal/pgtest"
 	"larder/internal/secret"
 	"larder/internal/web"
@@ -43,7 +44,10 @@ func setup(t *testing.T, policy registration.Policy) *place {
 	t.Helper()
 	servers := []oidc.ResourceServer{{Resource: "https://api.example", Scopes: []string{"lists:read"}}}
 	p := &place{t: t, db: pgtest.New(t), limiter: &limit.Limiter{Redis: pgtest.Redis(t)}}
-	p.clients = &client.Clients{DB: p.db.Auth, Rules: client.Rules{ResourceServers: servers}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	p.clients = &client.Clients{
+		DB: p.db.Auth, Rules: client.Rules{ResourceServers: servers}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Fetch: outbound.New(outbound.Config{Timeout: 10 * time.Second, MaxBody: 1 << 10, AllowLoopback: true}),
+	}
 	rt := web.NewRouter(web.Problem)
 	server := httptest.NewServer(rt)
 	t.Cleanup(server.Close)
@@ -205,9 +209,13 @@ func TestRegistrationRefusals(t *testing.T) {
 		"logo of another scheme":                  {with("logo_uri", "javascript:alert(1)"), "invalid_client_metadata"},
 		"implicit":                                {with("response_types", []string{"id_token token"}), "invalid_client_metadata"},
 		"password grant":                          {with("grant_types", []string{"password"}), "invalid_client_metadata"},
-		"pairwise":                                {with("subject_type", "pairwise"), "invalid_client_metadata"},
+		"a subject type of another world":         {with("subject_type", "tripartite"), "invalid_client_metadata"},
+		"encrypted ID tokens without a key":       {with("id_token_encrypted_response_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
+		"encryption by RSA1_5":                    {with("userinfo_encrypted_response_alg", "RSA1_5"), "invalid_client_metadata"},
+		"content encryption alone":                {with("userinfo_encrypted_response_enc", "A128GCM"), "invalid_client_metadata"},
+		"a negative age":                          {with("default_max_age", -1), "invalid_client_metadata"},
 		"unsigned ID tokens":                      {with("id_token_signed_response_alg", "none"), "invalid_client_metadata"},
-		"signed userinfo":                         {with("userinfo_signed_response_alg", "RS256"), "invalid_client_metadata"},
+		"unsigned userinfo that is a JWT":         {with("userinfo_signed_response_alg", "none"), "invalid_client_metadata"},
 		"a method that we do not know":            {with("token_endpoint_auth_method", "tls_client_auth"), "invalid_client_metadata"},
 		"private_key_jwt without a key":           {with("token_endpoint_auth_method", "private_key_jwt"), "invalid_client_metadata"},
 		"a software statement":                    {with("software_statement", "e30.e30."), "invalid_client_metadata"},
@@ -219,6 +227,63 @@ func TestRegistrationRefusals(t *testing.T) {
 	t.Run("too large", func(t *testing.T) {
 		p.register(with("client_name", strings.Repeat("x", 64<<10))).refused(t, http.StatusRequestEntityTooLarge, "invalid_client_metadata")
 	})
+}
+
+// A sector's document lists every redirect URI of its clients; without one all
+// of a client's have the same host.
+func TestPairwiseClientsBelongToASector(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	const elsewhere = "https://other.example/callback"
+	sector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/both":
+			_, _ = io.WriteString(w, `["`+callback+`", "`+elsewhere+`"]`)
+		case "/one":
+			_, _ = io.WriteString(w, `["`+callback+`"]`)
+		case "/long":
+			_, _ = io.WriteString(w, `["`+callback+`", "`+elsewhere+`", "`+strings.Repeat("x", 2<<10)+`"]`)
+		case "/object":
+			_, _ = io.WriteString(w, `{"redirect_uris": []}`)
+		default:
+			http.Redirect(w, r, "/both", http.StatusFound)
+		}
+	}))
+	t.Cleanup(sector.Close)
+	pairwise := func(sectorURI string, redirects ...string) map[string]any {
+		body := map[string]any{"redirect_uris": redirects, "subject_type": "pairwise"}
+		if sectorURI != "" {
+			body["sector_identifier_uri"] = sectorURI
+		}
+		return body
+	}
+	for name, c := range map[string]struct {
+		body map[string]any
+		good bool
+	}{
+		"one host":                       {pairwise("", callback, "https://app.example/second"), true},
+		"two hosts":                      {pairwise("", callback, elsewhere), false},
+		"oidcc-registration-sector-uri":  {pairwise(sector.URL+"/both", callback, elsewhere), true},
+		"oidcc-registration-sector-bad":  {pairwise(sector.URL+"/one", callback, elsewhere), false},
+		"a document that is too long":    {pairwise(sector.URL+"/long", callback), false},
+		"a document of another shape":    {pairwise(sector.URL+"/object", callback), false},
+		"a redirect":                     {pairwise(sector.URL+"/redirect", callback), false},
+		"nobody there":                   {pairwise("http://127.0.0.1:1/", callback), false},
+		"an address inside":              {pairwise("http://169.254.169.254/", callback), false},
+		"public subjects with a sector":  {map[string]any{"redirect_uris": []string{callback}, "sector_identifier_uri": sector.URL + "/one"}, true},
+		"public subjects, a bad sector ": {map[string]any{"redirect_uris": []string{elsewhere}, "sector_identifier_uri": sector.URL + "/one"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := p.register(c.body)
+			if !c.good {
+				a.refused(t, http.StatusBadRequest, "invalid_client_metadata")
+				return
+			}
+			if a.status != http.StatusCreated || a.body["sector_identifier_uri"] != c.body["sector_identifier_uri"] || a.body["subject_type"] != c.body["subject_type"] {
+				t.Errorf("%d %v", a.status, a.body)
+			}
+		})
+	}
 }
 
 // Module 3rd_party-init-login reads the registration back; RFC 7592.
