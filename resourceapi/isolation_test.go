@@ -22,7 +22,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
+		"{client_id}", "machine", "{store_id}", h.store, "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -33,6 +33,9 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"PUT /v1/families/{family_id}/lists/{list_id}/permissions/{user_id}": map[string]any{"verbs": []string{"manage"}},
 		"POST /v1/families/{family_id}/lists/{list_id}/items":                map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/lists/{list_id}/items/{item_id}":     map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/stores":                               map[string]any{"name": "Mine"},
+		"PATCH /v1/families/{family_id}/stores/{store_id}":                   map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/stores/{store_id}/prices":             map[string]any{"name": "Mine", "amount": 1, "currency": "EUR"},
 		"POST /v1/families/{family_id}/sync":                                 map[string]any{"operations": h.probeOperations()},
 		"POST /v1/families/{family_id}/webhooks":                             map[string]any{"url": "http://127.0.0.1:9/evil"},
 		"PATCH /v1/families/{family_id}/webhooks/{webhook_id}":               map[string]any{"url": "http://127.0.0.1:9/evil"},
@@ -119,6 +122,8 @@ SELECT jsonb_build_array(
   (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.list_id, p.user_id) FROM grocery.list_permissions p WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(i) ORDER BY i.id) FROM grocery.items i WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(a) ORDER BY a.client_id) FROM grocery.app_installations a WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(s) ORDER BY s.id) FROM grocery.stores s WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.id) FROM grocery.prices p WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(w) - 'after_tx' - 'after_seq' ORDER BY w.id) FROM grocery.webhooks w WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.seq) FROM grocery.change_feed c WHERE family_id = $1))::text`, h.id).Scan(&all)
 	if err != nil {
@@ -170,14 +175,19 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 				t.Errorf("the guest's operations: %s", got)
 			}
 		case "GET /v1/families/{family_id}/lists", "GET /v1/families/{family_id}/lists/{list_id}",
-			"GET /v1/families/{family_id}/lists/{list_id}/items", "GET /v1/families/{family_id}/lists/{list_id}/items/{item_id}":
+			"GET /v1/families/{family_id}/lists/{list_id}/items", "GET /v1/families/{family_id}/lists/{list_id}/items/{item_id}",
+			"GET /v1/families/{family_id}", "GET /v1/families/{family_id}/lists/{list_id}/items/{item_id}/history":
 			h.want(t, 200, h.guest, method, path, body)
 		default:
 			if strings.HasSuffix(route, "/check") || strings.HasSuffix(route, "/feed") { // the feed has tests of its own
 				continue
 			}
-			if got := h.do(t, h.guest, method, path, body, "If-Match", "*"); got.status != http.StatusForbidden {
-				t.Errorf("%s as the guest: got %s, want 403", route, got)
+			want := http.StatusForbidden
+			if strings.Contains(route, "{store_id}") { // what he may not know of at all
+				want = http.StatusNotFound
+			}
+			if got := h.do(t, h.guest, method, path, body, "If-Match", "*"); got.status != want {
+				t.Errorf("%s as the guest: got %s, want %d", route, got, want)
 			}
 		}
 	}

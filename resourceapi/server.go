@@ -38,6 +38,7 @@ import (
 	"larder/resourceapi/item"
 	"larder/resourceapi/list"
 	"larder/resourceapi/policy"
+	"larder/resourceapi/store"
 	"larder/resourceapi/sync"
 	"larder/resourceapi/tenant"
 	"larder/resourceapi/webhook"
@@ -144,6 +145,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&sync.Sync{DB: db, Items: items, Lists: lists}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
+	(&store.Stores{DB: db}).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 }

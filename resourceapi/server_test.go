@@ -171,6 +171,7 @@ type household struct {
 	shared, granted, private      string // lists: the guest may view and check on granted; private is the admin's
 	item, grantedItem, secretItem string
 	hook                          string // a webhook that is never called
+	store                         string
 }
 
 func newHousehold(t testing.TB) *household {
@@ -197,6 +198,7 @@ func (s *service) household(t testing.TB, prefix string) *household {
 	h.grantedItem = h.add(t, h.admin, h.granted, "Cake")
 	h.secretItem = h.add(t, h.admin, h.private, "Watch")
 	h.hook = h.want(t, 201, h.admin, "POST", h.path+"/webhooks", map[string]any{"url": "http://127.0.0.1:9/nowhere", "events": []string{"family.deleted"}}).field(t, "id")
+	h.store = h.want(t, 201, h.admin, "POST", h.path+"/stores", map[string]any{"name": "Corner shop", "aisles": []string{"Fruit", "Dairy"}}).field(t, "id")
 	return h
 }
 

@@ -1,6 +1,6 @@
 // Package item is what stands on a list.
 //
-//	GET, POST          /v1/families/{family_id}/lists/{list_id}/items
+//	GET, POST          /v1/families/{family_id}/lists/{list_id}/items   ?store= sorts by the aisles there
 //	GET, PATCH, DELETE …/items/{item_id}
 //	PUT, POST          …/items/{item_id}/check    check off
 //	DELETE             …/items/{item_id}/check    put back

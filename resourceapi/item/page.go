@@ -36,6 +36,9 @@ func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if store := query.Get("store"); store != "" {
+		return h.listByAisle(w, r, at, store, limit)
+	}
 	after := start()
 	collection := "items/" + at.family.String() + "/" + at.list.String()
 	if cursor := query.Get("cursor"); cursor != "" {

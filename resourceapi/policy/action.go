@@ -42,6 +42,9 @@ const (
 	WebhookList   Action = "webhook.list"   // with what was delivered
 	WebhookManage Action = "webhook.manage" // make, change, remove, and send again
 
+	KitchenRead Action = "kitchen.read" // stores, pantry, recipes: what a family shops by, beside its lists
+	KitchenKeep Action = "kitchen.keep"
+
 	FeedRead Action = "feed.read" // follow the changes of what one may see anyway
 
 	AuditRead Action = "audit.read"
@@ -87,8 +90,10 @@ func ruleOf(a Action) (rule, bool) {
 		return rule{a, ScopeFamilyWrite, InvitationResource}, true
 	case AppInstall, AppUninstall:
 		return rule{a, ScopeFamilyWrite, AppResource}, true
-	case ListList, FeedRead:
+	case ListList, FeedRead, KitchenRead:
 		return rule{a, ScopeListsRead, FamilyResource}, true
+	case KitchenKeep:
+		return rule{a, ScopeListsWrite, FamilyResource}, true
 	case ListRead:
 		return rule{a, ScopeListsRead, ListResource}, true
 	case ListCreate, ListUpdate, ListDelete, ListShare:
@@ -111,6 +116,7 @@ func Actions() []Action {
 		ItemAdd, ItemEdit, ItemCheck, ItemRemove, ItemReorder,
 		AppList, AppInstall, AppUninstall,
 		WebhookList, WebhookManage,
+		KitchenRead, KitchenKeep,
 		FeedRead,
 		AuditRead,
 	}

@@ -47,6 +47,8 @@ func oracle(r Request) bool {
 		return p.Role == Admin || p.Role == Member && verb == "list"
 	case "audit", "webhook":
 		return p.Role == Admin
+	case "kitchen":
+		return p.Role == Admin || p.Role == Member
 	case "feed":
 		return p.Role != None
 	}
@@ -88,9 +90,9 @@ func oracleScope(noun, verb string) string {
 		return "audit:read"
 	case noun == "invitation", noun == "webhook":
 		return "family:write"
-	case noun == "feed", (noun == "list" || noun == "item") && reading:
+	case noun == "feed", noun == "kitchen" && reading, (noun == "list" || noun == "item") && reading:
 		return "lists:read"
-	case noun == "list" || noun == "item":
+	case noun == "list" || noun == "item" || noun == "kitchen":
 		return "lists:write"
 	case reading:
 		return "family:read"
@@ -104,7 +106,7 @@ func userFamily(role Role, verb string) bool {
 	case "create":
 		return true
 	case "read":
-		return role == Admin || role == Member
+		return role != None
 	default:
 		return role == Admin
 	}
@@ -112,7 +114,7 @@ func userFamily(role Role, verb string) bool {
 
 func machineMay(noun, verb string, res Resource) bool {
 	switch noun + "." + verb {
-	case "family.read", "family.update", "member.list", "list.list", "feed.read", "audit.read":
+	case "family.read", "family.update", "member.list", "list.list", "feed.read", "audit.read", "kitchen.read", "kitchen.keep":
 		return true
 	case "list.delete", "list.share":
 		return false

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/id"
+	"larder/internal/shopping"
+	"larder/internal/valid"
+	"larder/internal/web"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	selectLatest = `
+SELECT DISTINCT ON (name_key) id, name, amount, currency, quantity::float8, unit, noted_by, noted_at
+  FROM grocery.prices WHERE family_id = $1 AND store_id = $2 AND ($3 = '' OR name_key > $3) ORDER BY name_key, noted_at DESC, id LIMIT 200`
+
+	selectOfThing = `
+SELECT id, name, amount, currency, quantity::float8, unit, noted_by, noted_at
+  FROM grocery.prices WHERE family_id = $1 AND store_id = $2 AND name_key = $3 ORDER BY noted_at DESC, id LIMIT 20`
+
+	insertPrice = `
+INSERT INTO grocery.prices (family_id, store_id, id, name, name_key, amount, currency, quantity, unit, noted_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::float8, $9, $10)
+RETURNING id, name, amount, currency, quantity::float8, unit, noted_by, noted_at`
+
+	// forgetPrices keeps the latest twenty of a thing.
+	forgetPrices = `
+DELETE FROM grocery.prices WHERE family_id = $1 AND id IN (
+  SELECT id FROM grocery.prices WHERE family_id = $1 AND store_id = $2 AND name_key = $3 ORDER BY noted_at DESC, id OFFSET 20)`
+
+	maxAmount = 1_000_000_000
+)
+
+// Price is what a quantity of a thing cost, in the smallest coin of the
+// currency (ISO 4217).
+type Price struct {
+	ID       id.ID     `json:"id"`
+	Name     string    `json:"name"`
+	Amount   int64     `json:"amount"`
+	Currency string    `json:"currency"`
+	Quantity float64   `json:"quantity"`
+	Unit     string    `json:"unit"`
+	NotedBy  string    `json:"noted_by"`
+	NotedAt  time.Time `json:"noted_at"`
+}
+
+func (p *Price) scan(row pgx.Row) error {
+	return row.Scan(&p.ID, &p.Name, &p.Amount, &p.Currency, &p.Quantity, &p.Unit, &p.NotedBy, &p.NotedAt)
+}
+
+// prices answers with the latest price of each thing, two hundred at a time
+// after the name in "after"; with "name", with the last twenty of that thing.
+func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
+	family, store, err := path(r)
+	if err != nil {
+		return err
+	}
+	ctx, prices, query := r.Context(), []Price{}, r.URL.Query()
+	sql, key := selectLatest, shopping.Key(query.Get("after"))
+	if name := query.Get("name"); name != "" {
+		sql, key = selectOfThing, shopping.Key(name)
+	}
+	if strings.ContainsRune(key, 0) {
+		key = ""
+	}
+	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		var s Store
+		tx.Row(s.scan, selectStore, family, store)
+		tx.Queue(sql, family, store, key).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var p Price
+				if err := p.scan(rows); err != nil {
+					return err
+				}
+				prices = append(prices, p)
+			}
+			return rows.Err()
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
+	})
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]any{"prices": prices})
+}
+
+type priceDraft struct {
+	Name     string   `json:"name"`
+	Amount   int64    `json:"amount"`
+	Currency string   `json:"currency"`
+	Quantity *float64 `json:"quantity"`
+	Unit     string   `json:"unit"`
+}
+
+func (d *priceDraft) check() error {
+	var f valid.Form
+	d.Name = f.Text("/name", d.Name, 1, 200)
+	d.Unit = f.Text("/unit", d.Unit, 0, 32)
+	if d.Amount < 0 || d.Amount > maxAmount {
+		f.Fault("/amount", "must be 0 to 1000000000, in the smallest coin")
+	}
+	if len(d.Currency) != 3 || strings.ContainsFunc(d.Currency, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+		f.Fault("/currency", "must be a code of ISO 4217")
+	}
+	if d.Quantity == nil {
+		d.Quantity = new(1.0)
+	}
+	if !shopping.ValidQuantity(*d.Quantity) {
+		f.Fault("/quantity", "must be more than 0, with at most three decimals")
+	}
+	return f.Err()
+}
+
+func (h *Stores) notePrice(w http.ResponseWriter, r *http.Request) error {
+	family, store, err := path(r)
+	if err != nil {
+		return err
+	}
+	var d priceDraft
+	if err := web.DecodeJSON(r, &d); err != nil {
+		return err
+	}
+	if err := d.check(); err != nil {
+		return err
+	}
+	p, err := h.insertPrice(r.Context(), family, store, d)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusCreated, p)
+}
+
+func (h *Stores) insertPrice(ctx context.Context, family, store id.ID, d priceDraft) (*Price, error) {
+	var p Price
+	return &p, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var s Store
+		tx.Row(s.scan, lockStore, family, store)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
+			return err
+		}
+		key := shopping.Key(d.Name)
+		tx.Row(p.scan, insertPrice, family, store, id.New(), d.Name, key, d.Amount, d.Currency, *d.Quantity, d.Unit, tx.Principal())
+		tx.Queue(forgetPrices, family, store, key)
+		tx.Record(ctx, tenant.Change{Event: "store.priced", Entity: store.String(), Version: s.Version})
+		return nil
+	})
+}
