@@ -25,11 +25,13 @@ DELETE FROM auth.api_keys WHERE id IN (
    WHERE least(expires_at, revoked_at) < now() - interval '90 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
 	// A client that registered itself and that nobody has used for 90 days ends,
-	// and is deleted a day after, when every replica has noticed.
+	// and is deleted a day after, when every replica has noticed. One that acts
+	// for itself leaves no trace of its use here, and stays.
 	endUnusedClients = `
 UPDATE auth.clients SET disabled_at = now(), version = version + 1, updated_at = clock_timestamp() WHERE id IN (
   SELECT c.id FROM auth.clients c JOIN auth.client_registrations r ON r.client_id = c.id
    WHERE c.disabled_at IS NULL AND r.created_at < now() - interval '90 days'
+     AND NOT coalesce(c.metadata->'grant_types' ? 'client_credentials', false)
      AND NOT EXISTS (SELECT 1 FROM auth.grants g WHERE g.client_id = c.id)
      AND NOT EXISTS (SELECT 1 FROM auth.consents s WHERE s.client_id = c.id AND s.granted_at > now() - interval '90 days')
    LIMIT $1 FOR UPDATE OF c SKIP LOCKED)`

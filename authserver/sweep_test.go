@@ -17,8 +17,9 @@ func TestUnusedRegistrationsAreSwept(t *testing.T) {
 	for _, statement := range []string{
 		`INSERT INTO auth.users (id, name) VALUES ('01890000-0000-7000-8000-000000000001', 'Ada')`,
 		`INSERT INTO auth.clients (id, metadata) SELECT id, '{}' FROM unnest(ARRAY['unused', 'used', 'granted', 'new', 'operators']) AS id`,
+		`INSERT INTO auth.clients (id, metadata) VALUES ('machine', '{"grant_types": ["client_credentials"]}')`,
 		`INSERT INTO auth.client_registrations (client_id, access_hash, created_at)
-		 SELECT id, '', now() - interval '91 days' FROM auth.clients WHERE id IN ('unused', 'used', 'granted')`,
+		 SELECT id, '', now() - interval '91 days' FROM auth.clients WHERE id IN ('unused', 'used', 'granted', 'machine')`,
 		`INSERT INTO auth.client_registrations (client_id, access_hash) VALUES ('new', '')`,
 		`INSERT INTO auth.consents (user_id, client_id, scopes, resources) VALUES ('01890000-0000-7000-8000-000000000001', 'used', '{}', '{}')`,
 		`INSERT INTO auth.grants (id, client_id, user_id, sid, scopes, resources, session, idle_expires_at, expires_at)
@@ -40,13 +41,13 @@ func TestUnusedRegistrationsAreSwept(t *testing.T) {
 		}
 		return names
 	}
-	if got := left(); got != "granted, new, operators, unused (ended), used" {
+	if got := left(); got != "granted, machine, new, operators, unused (ended), used" {
 		t.Errorf("at first: %s", got)
 	}
 	if _, err := db.Owner.Exec(t.Context(), `UPDATE auth.clients SET disabled_at = disabled_at - interval '2 days'`); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(); got != "granted, new, operators, used" {
+	if got := left(); got != "granted, machine, new, operators, used" {
 		t.Errorf("a day later: %s", got)
 	}
 }

@@ -11,5 +11,5 @@
 // operator's, or (in development only) everybody. What a stranger registers is
 // never first-party, never a resource server and never has the admin scope;
 // people are asked for consent, always. Registrations are limited per network,
-// and swept when nobody has signed in for 90 days.
+// and swept when nobody has signed in by it for 90 days, unless it acts for itself.
 package registration
