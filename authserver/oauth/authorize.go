@@ -23,13 +23,19 @@ type parked struct {
 	denied      bool
 }
 
-// handleAuthorize answers GET and POST /authorize.
+// handleAuthorize answers GET /authorize.
 func (p *Provider) handleAuthorize(w http.ResponseWriter, r *http.Request) error {
 	f, err := readAuthorizeForm(w, r)
 	if err != nil {
 		return err
 	}
-	if f, err = p.takePushed(r.Context(), f); err != nil {
+	return p.authorize(w, r, f)
+}
+
+// authorize begins with a request that has just come.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, f form) error {
+	f, err := p.takePushed(r.Context(), f)
+	if err != nil {
 		return err
 	}
 	a, err := p.readAuthorization(r.Context(), f)

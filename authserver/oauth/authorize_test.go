@@ -19,7 +19,7 @@ func TestAuthorizeGivesACodeWithStateAndIssuer(t *testing.T) {
 	state := strings.Repeat("~ %&=+\"'<", 100)
 	for name, ask := range map[string]func(url.Values) answer{
 		"GET":  func(v url.Values) answer { return h.authorize(browser, v) },
-		"POST": func(v url.Values) answer { return h.do(browser, h.request(http.MethodPost, "/authorize", v)) },
+		"POST": func(v url.Values) answer { return h.postAuthorize(browser, v) },
 	} {
 		q := callback(t, ask(webRequest("state", state)), webRedirect)
 		if len(q.Get("code")) < 43 || q.Get("state") != state || q.Get("iss") != h.issuer || len(q) != 3 {
@@ -290,4 +290,40 @@ func TestAuthorizeValidatesAgainWhenItResumes(t *testing.T) {
 	if a := h.get(browser, "/authorize/continue?flow="+flowID); a.status != http.StatusBadRequest || a.header.Get("Location") != "" {
 		t.Errorf("status %d, location %q", a.status, a.header.Get("Location"))
 	}
+}
+
+// oidcc-ensure-post-request-succeeds: a client's form is cross-site, so that the
+// browser keeps the session cookie from it and sends it with the GET behind.
+func TestEnsurePostRequestSucceeds(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addWeb()
+	browser := h.browser()
+	h.signIn(browser, h.addUser("Ada").ID)
+	if q := callback(t, h.postAuthorize(browser, webRequest("prompt", "none")), webRedirect); q.Get("code") == "" {
+		t.Errorf("signed in: %v", q)
+	}
+	if q := callback(t, h.postAuthorize(nil, webRequest("prompt", "none")), webRedirect); q.Get("error") != "login_required" {
+		t.Errorf("signed out: %v", q)
+	}
+	if a := h.postAuthorize(browser, url.Values{"client_id": {"web", "web"}}); a.status != http.StatusBadRequest {
+		t.Errorf("two clients: %d %s", a.status, a.body)
+	}
+	if a := h.do(nil, h.request(http.MethodPost, "/authorize", webRequest("state", strings.Repeat("x", maxPosted)))); a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large request: %d %s", a.status, a.body)
+	}
+	if a := h.get(browser, "/authorize/posted?request=none"); a.status != http.StatusBadRequest {
+		t.Errorf("an unknown handle: %d %s", a.status, a.body)
+	}
+}
+
+// postAuthorize posts a request as a browser does from another site, without
+// our cookies, and follows the answer with them.
+func (h *harness) postAuthorize(browser *http.Client, request url.Values) answer {
+	h.t.Helper()
+	a := h.do(nil, h.request(http.MethodPost, "/authorize", request))
+	if a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "/authorize/posted?request=") {
+		h.t.Fatalf("the POST: %d %s", a.status, a.body)
+	}
+	return h.get(browser, a.header.Get("Location"))
 }

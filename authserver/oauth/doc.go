@@ -4,7 +4,8 @@
 // An authorization request waits until the person has signed in and agreed; the
 // pages for that belong to other features and send the browser back here.
 //
-//	GET|POST /authorize ----.
+//	POST /authorize -> authorize_post.go (Redis) -> 303 GET /authorize/posted
+//	GET /authorize ---------.
 //	                        v        no session, prompt, max_age
 //	              authorize_request.go ---------> 303 /login?flow=ID ---.
 //	              (who asks, for what)   not covered by a consent       |

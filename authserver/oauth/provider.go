@@ -183,7 +183,8 @@ func (p *Provider) Mount(rt *web.Router) {
 
 	browser := rt.With(p.writeAuthorizeError)
 	browser.Handle(http.MethodGet, "/authorize", p.handleAuthorize)
-	browser.Handle(http.MethodPost, "/authorize", p.handleAuthorize)
+	browser.Handle(http.MethodPost, "/authorize", p.handlePostedAuthorize)
+	browser.Handle(http.MethodGet, "/authorize/posted", p.handlePosted)
 	browser.Handle(http.MethodGet, "/authorize/continue", p.handleContinue)
 
 	api := rt.With(writeError)
