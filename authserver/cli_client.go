@@ -170,6 +170,9 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	sector := flags.String("sector-identifier-uri", "", "https `URI` of the list of redirect URIs that share pairwise subjects")
 	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
+	backchannel := flags.String("backchannel-logout-uri", "", "https `URI` that is told when a session is over, server to server")
+	frontchannel := flags.String("frontchannel-logout-uri", "", "`URI` that the browser loads when a session is over, at the origin of a redirect URI")
+	initiate := flags.String("initiate-login-uri", "", "https `URI` at which others can have a sign-in begin")
 	firstParty := flags.Bool("first-party", false, "it is ours: ask nobody for consent")
 	profile := flags.String("profile", "", "what is demanded of it: oidc (the default) or fapi2, the FAPI 2.0 Security Profile")
 	dpop := flags.Bool("dpop", false, "give it only tokens that are bound to a key (RFC 9449)")
@@ -211,6 +214,12 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				}
 			case "logo-uri":
 				m.LogoURI = *logo
+			case "backchannel-logout-uri":
+				m.BackchannelLogoutURI = *backchannel
+			case "frontchannel-logout-uri":
+				m.FrontchannelLogoutURI = *frontchannel
+			case "initiate-login-uri":
+				m.InitiateLoginURI = *initiate
 			case "first-party":
 				m.FirstParty = *firstParty
 			case "profile":

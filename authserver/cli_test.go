@@ -71,8 +71,10 @@ func TestAClientsLifeFromTheCommandLine(t *testing.T) {
 	if shown.ClientSecret != "" || shown.ClientName != "Web" || shown.Secrets != 1 {
 		t.Fatalf("shown %+v", shown)
 	}
-	w.must(t, &shown, "", "client", "update", "web", "--name", "New name")
-	if shown.ClientName != "New name" || shown.Scope != "openid lists:read" || shown.RedirectURIs[0] != "https://app.example.com/cb" {
+	w.must(t, &shown, "", "client", "update", "web", "--name", "New name", "--backchannel-logout-uri", "https://app.example.com/back",
+		"--frontchannel-logout-uri", "https://app.example.com/front", "--initiate-login-uri", "https://app.example.com/login")
+	if shown.ClientName != "New name" || shown.BackchannelLogoutURI != "https://app.example.com/back" ||
+		shown.FrontchannelLogoutURI != "https://app.example.com/front" || shown.InitiateLoginURI != "https://app.example.com/login" || shown.Scope != "openid lists:read" || shown.RedirectURIs[0] != "https://app.example.com/cb" {
 		t.Fatalf("updated %+v", shown)
 	}
 	var rotated map[string]string

@@ -13,6 +13,7 @@ import (
 	"larder/authserver/apikey"
 	"larder/authserver/client"
 	"larder/authserver/keys"
+	"larder/authserver/logout"
 	"larder/authserver/mfa"
 	"larder/authserver/session"
 	"larder/internal/cache"
@@ -27,7 +28,8 @@ import (
 // passwordQueue is how many password checks may wait for their turn.
 const passwordQueue = 64
 
-// What clients publish is fetched within these bounds.
+// What clients publish is fetched, and what they want to hear of is sent, within
+// these bounds.
 const (
 	publishedTimeout = 5 * time.Second
 	publishedBody    = 64 << 10 // bytes
@@ -46,6 +48,8 @@ type core struct {
 	links    *link.Links
 	jobs     *jobs.Queue
 	factors  *mfa.Factors
+	logouts  *logout.Notices
+	outbound *outbound.Client
 }
 
 // openCore connects nothing yet: the first use does.
@@ -54,7 +58,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	c := &core{db: db}
+	c := &core{db: db, outbound: outbound.New(outbound.Config{Timeout: publishedTimeout, MaxBody: publishedBody, AllowLoopback: cfg.Development})}
 	if cfg.RedisURL != "" {
 		if c.redis, err = cache.Open(cfg.RedisURL); err != nil {
 			db.Close()
@@ -63,8 +67,8 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	}
 	c.keys = &keys.Keys{DB: db, KEK: cfg.KEK, Now: now, Log: log}
 	c.clients = &client.Clients{
-		DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers}, Now: now, Log: log,
-		Fetch: outbound.New(outbound.Config{Timeout: publishedTimeout, MaxBody: publishedBody, AllowLoopback: cfg.Development}),
+		DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers, Reachable: c.outbound.CheckURL}, Now: now, Log: log,
+		Fetch: c.outbound,
 	}
 	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
 	c.sessions = &session.Sessions{
@@ -75,6 +79,8 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		c.close()
 		return nil, err
 	}
+	c.logouts = &logout.Notices{DB: db, Jobs: c.jobs}
+	c.sessions.EndedUser = c.logouts.UserEnded
 	c.links = &link.Links{DB: db, Issuer: cfg.Issuer, Keys: func() [][]byte { return c.keys.MACKeys(linkKeys) }, Now: now}
 	c.accounts = &account.Accounts{
 		DB: db, Sessions: c.sessions, Links: c.links, Jobs: c.jobs, Policy: cfg.People.policy(log), Now: now,

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 
+	"larder/authserver/oidc"
 	"larder/authserver/page"
 )
 
@@ -18,8 +19,8 @@ func (p protocolPages) ConfirmLogout(w http.ResponseWriter, r *http.Request, cli
 	}
 }
 
-func (p protocolPages) LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) {
-	if err := p.Renderer.LoggedOut(w, r, clientName, returnURI); err != nil {
+func (p protocolPages) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.LoggedOut) {
+	if err := p.Renderer.LoggedOut(w, r, page); err != nil {
 		p.Error(w, r, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"larder/authserver/consent"
 	"larder/authserver/flow"
 	"larder/authserver/forgot"
+	"larder/authserver/logout"
 	"larder/authserver/privacy"
 	"larder/authserver/register"
 	"larder/authserver/session"
@@ -110,6 +111,9 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 		river.AddWorkerSafely(workers, &mail.Worker{Postman: postman}),
 		river.AddWorkerSafely(workers, &account.EmailChangeWorker{Accounts: s.accounts}),
 		river.AddWorkerSafely(workers, &register.Worker{Registrations: s.registrations(), Users: s.accounts, Post: postman}),
+		river.AddWorkerSafely(workers, &logout.Worker{
+			Clients: s.clients, Tokens: s.provider, Sender: s.outbound, Audit: s.db, Now: s.now,
+		}),
 		river.AddWorkerSafely(workers, &forgot.Worker{DB: s.db, Links: s.links, Users: s.accounts, Jobs: s.jobs, Reset: resetLinks()}),
 	} {
 		if err != nil {
@@ -149,7 +153,7 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 		Accounts: s.accounts, Links: s.links, Queue: s.jobs, Flows: flows, Pages: s.pages, Limits: limiter, Reset: resetLinks(), Source: limit.Source,
 	}).Mount(rt)
 	(&session.Handler{Sessions: s.sessions, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now}).Mount(rt)
-	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages}).Mount(rt)
+	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages, Issuer: s.cfg.Issuer}).Mount(rt)
 	(&privacy.Handler{
 		DB: s.db, Sessions: s.sessions, Accounts: s.accounts, Identity: identity, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 		More: []privacy.Part{{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }}, {Name: "second_factors", Read: s.factors.Export}},

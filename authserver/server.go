@@ -127,7 +127,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 			Registration: !cfg.Registration.Off(),
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
-		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
+		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Logouts: c.logouts, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
 		DB: c.db, Redis: c.redis, Now: now, Log: log,
 	})
 	if err != nil {

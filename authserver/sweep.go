@@ -49,6 +49,10 @@ DELETE FROM auth.registration_tokens WHERE hash IN (
 DELETE FROM auth.links WHERE id IN (
   SELECT id FROM auth.links WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
+	deleteParticipants = `
+DELETE FROM auth.session_clients WHERE (sid, client_id) IN (
+  SELECT sid, client_id FROM auth.session_clients WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 	deleteTrusted = `
 DELETE FROM auth.trusted_devices WHERE id IN (
   SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
@@ -64,6 +68,7 @@ const (
 	tableTokens  = "registration_tokens"
 	tableTrusted = "trusted_devices"
 	tableUsers   = "users"
+	tableParts   = "session_clients"
 )
 
 // leavers deletes the accounts whose owners left, some at a time, and returns
@@ -92,7 +97,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
-	for _, table := range []string{tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableUsers} {
+	for _, table := range []string{tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableUsers, tableParts} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
 	return s
@@ -115,6 +120,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableClients, deleteClients)
 		s.sweep(ctx, tableTokens, deleteInitial)
 		s.sweep(ctx, tableTrusted, deleteTrusted)
+		s.sweep(ctx, tableParts, deleteParticipants)
 		s.sweepUsers(ctx)
 	}
 }

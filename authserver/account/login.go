@@ -44,7 +44,6 @@ type Devices interface {
 type Pages interface {
 	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
 	RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error
-	LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) error
 }
 
 // Auditor takes audit events off the request's path.

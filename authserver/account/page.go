@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"larder/authserver/oidc"
-	"larder/internal/audit"
 	"larder/internal/fault"
 )
 
@@ -89,7 +88,10 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if form.Get("action") == "logout" {
-		return h.logout(w, r)
+		// The end-session endpoint tells the apps too; 307 has the browser post
+		// the button there.
+		http.Redirect(w, r, "/logout", http.StatusTemporaryRedirect)
+		return nil
 	}
 	login, user, err := h.present(w, r)
 	if err != nil {
@@ -167,18 +169,4 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 		return nil, nil, err
 	}
 	return login, user, nil
-}
-
-func (h *Handler) logout(w http.ResponseWriter, r *http.Request) error {
-	login, err := h.Sessions.Current(r)
-	if err != nil {
-		return err
-	}
-	if err := h.Sessions.End(r.Context(), w, r); err != nil {
-		return err
-	}
-	if login != nil {
-		h.audit(r, "logout.succeeded", audit.Success, login.Subject, "")
-	}
-	return h.Pages.LoggedOut(w, r, "", "")
 }

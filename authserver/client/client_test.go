@@ -22,6 +22,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/outbound"
 	"larder/internal/pgtest"
 	"larder/internal/revocation"
 	"larder/internal/secret"
@@ -30,7 +31,10 @@ import (
 var operator = audit.Actor{Kind: "operator", ID: "test"}
 
 func rules() client.Rules {
-	return client.Rules{ResourceServers: []oidc.ResourceServer{{Resource: "http://localhost:9100", Scopes: []string{"lists:read", "lists:write"}}}}
+	return client.Rules{
+		ResourceServers: []oidc.ResourceServer{{Resource: "http://localhost:9100", Scopes: []string{"lists:read", "lists:write"}}},
+		Reachable:       outbound.New(outbound.Config{}).CheckURL,
+	}
 }
 
 func register(t *testing.T, db *pgtest.DB) *client.Clients {
@@ -286,6 +290,16 @@ func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.IDTokenSignedAlg = "RS256" }),
 			[]string{"/id_token_signed_response_alg"},
 		},
+		"back channel": {func(m *oidc.Metadata) { m.BackchannelLogoutURI = "https://elsewhere.example/bye?x=1" }, nil},
+		"front channel": {func(m *oidc.Metadata) {
+			m.FrontchannelLogoutURI, m.FrontchannelLogoutSessionRequired = "https://WEB.example:443/bye?x=1", true
+		}, nil},
+		"back channel that cannot be called": {func(m *oidc.Metadata) { m.BackchannelLogoutURI = "https://127.0.0.1/bye" }, []string{"/backchannel_logout_uri"}},
+		"back channel by http":               {func(m *oidc.Metadata) { m.BackchannelLogoutURI = "http://web.example/bye" }, []string{"/backchannel_logout_uri"}},
+		"back channel with a fragment":       {func(m *oidc.Metadata) { m.BackchannelLogoutURI = "https://web.example/bye#x" }, []string{"/backchannel_logout_uri"}},
+		"front channel elsewhere":            {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "https://other.example/bye" }, []string{"/frontchannel_logout_uri"}},
+		"front channel at another port":      {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "https://web.example:8443/bye" }, []string{"/frontchannel_logout_uri"}},
+		"front channel of a script":          {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "javascript:alert(1)" }, []string{"/frontchannel_logout_uri"}},
 		"many at once": {func(m *oidc.Metadata) {
 			m.ClientName, m.Scope, m.RedirectURIs = "", "root", []string{"ftp://x", "https://x/#f"}
 		}, []string{"/client_name", "/redirect_uris/0", "/redirect_uris/1", "/scope"}},

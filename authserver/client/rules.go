@@ -27,6 +27,9 @@ const (
 // Rules say which metadata may be registered.
 type Rules struct {
 	ResourceServers []oidc.ResourceServer
+	// Reachable returns what is wrong with an address that we are to call; nil
+	// lets every one be registered.
+	Reachable func(uri string) error
 }
 
 // Check fills in the defaults of RFC 7591 §2 and returns every fault of m as
@@ -45,6 +48,7 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c.keys()
 	c.answers()
 	c.pages()
+	c.logout()
 	if len(c.faults) > 0 {
 		return fault.New(fault.Invalid, "The client's metadata is not acceptable.").
 			WithCode("invalid_client_metadata").WithFields(c.faults...)

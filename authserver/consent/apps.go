@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -65,6 +66,7 @@ type AppHandler struct {
 	Sessions Sessions
 	Clients  Clients
 	Pages    AppPages
+	Issuer   string
 
 	crossOrigin http.CrossOriginProtection
 }
@@ -87,7 +89,8 @@ type connected struct {
 	App      appView
 	Scopes   []meaning
 	Since    time.Time
-	Offline  bool // it stays connected when the person signs out
+	Offline  bool   // it stays connected when the person signs out
+	Open     string // where the app begins a sign-in of its own, "" for nowhere
 }
 
 func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
@@ -117,10 +120,26 @@ func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Apps = append(page.Apps, connected{
 			ClientID: one.ClientID, App: view, Scopes: append(oidc.DetailMeanings(one.Details, nil), meanings(one.Scopes)...), Since: one.Since,
-			Offline: slices.Contains(one.Scopes, oidc.ScopeOfflineAccess),
+			Offline: slices.Contains(one.Scopes, oidc.ScopeOfflineAccess), Open: h.initiateLogin(c),
 		})
 	}
 	return h.Pages.Render(w, r, http.StatusOK, "apps", page)
+}
+
+// initiateLogin is where an app that registered an initiate_login_uri begins to
+// sign the person in (OpenID Connect Core §4).
+func (h *AppHandler) initiateLogin(c *oidc.Client) string {
+	if c == nil || c.Metadata.InitiateLoginURI == "" {
+		return ""
+	}
+	u, err := url.Parse(c.Metadata.InitiateLoginURI)
+	if err != nil {
+		return ""
+	}
+	query := u.Query()
+	query.Set("iss", h.Issuer)
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 func (h *AppHandler) withdraw(w http.ResponseWriter, r *http.Request) error {

@@ -60,6 +60,11 @@ type metadata struct {
 	RequestParameter         bool     `json:"request_parameter_supported"`
 	RequestURIParameter      bool     `json:"request_uri_parameter_supported"`
 	RequirePAR               bool     `json:"require_pushed_authorization_requests"`
+
+	BackchannelLogout         bool `json:"backchannel_logout_supported"`
+	BackchannelLogoutSession  bool `json:"backchannel_logout_session_supported"`
+	FrontchannelLogout        bool `json:"frontchannel_logout_supported"`
+	FrontchannelLogoutSession bool `json:"frontchannel_logout_session_supported"`
 }
 
 // mountMetadata mounts what clients and resource servers learn about us.
@@ -117,6 +122,9 @@ func (p *Provider) metadata() metadata {
 		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
 		ClaimsParameter:   true,
+
+		BackchannelLogout: true, BackchannelLogoutSession: true,
+		FrontchannelLogout: true, FrontchannelLogoutSession: true,
 	}
 	if p.Config.Registration {
 		m.RegistrationEndpoint = issuer + "/connect/register"

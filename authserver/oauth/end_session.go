@@ -64,8 +64,9 @@ func (p *Provider) handleEndSession(w http.ResponseWriter, r *http.Request) erro
 		p.Pages.ConfirmLogout(w, r, req.clientName(), req.hidden())
 		return nil
 	}
+	page := oidc.LoggedOut{ClientName: req.clientName(), ReturnURI: req.returnURI, Onward: req.returnURI != "" && (req.hint != nil || req.confirmed)}
 	if ending != nil {
-		if err := p.endSession(r, ending, req); err != nil {
+		if page.Frames, err = p.endSession(r, ending, req); err != nil {
 			return err
 		}
 	}
@@ -74,8 +75,8 @@ func (p *Provider) handleEndSession(w http.ResponseWriter, r *http.Request) erro
 			return err
 		}
 	}
-	if req.returnURI == "" || req.hint == nil && !req.confirmed {
-		p.Pages.LoggedOut(w, r, req.clientName(), req.returnURI)
+	if !page.Onward || len(page.Frames) > 0 {
+		p.Pages.LoggedOut(w, r, page)
 		return nil
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -286,10 +287,11 @@ func sameOrigin(r *http.Request) bool {
 
 // endSession ends a session everywhere: its grants and access tokens in one
 // transaction with the audit event, then the session itself. Trying again
-// after a failure half-way completes it.
-func (p *Provider) endSession(r *http.Request, ending *oidc.Login, req *logoutRequest) error {
+// after a failure half-way completes it. It returns the frames by which clients
+// hear of it through this browser.
+func (p *Provider) endSession(r *http.Request, ending *oidc.Login, req *logoutRequest) (frames []string, err error) {
 	if ending.SID == "" || ending.Subject.IsZero() {
-		return nil
+		return nil, nil
 	}
 	event := p.event(r, "session.ended", audit.Success)
 	event.Actor = audit.Actor{Kind: "user", ID: ending.Subject.String()}
@@ -298,11 +300,16 @@ func (p *Provider) endSession(r *http.Request, ending *oidc.Login, req *logoutRe
 		event.ClientID = req.client.ID
 	}
 	ctx := r.Context()
-	err := p.revokeAudited(ctx, revocation.Session, ending.SID, event, func(tx pgx.Tx, expires time.Time) (when time.Time, err error) {
-		return when, tx.QueryRow(ctx, revokeSession, ending.SID, p.Now(), "logout", expires).Scan(&when)
+	var clients []string
+	err = p.revokeAudited(ctx, revocation.Session, ending.SID, event, func(tx pgx.Tx, expires time.Time) (when time.Time, err error) {
+		when, clients, err = p.revokeSession(ctx, tx, ending.SID, "logout", expires)
+		return when, err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.Sessions.EndSID(ctx, ending.SID)
+	if err := p.Sessions.EndSID(ctx, ending.SID); err != nil {
+		return nil, err
+	}
+	return p.logoutFrames(ctx, clients, ending.SID)
 }

@@ -172,7 +172,7 @@ func (h *harness) live(accessToken string) bool {
 // logOut ends a session as the end-session endpoint does.
 func (h *harness) logOut(login oidc.Login) {
 	h.t.Helper()
-	if err := h.p.endSession(h.request(http.MethodPost, "/logout", nil), &login, &logoutRequest{}); err != nil {
+	if _, err := h.p.endSession(h.request(http.MethodPost, "/logout", nil), &login, &logoutRequest{}); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -83,7 +83,7 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 	if last := oidc.LastUntil(g.Details); !last.IsZero() && last.Before(g.ExpiresAt) {
 		g.ExpiresAt = last
 	}
-	switch err := p.grants.create(ctx, g, w.codeHash); {
+	switch err := p.grants.create(ctx, g, w.codeHash, w.client); {
 	case err == nil:
 		return nil
 	case errors.Is(err, errCodeSpent):

@@ -30,10 +30,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"larder/authserver/device"
+	"larder/authserver/logout"
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/jobs"
 	"larder/internal/pgtest"
 	"larder/internal/revocation"
 	"larder/internal/secret"
@@ -84,14 +86,17 @@ func newHarness(t testing.TB) *harness {
 	running.Go(func() { queue.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 
-	var err error
+	queued, err := jobs.NewQueue(h.db.Auth, "auth", log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.p, err = New(Dependencies{
 		Config: Config{
 			Issuer:          h.issuer,
 			ResourceServers: []oidc.ResourceServer{{Resource: testAPI, Scopes: []string{"family:read", "family:write", "lists:read", "lists:write", "audit:read"}}},
 		},
 		Clients: h.clients, Keys: h.keys, Sessions: h.sessions, Consents: h.consents, Users: h.users, APIKeys: h.apiKeys,
-		Flows: h.flows, Devices: h.devices, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
+		Flows: h.flows, Devices: h.devices, Logouts: &logout.Notices{DB: h.db.Auth, Jobs: queued}, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
 		Now: h.clock.Now, Log: log,
 	})
 	if err != nil {
@@ -565,7 +570,13 @@ func (*testPages) ConfirmLogout(w http.ResponseWriter, _ *http.Request, clientNa
 	_, _ = fmt.Fprintf(w, "confirm page: %s %s", html.EscapeString(clientName), html.EscapeString(fmt.Sprint(hidden)))
 }
 
-func (*testPages) LoggedOut(w http.ResponseWriter, _ *http.Request, clientName, returnURI string) {
+func (*testPages) LoggedOut(w http.ResponseWriter, _ *http.Request, page oidc.LoggedOut) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = fmt.Fprintf(w, "logged-out page: %s %s", html.EscapeString(clientName), html.EscapeString(returnURI))
+	_, _ = fmt.Fprintf(w, "logged-out page: %s %s", html.EscapeString(page.ClientName), html.EscapeString(page.ReturnURI))
+	for _, frame := range page.Frames {
+		_, _ = fmt.Fprintf(w, "\nframe %s", html.EscapeString(frame))
+	}
+	if page.Onward {
+		_, _ = fmt.Fprint(w, "\nonward")
+	}
 }

@@ -118,7 +118,7 @@ type Flows interface {
 type Pages interface {
 	Error(w http.ResponseWriter, r *http.Request, err error)
 	ConfirmLogout(w http.ResponseWriter, r *http.Request, clientName string, hidden map[string]string)
-	LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string)
+	LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.LoggedOut)
 }
 
 // Auditor takes audit events off the request's path.
@@ -137,6 +137,7 @@ type Dependencies struct {
 	APIKeys     APIKeys
 	Flows       Flows
 	Devices     DeviceAuthorizations
+	Logouts     Logouts
 	Pages       Pages
 	Audit       Auditor
 	Revocations *revocation.Set
@@ -163,7 +164,7 @@ type Provider struct {
 // New returns a provider over its dependencies.
 func New(d Dependencies) (*Provider, error) {
 	if d.Config.Issuer == "" || d.Clients == nil || d.Keys == nil || d.Sessions == nil || d.Consents == nil || d.Users == nil ||
-		d.Flows == nil || d.Devices == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
+		d.Flows == nil || d.Devices == nil || d.Logouts == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("oauth: a dependency is missing")
 	}
 	d.Config = d.Config.withDefaults()

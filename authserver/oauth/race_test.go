@@ -111,3 +111,36 @@ func TestRaceOfReuse(t *testing.T) {
 	refused(t, h.spaRefresh(second.RefreshToken), http.StatusBadRequest, "invalid_grant")
 	h.audited("refresh_token.reused", 1)
 }
+
+// Who signs out while a refresh is under way has signed out: whatever the
+// refresh still gave is over, and there is no further one.
+func TestRaceOfLogoutAndRefresh(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for round := range rounds(t) {
+		family, login := h.family("scope", "openid lists:read")
+		var start, running sync.WaitGroup
+		start.Add(1)
+		running.Go(func() {
+			start.Wait()
+			h.logOut(login)
+		})
+		var last tokenResponse
+		running.Go(func() {
+			start.Wait()
+			for token := family.RefreshToken; ; token = last.RefreshToken {
+				a := h.spaRefresh(token)
+				if a.status != http.StatusOK {
+					refused(t, a, http.StatusBadRequest, "invalid_grant")
+					return
+				}
+				last = h.tokens(a)
+			}
+		})
+		start.Done()
+		running.Wait()
+		if h.live(family.AccessToken) || last.AccessToken != "" && h.live(last.AccessToken) {
+			t.Fatalf("round %d: an access token of the session lives", round)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -15,6 +16,7 @@ type protection struct {
 	signed    string // JWS algorithm, "" for none
 	encrypted string // JWE algorithm of the key, "" for none
 	content   string // JWE algorithm of the content, "" for the default
+	typ       string // of the JWS, "" for JWT
 }
 
 func idTokenProtection(m *oidc.Metadata) protection {
@@ -33,7 +35,7 @@ func userinfoProtection(m *oidc.Metadata) protection {
 func (p *Provider) protect(ctx context.Context, client *oidc.Client, how protection, payload []byte) (string, error) {
 	content := string(payload)
 	if how.signed != "" {
-		signed, err := p.Keys.Sign(ctx, how.signed, idTokenType, payload)
+		signed, err := p.Keys.Sign(ctx, how.signed, cmp.Or(how.typ, idTokenType), payload)
 		if err != nil {
 			return "", err
 		}

@@ -64,6 +64,14 @@ SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, r.revoked_
   FROM auth.users u LEFT JOIN auth.revocations r ON r.kind = 'grant_id' AND r.value = $1::uuid::text
  WHERE u.id = $4 AND u.disabled_at IS NULL`
 
+// A grant of a client that wants to hear of the session's end is written
+// together with its part in the session. A browser session lives for less than
+// 31 days.
+const insertParticipant = `
+WITH made AS (` + insertGrant + ` RETURNING sid, client_id, user_id)
+INSERT INTO auth.session_clients (sid, client_id, user_id, expires_at) SELECT sid, client_id, user_id, now() + interval '31 days' FROM made
+ON CONFLICT (sid, client_id) DO UPDATE SET expires_at = excluded.expires_at`
+
 // errGrantRefused says that the person may not be acted for any more.
 var errGrantRefused = errors.New("the account is gone or disabled")
 
@@ -72,8 +80,12 @@ var errCodeSpent = errors.New("the code has made a grant before")
 
 // create writes a new grant. codeHash is unique for all time: it is the
 // durable second check that a code is spent once, should Redis forget.
-func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte) error {
-	tag, err := s.db.Exec(ctx, insertGrant, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
+func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte, client *oidc.Client) error {
+	statement := insertGrant
+	if client.HearsOfLogout() {
+		statement = insertParticipant
+	}
+	tag, err := s.db.Exec(ctx, statement, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
 		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, detailsColumn(g.Details))
 	switch err = postgres.Translate(err); {
 	case fault.Is(err, fault.Conflict):

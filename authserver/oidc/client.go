@@ -77,6 +77,13 @@ type Metadata struct {
 	TOSURI                  string   `json:"tos_uri,omitempty"`
 	InitiateLoginURI        string   `json:"initiate_login_uri,omitempty"`
 
+	// How the client hears that a session is over (OpenID Connect Back-Channel
+	// and Front-Channel Logout 1.0 §2). A sid is told always, asked for or not.
+	BackchannelLogoutURI              string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSessionRequired  bool   `json:"backchannel_logout_session_required,omitempty"`
+	FrontchannelLogoutURI             string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSessionRequired bool   `json:"frontchannel_logout_session_required,omitempty"`
+
 	// Profile is ProfileOIDC, which "" stands for, or ProfileFAPI2.
 	Profile string `json:"profile,omitempty"`
 	// DPoPBound clients get no token that is not bound to a key (RFC 9449 §5.2).
@@ -102,6 +109,12 @@ type Metadata struct {
 
 // Public reports whether the client has no credential (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.Metadata.TokenEndpointAuthMethod == AuthMethodNone }
+
+// HearsOfLogout reports whether the client wants to be told that a session is
+// over.
+func (c *Client) HearsOfLogout() bool {
+	return c.Metadata.BackchannelLogoutURI != "" || c.Metadata.FrontchannelLogoutURI != ""
+}
 
 // FAPI2 reports whether the client is held to the FAPI 2.0 Security Profile.
 func (c *Client) FAPI2() bool { return c.Metadata.Profile == ProfileFAPI2 }

@@ -3,8 +3,15 @@ package page
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
+
+// policy is where a page leads, as sources of its Content-Security-Policy.
+type policy struct {
+	forms  string
+	frames string // "" for none
+}
 
 // setHeaders sets what every page carries.
 //
@@ -12,9 +19,13 @@ import (
 // browsers send "Origin: null" with our own forms (Fetch §3.2), and a browser
 // without Sec-Fetch-Site could then not be told from a forged request. To other
 // origins neither sends anything.
-func (p *Renderer) setHeaders(h http.Header, nonce, forms string) {
+func (p *Renderer) setHeaders(h http.Header, nonce string, leads policy) {
+	frames := ""
+	if leads.frames != "" {
+		frames = "frame-src " + leads.frames + "; "
+	}
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; img-src 'self' data: https:; "+
-		"form-action "+forms+"; frame-ancestors 'none'; base-uri 'none'")
+		"form-action "+leads.forms+"; "+frames+"frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
@@ -52,6 +63,18 @@ func formTargets(redirectURI string) string {
 		return usual + " http://" + u.Host
 	}
 	return usual
+}
+
+// origins are the origins of addresses, as sources, each once.
+func origins(addresses []string) string {
+	var all []string
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && plainHost(u.Host) && !slices.Contains(all, u.Scheme+"://"+u.Host) {
+			all = append(all, u.Scheme+"://"+u.Host)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // Only these characters may reach the header: nothing in a redirect URI can

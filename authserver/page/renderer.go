@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"larder/authserver/oidc"
 	"larder/internal/web"
 	"larder/templates"
 )
@@ -60,13 +61,13 @@ func New(issuer string) (*Renderer, error) {
 // Render answers with the named page. The page's forms may lead only to our
 // own origin.
 func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	return p.render(w, r, status, name, "'self'", data)
+	return p.render(w, r, status, name, policy{forms: "'self'"}, data)
 }
 
 // RenderFlow is Render for a page whose form sends the browser on, by
 // redirects, to a client's redirect URI.
 func (p *Renderer) RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error {
-	return p.render(w, r, status, name, formTargets(redirectURI), data)
+	return p.render(w, r, status, name, policy{forms: formTargets(redirectURI)}, data)
 }
 
 // ConfirmLogout asks whether to end the session (OpenID Connect RP-Initiated
@@ -79,14 +80,19 @@ func (p *Renderer) ConfirmLogout(w http.ResponseWriter, r *http.Request, clientN
 	}{clientName, hidden})
 }
 
-// LoggedOut says that the session is over. returnURI, if not empty, must be a
-// registered post_logout_redirect_uri; it is offered as a link.
-func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, clientName, returnURI string) error {
-	return p.Render(w, r, http.StatusOK, "loggedout", struct{ ClientName, ReturnURI string }{clientName, returnURI})
+// LoggedOut says that the session is over, lets clients hear of it in frames,
+// and offers to go back as a link. To go on by itself it needs no script:
+// browsers reckon the time of a Refresh from when the page has loaded, with its
+// frames (HTML §4.2.5.3).
+func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.LoggedOut) error {
+	if page.Onward {
+		w.Header().Set("Refresh", "1; url="+page.ReturnURI)
+	}
+	return p.render(w, r, http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames)}, page)
 }
 
 // render writes nothing when it returns an error.
-func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, name, forms string, data any) error {
+func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, name string, leads policy, data any) error {
 	t, ok := p.pages[name]
 	if !ok {
 		return fmt.Errorf("no page is called %q", name)
@@ -96,7 +102,7 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 	if err := t.ExecuteTemplate(&body, "layout", frame{Nonce: nonce, Style: p.style, Icon: p.icon, Data: data}); err != nil {
 		return fmt.Errorf("rendering page %s: %w", name, err)
 	}
-	p.setHeaders(w.Header(), nonce, forms)
+	p.setHeaders(w.Header(), nonce, leads)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)

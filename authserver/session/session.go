@@ -35,6 +35,9 @@ type Sessions struct {
 	// Ended, if not nil, is told the sid of each session that somebody ended,
 	// before it ends, to revoke what lives only as long as the session.
 	Ended func(ctx context.Context, sid string) error
+	// EndedUser, if not nil, is told the person whose sessions all end, before
+	// they do: a process without the keys cannot read which they are.
+	EndedUser func(ctx context.Context, subject id.ID) error
 }
 
 // Current returns who is signed in at this browser; nil and no error when
@@ -125,6 +128,11 @@ func (s *Sessions) EndSID(ctx context.Context, sid string) error {
 // EndUser ends every session of a person, unfinished sign-ins too, and returns
 // how many sessions there were.
 func (s *Sessions) EndUser(ctx context.Context, subject id.ID) (int, error) {
+	if s.EndedUser != nil {
+		if err := s.EndedUser(ctx, subject); err != nil {
+			return 0, err
+		}
+	}
 	if err := s.endHeld(ctx, subject); err != nil {
 		return 0, err
 	}

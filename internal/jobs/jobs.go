@@ -27,6 +27,10 @@ const (
 	retryEvery  = time.Second
 )
 
+// Outbound is the queue of jobs that wait for servers of others. A job goes to
+// the usual one unless its arguments name this (river.JobArgsWithInsertOpts).
+const Outbound = "outbound"
+
 // Queue takes jobs in. Make it with NewQueue.
 type Queue struct {
 	client *river.Client[pgx.Tx]
@@ -63,7 +67,7 @@ type Crew struct {
 func NewCrew(db *pgxpool.Pool, schema string, workers *river.Workers, log *slog.Logger) (*Crew, error) {
 	client, err := river.NewClient(riverpgxv5.New(db), &river.Config{
 		Schema: schema, Workers: workers, Logger: log, MaxAttempts: maxAttempts,
-		Queues:     map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
+		Queues:     map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}, Outbound: {MaxWorkers: atOnce}},
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
 		CompletedJobRetentionPeriod: kept, CancelledJobRetentionPeriod: kept, DiscardedJobRetentionPeriod: failedKept,
 		// The runtime role owns no index, and autovacuum suffices at our size.
