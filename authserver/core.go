@@ -15,6 +15,7 @@ import (
 	"larder/authserver/keys"
 	"larder/authserver/logout"
 	"larder/authserver/mfa"
+	"larder/authserver/passkey"
 	"larder/authserver/session"
 	"larder/internal/cache"
 	"larder/internal/jobs"
@@ -50,6 +51,7 @@ type core struct {
 	factors  *mfa.Factors
 	logouts  *logout.Notices
 	outbound *outbound.Client
+	passkeys *passkey.Passkeys
 }
 
 // openCore connects nothing yet: the first use does.
@@ -90,6 +92,9 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
+	}
+	c.passkeys = &passkey.Passkeys{
+		DB: db, Redis: c.redis, RP: passkey.RelyingParty(cfg.Issuer), Factors: c.factors, Sessions: c.sessions, Now: now,
 	}
 	return c, nil
 }

@@ -156,6 +156,6 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages, Issuer: s.cfg.Issuer}).Mount(rt)
 	(&privacy.Handler{
 		DB: s.db, Sessions: s.sessions, Accounts: s.accounts, Identity: identity, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
-		More: []privacy.Part{{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }}, {Name: "second_factors", Read: s.factors.Export}},
+		More: []privacy.Part{{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }}, {Name: "second_factors", Read: s.factors.Export}, {Name: "passkeys", Read: s.passkeys.Export}},
 	}).Mount(rt)
 }

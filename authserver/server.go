@@ -26,6 +26,7 @@ import (
 	"larder/authserver/mfa"
 	"larder/authserver/oauth"
 	"larder/authserver/page"
+	"larder/authserver/passkey"
 	"larder/authserver/registration"
 	"larder/authserver/session"
 	"larder/internal/audit"
@@ -177,8 +178,13 @@ func (s *server) mountBrowser(rt *web.Router) {
 	devices := session.Devices{Secure: s.cfg.secure()}
 	flows := s.flows(devices)
 	s.pages.Mount(rt)
+	keys := &passkey.Handler{
+		Passkeys: s.passkeys, Issuer: s.cfg.Issuer, Browsers: s.sessions, Flows: flows, Users: s.accounts, Devices: devices, Pages: s.pages,
+		Limits: &limit.Limiter{Redis: s.redis}, Audit: s.audit, Source: limit.Source, Now: s.now,
+	}
+	keys.Mount(rt)
 	second := &mfa.Handler{
-		Factors: s.factors, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
+		Factors: s.factors, Passkeys: keys, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
 		Throttle: &mfa.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}

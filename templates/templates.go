@@ -3,10 +3,11 @@
 //
 //	pages/layout.html   the frame: head, shelf, footer; calls "title" and "main"
 //	pages/*.html        one page each, defining "title" and "main"
-//	static/*            stylesheet and icon, served under a content hash
+//	static/*            stylesheet, icon and script, served under a content hash
 //	mail/*.txt, *.html  one mail each in both forms, around layout.txt and layout.html
 //
-// The pages need no script, no web font and nothing from another host.
+// The pages need no web font and nothing from another host, and no script but
+// for passkeys: a page that defines "script" is given passkey.js.
 package templates
 
 import (

@@ -112,6 +112,9 @@ func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.Devices.Ensure(w, r)
 	page := loginPage{Flow: to.Flow, Next: to.Page}
+	if r.URL.Query().Get("passkey") == "refused" {
+		page.Alert = "That passkey was not accepted. Try again, or sign in with your password."
+	}
 	if req != nil && len(req.LoginHint) <= maxAddress {
 		page.Email = req.LoginHint
 	}

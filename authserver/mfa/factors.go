@@ -15,7 +15,6 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/postgres"
-	"larder/internal/revocation"
 	"larder/internal/sealed"
 	"larder/internal/secret"
 )
@@ -62,14 +61,12 @@ func (f *Factors) Enrolled(ctx context.Context, user id.ID) (enrolled bool, err 
 	return enrolled, postgres.Translate(err)
 }
 
-// View describes what the person has; device is the browser that asks.
+// View describes what the person has, save passkeys; device is the browser that
+// asks.
 func (f *Factors) View(ctx context.Context, user id.ID, device string) (oidc.Factors, error) {
 	var v oidc.Factors
 	err := f.DB.QueryRow(ctx, selectSince, user).Scan(&v.TOTPSince)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return oidc.Factors{}, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return v, postgres.Translate(err)
 	}
 	if err := f.DB.QueryRow(ctx, countCodes, user).Scan(&v.RecoveryCodes); err != nil {
@@ -154,87 +151,6 @@ func (f *Factors) checkRecovery(ctx context.Context, user id.ID, code string) (r
 		return "", err
 	}
 	return wrongCode, nil
-}
-
-// Regenerate gives the person new recovery codes; the old ones are dead.
-func (f *Factors) Regenerate(ctx context.Context, user id.ID) (codes []string, err error) {
-	now := f.Now()
-	err = postgres.InTx(ctx, f.DB, func(tx pgx.Tx) error {
-		var factor id.ID
-		// Of two at once the second waits here, and then sees the first one's codes.
-		if err := tx.QueryRow(ctx, lockTOTP, user).Scan(&factor); err != nil {
-			return err
-		}
-		if codes, err = f.replaceCodes(ctx, tx, user); err != nil {
-			return err
-		}
-		if err := f.tell(ctx, tx, user, now, replacedNotice()); err != nil {
-			return err
-		}
-		return audit.Auth().Insert(ctx, tx, event(now, "recovery_codes.replaced", person(user), user))
-	})
-	return codes, err
-}
-
-func (f *Factors) replaceCodes(ctx context.Context, tx pgx.Tx, user id.ID) (codes []string, err error) {
-	keys := f.MACKeys()
-	if len(keys) == 0 {
-		return nil, fault.New(fault.Unavailable, "The keys are not there yet.")
-	}
-	b := &pgx.Batch{}
-	b.Queue(deleteCodes, user)
-	for range recoveryCodes {
-		code := newRecoveryCode()
-		codes = append(codes, code)
-		b.Queue(insertCode, user, recoveryHashes(keys[:1], user, code)[0])
-	}
-	return codes, tx.SendBatch(ctx, b).Close()
-}
-
-// Remove takes away every factor, recovery code and trusted device, and with
-// them what they vouched for: the person is signed out everywhere, and grants
-// that say acr mfa end. That there was no factor is fine.
-func (f *Factors) Remove(ctx context.Context, by audit.Actor, user id.ID) error {
-	now := f.Now()
-	longest := f.LongestToken
-	if longest == 0 {
-		longest = time.Hour
-	}
-	err := postgres.InTx(ctx, f.DB, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, deleteTOTP, user)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		b := &pgx.Batch{}
-		b.Queue(deleteCodes, user)
-		b.Queue(deleteAllTrusted, user)
-		audit.Auth().Batch(b, event(now, "mfa.removed", by, user))
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return err
-		}
-		if err := f.tell(ctx, tx, user, now, removedNotice()); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, revokeGrants, user, now, oidc.ACRMFA)
-		if err != nil {
-			return err
-		}
-		grants, err := pgx.CollectRows(rows, pgx.RowTo[id.ID])
-		if err != nil {
-			return err
-		}
-		for _, g := range grants {
-			if err := revocation.Insert(ctx, tx, revocation.Grant, g.String(), now.Add(longest)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	_, err = f.Sessions.EndUser(ctx, user)
-	return err
 }
 
 func secretPlace(factor id.ID) string { return "auth.mfa_totp/secret/" + factor.String() }

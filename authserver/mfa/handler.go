@@ -3,6 +3,7 @@ package mfa
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"larder/authserver/oidc"
@@ -54,10 +55,18 @@ type Auditor interface {
 	Put(e audit.Event)
 }
 
+// Passkeys are factors that are kept elsewhere.
+type Passkeys interface {
+	List(ctx context.Context, user id.ID) ([]oidc.Passkey, error)
+	// Act answers a button of theirs, for somebody who has given proof.
+	Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error
+}
+
 // Handler serves /login/mfa, and by Act its part of /account/security.
 type Handler struct {
 	Factors  *Factors
 	Throttle *Throttle
+	Passkeys Passkeys
 	Sessions Sessions
 	Flows    Flows
 	Clients  Clients
@@ -83,9 +92,14 @@ func (h *Handler) Required(ctx context.Context, user id.ID, device string) (bool
 	return h.Factors.Required(ctx, user, device)
 }
 
-// View is Factors.View.
+// View is Factors.View, and the passkeys.
 func (h *Handler) View(ctx context.Context, user id.ID, device string) (oidc.Factors, error) {
-	return h.Factors.View(ctx, user, device)
+	v, err := h.Factors.View(ctx, user, device)
+	if err != nil {
+		return v, err
+	}
+	v.Passkeys, err = h.Passkeys.List(ctx, user)
+	return v, err
 }
 
 // codePage is what mfa.html and mfa-required.html show.
@@ -95,6 +109,8 @@ type codePage struct {
 	AppName    string // of the client that waits; "" without one
 	Alert      string
 	Held       bool // nobody is signed in yet, so somebody else may
+	// What the person has.
+	App, Passkey bool
 }
 
 // debtor is who stands before the page.
@@ -142,7 +158,11 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case enrolled:
-		return h.renderCode(w, r, http.StatusOK, "mfa", req, d, to, "")
+		alert := ""
+		if r.URL.Query().Get("passkey") == "refused" {
+			alert = "That passkey was not accepted. Try again, or take another way."
+		}
+		return h.renderCode(w, r, http.StatusOK, "mfa", req, d, to, alert)
 	case d.held: // the factor went meanwhile
 		return seeOther(w, r, to.Via("/login"))
 	case req == nil:
@@ -250,7 +270,14 @@ func (h *Handler) renderCode(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	page := codePage{Flow: to.Flow, Next: to.Page, Email: user.Email, Alert: alert, Held: d.held}
+	has, err := h.View(r.Context(), d.Subject, "")
+	if err != nil {
+		return err
+	}
+	page := codePage{
+		Flow: to.Flow, Next: to.Page, Email: user.Email, Alert: alert, Held: d.held,
+		App: !has.TOTPSince.IsZero(), Passkey: len(has.Passkeys) > 0,
+	}
 	return h.render(w, r, status, name, req, &page.AppName, &page)
 }
 

@@ -3,6 +3,7 @@ package mfa_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -59,6 +60,15 @@ func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ahead += d
+}
+
+// noPasskeys is a person without any.
+type noPasskeys struct{}
+
+func (noPasskeys) List(context.Context, id.ID) ([]oidc.Passkey, error) { return nil, nil }
+
+func (noPasskeys) Act(http.ResponseWriter, *http.Request, *oidc.Login, url.Values) error {
+	return errors.New("nobody has passkeys here")
 }
 
 // replica is one of several servers over the same stores.
@@ -168,7 +178,7 @@ func (p *place) start(t *testing.T, redisURL string) *replica {
 	limiter := &limit.Limiter{Redis: rdb}
 	handler := &mfa.Handler{
 		Factors: r.factors, Throttle: &mfa.Throttle{Redis: rdb, Limiter: limiter, Now: p.clock.Now},
-		Sessions: r.sessions, Flows: flows, Clients: oneClient{}, Users: r.accounts, Devices: session.Devices{}, Pages: pages,
+		Passkeys: noPasskeys{}, Sessions: r.sessions, Flows: flows, Clients: oneClient{}, Users: r.accounts, Devices: session.Devices{}, Pages: pages,
 		Audit: p.events, Source: limit.Source, Now: p.clock.Now,
 	}
 	rt := web.NewRouter(pages.Error)

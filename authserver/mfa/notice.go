@@ -27,12 +27,21 @@ func removedNotice() notice {
 	return notice{"The second step was turned off", "The second step of signing in to your Larder account was turned off; the password alone is enough again."}
 }
 
+func appRemovedNotice() notice {
+	return notice{"The authenticator app was removed", "The authenticator app was removed from your Larder account; its codes do not work any more. Your passkeys do."}
+}
+
 func recoveryNotice() notice {
 	return notice{"A recovery code was used", "Somebody signed in to your Larder account with your password and one of your recovery codes."}
 }
 
 func replacedNotice() notice {
 	return notice{"You have new recovery codes", "New recovery codes were made for your Larder account; the old ones do not work any more."}
+}
+
+// Tell writes to a person in the transaction of what they should know.
+func (f *Factors) Tell(ctx context.Context, tx pgx.Tx, user id.ID, subject, what string) error {
+	return f.tell(ctx, tx, user, f.Now(), notice{subject, what})
 }
 
 // tell writes to a person in the transaction of what they should know. Without

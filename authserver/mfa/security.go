@@ -31,6 +31,7 @@ type codesPage struct {
 	AppName string
 	Codes   []string
 	Fresh   bool   // the factor has just been set up
+	Passkey bool   // it is a passkey
 	Onward  string // where the person goes on to
 }
 
@@ -41,6 +42,8 @@ type codesPage struct {
 //	recovery   replace the recovery codes
 //	totp-off   remove the factor
 //	forget     end the trust in the device of the field "device"
+//
+// The buttons of passkeys are theirs to answer, after the same proof.
 func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
 	var act func(http.ResponseWriter, *http.Request, *oidc.Login, url.Values) error
 	switch form.Get("action") {
@@ -54,6 +57,8 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 		act = h.remove
 	case "forget":
 		return h.forget(w, r, login, form) // only makes things safer
+	case "passkey", "passkey-keep", "passkey-rename", "passkey-remove":
+		act = h.Passkeys.Act
 	default:
 		return noButton()
 	}
@@ -158,10 +163,15 @@ func (h *Handler) regenerate(w http.ResponseWriter, r *http.Request, login *oidc
 	return h.Pages.Render(w, r, http.StatusOK, "recovery-codes", &codesPage{Codes: codes, Onward: back(form).Path()})
 }
 
-// remove ends every session, so this browser gets a new one, of one factor.
+// remove of the last factor ends every session, so this browser gets a new one,
+// of one factor.
 func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Login, _ url.Values) error {
-	if err := h.Factors.Remove(r.Context(), person(login.Subject), login.Subject); err != nil {
+	last, err := h.Factors.RemoveApp(r.Context(), person(login.Subject), login.Subject)
+	if err != nil {
 		return err
+	}
+	if !last {
+		return seeOther(w, r, "/account/security")
 	}
 	plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
 	if err := h.Sessions.Start(r.Context(), w, r, plain); err != nil {

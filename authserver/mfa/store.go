@@ -5,11 +5,13 @@ const (
 	trustedNow = `d.expires_at > $3 AND d.password_changed_at IS NOT DISTINCT FROM
  (SELECT p.changed_at FROM auth.passwords p WHERE p.user_id = d.user_id)`
 
+	hasStrong = `(EXISTS (SELECT 1 FROM auth.mfa_totp WHERE user_id = $1) OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1))`
+
 	selectRequired = `
-SELECT EXISTS (SELECT 1 FROM auth.mfa_totp WHERE user_id = $1)
+SELECT ` + hasStrong + `
    AND NOT EXISTS (SELECT 1 FROM auth.trusted_devices d WHERE d.user_id = $1 AND d.device_hash = $2 AND ` + trustedNow + `)`
 
-	selectEnrolled = `SELECT EXISTS (SELECT 1 FROM auth.mfa_totp WHERE user_id = $1)`
+	selectEnrolled = `SELECT ` + hasStrong
 	selectSince    = `SELECT created_at FROM auth.mfa_totp WHERE user_id = $1`
 	countCodes     = `SELECT count(*) FROM auth.recovery_codes WHERE user_id = $1 AND used_at IS NULL`
 	selectTrusted  = `
@@ -17,7 +19,8 @@ SELECT d.id, d.name, d.device_hash = $2, d.trusted_at, d.expires_at
   FROM auth.trusted_devices d WHERE d.user_id = $1 AND ` + trustedNow + ` ORDER BY d.trusted_at DESC LIMIT 50`
 
 	selectTOTP = `SELECT id, secret, last_step FROM auth.mfa_totp WHERE user_id = $1`
-	lockTOTP   = `SELECT id FROM auth.mfa_totp WHERE user_id = $1 FOR UPDATE`
+	// Whoever changes the factors of a person waits here for whoever else does.
+	lockUser = `SELECT ` + hasStrong + ` FROM auth.users WHERE id = $1 FOR NO KEY UPDATE`
 	// The one statement that decides who spends a step.
 	spendStep = `UPDATE auth.mfa_totp SET last_step = $3, last_used_at = $4 WHERE user_id = $1 AND id = $2 AND last_step < $3`
 	// The one statement that decides who spends a recovery code.
@@ -28,6 +31,7 @@ INSERT INTO auth.mfa_totp (user_id, id, secret, last_step, created_at, last_used
 ON CONFLICT (user_id) DO UPDATE SET id = excluded.id, secret = excluded.secret, last_step = excluded.last_step,
   created_at = excluded.created_at, last_used_at = excluded.last_used_at`
 	deleteTOTP  = `DELETE FROM auth.mfa_totp WHERE user_id = $1`
+	deleteKeys  = `DELETE FROM auth.passkeys WHERE user_id = $1`
 	insertCode  = `INSERT INTO auth.recovery_codes (user_id, hash) VALUES ($1, $2)`
 	deleteCodes = `DELETE FROM auth.recovery_codes WHERE user_id = $1`
 

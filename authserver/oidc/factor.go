@@ -13,6 +13,19 @@ type Factors struct {
 	TOTPSince     time.Time // when the authenticator app was set up; zero without one
 	RecoveryCodes int       // how many are left
 	Trusted       []TrustedDevice
+	Passkeys      []Passkey
+}
+
+// Strong reports whether there is a factor that makes a sign-in one of two.
+func (f Factors) Strong() bool { return !f.TOTPSince.IsZero() || len(f.Passkeys) > 0 }
+
+// Passkey is a passkey as the security page shows it.
+type Passkey struct {
+	ID         id.ID
+	Name       string // what the person calls it
+	Synced     bool   // the maker of the device keeps copies of it
+	CreatedAt  time.Time
+	LastUsedAt *time.Time // nil before its first sign-in
 }
 
 // TrustedDevice is a browser that is not asked for a second factor.

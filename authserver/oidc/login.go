@@ -27,4 +27,7 @@ const (
 	AMRPassword = "pwd"
 	AMROTP      = "otp" // a one-time password of RFC 6238
 	AMRMFA      = "mfa" // more than one factor
+
+	AMRPossession = "pop"  // of a key, proven by a signature
+	AMRUser       = "user" // somebody was there and said yes
 )

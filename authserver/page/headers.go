@@ -19,12 +19,15 @@ type policy struct {
 // browsers send "Origin: null" with our own forms (Fetch §3.2), and a browser
 // without Sec-Fetch-Site could then not be told from a forged request. To other
 // origins neither sends anything.
-func (p *Renderer) setHeaders(h http.Header, nonce string, leads policy) {
-	frames := ""
+func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
+	frames, scripts := "", ""
 	if leads.frames != "" {
 		frames = "frame-src " + leads.frames + "; "
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; img-src 'self' data: https:; "+
+	if f.Script != "" {
+		scripts = "script-src 'nonce-" + f.Nonce + "'; connect-src 'self'; "
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+f.Nonce+"'; "+scripts+"img-src 'self' data: https:; "+
 		"form-action "+leads.forms+"; "+frames+"frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -22,6 +22,7 @@ type Renderer struct {
 	assets map[string]asset // by the name in its path
 	style  string           // path of the stylesheet
 	icon   string
+	script string
 	https  bool
 }
 
@@ -30,7 +31,9 @@ type frame struct {
 	Nonce string
 	Style string
 	Icon  string
-	Data  any
+	// Script is "" on a page that does not define "script".
+	Script string
+	Data   any
 }
 
 // New parses every template. issuer is the configured issuer URL: the only
@@ -97,12 +100,15 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 	if !ok {
 		return fmt.Errorf("no page is called %q", name)
 	}
-	nonce := rand.Text()
+	f := frame{Nonce: rand.Text(), Style: p.style, Icon: p.icon, Data: data}
+	if t.Lookup("script") != nil {
+		f.Script = p.script
+	}
 	var body bytes.Buffer
-	if err := t.ExecuteTemplate(&body, "layout", frame{Nonce: nonce, Style: p.style, Icon: p.icon, Data: data}); err != nil {
+	if err := t.ExecuteTemplate(&body, "layout", f); err != nil {
 		return fmt.Errorf("rendering page %s: %w", name, err)
 	}
-	p.setHeaders(w.Header(), nonce, leads)
+	p.setHeaders(w.Header(), &f, leads)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)

@@ -45,10 +45,12 @@ func (p *Renderer) loadAssets(files fs.FS) error {
 			p.style = staticPath + name
 		case "larder.svg":
 			p.icon = staticPath + name
+		case "passkey.js":
+			p.script = staticPath + name
 		}
 	}
-	if p.style == "" || p.icon == "" {
-		return fmt.Errorf("the stylesheet or the icon is missing from %d static files", len(entries))
+	if p.style == "" || p.icon == "" || p.script == "" {
+		return fmt.Errorf("the stylesheet, the icon or the script is missing from %d static files", len(entries))
 	}
 	return nil
 }
@@ -60,6 +62,8 @@ func contentType(ext string) string {
 		return "text/css; charset=utf-8"
 	case ".svg":
 		return "image/svg+xml"
+	case ".js":
+		return "text/javascript; charset=utf-8"
 	}
 	return mime.TypeByExtension(ext)
 }

@@ -1,0 +1,25 @@
+package passkey
+
+const (
+	// Waits for whoever adds another one, so that the bound holds.
+	lockHandle = `SELECT handle FROM auth.passkey_users WHERE user_id = $1 FOR UPDATE`
+	// Of two at once the first one's handle stays.
+	insertHandle = `INSERT INTO auth.passkey_users (user_id, handle) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`
+
+	selectPerson = `
+SELECT h.user_id, h.handle, u.name, coalesce(e.address, '')
+  FROM auth.passkey_users h JOIN auth.users u ON u.id = h.user_id LEFT JOIN auth.emails e ON e.user_id = u.id AND e.is_primary`
+	selectPersonByID     = selectPerson + ` WHERE h.user_id = $1`
+	selectPersonByHandle = selectPerson + ` WHERE h.handle = $1`
+
+	selectPasskeys = `
+SELECT id, name, credential_id, public_key, sign_count, transports, aaguid, backup_eligible, backup_state, created_at, last_used_at
+  FROM auth.passkeys WHERE user_id = $1 ORDER BY created_at, id LIMIT 100`
+	countPasskeys = `SELECT count(*) FROM auth.passkeys WHERE user_id = $1`
+	insertPasskey = `
+INSERT INTO auth.passkeys (id, user_id, credential_id, public_key, sign_count, transports, aaguid, backup_eligible, backup_state, name, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	usePasskey    = `UPDATE auth.passkeys SET sign_count = $3, backup_state = $4, last_used_at = $5 WHERE user_id = $1 AND id = $2`
+	renamePasskey = `UPDATE auth.passkeys SET name = $3 WHERE user_id = $1 AND id = $2`
+	deletePasskey = `DELETE FROM auth.passkeys WHERE user_id = $1 AND id = $2 RETURNING name`
+)
