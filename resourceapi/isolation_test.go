@@ -22,7 +22,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{store_id}", h.store, "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
+		"{client_id}", "machine", "{store_id}", h.store, "{favourite_id}", id.New().String(), "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -36,6 +36,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"POST /v1/families/{family_id}/stores":                               map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/stores/{store_id}":                   map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/stores/{store_id}/prices":             map[string]any{"name": "Mine", "amount": 1, "currency": "EUR"},
+		"POST /v1/families/{family_id}/favourites":                           map[string]any{"name": "Mine"},
 		"POST /v1/families/{family_id}/sync":                                 map[string]any{"operations": h.probeOperations()},
 		"POST /v1/families/{family_id}/webhooks":                             map[string]any{"url": "http://127.0.0.1:9/evil"},
 		"PATCH /v1/families/{family_id}/webhooks/{webhook_id}":               map[string]any{"url": "http://127.0.0.1:9/evil"},

@@ -39,6 +39,7 @@ import (
 	"larder/resourceapi/list"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/store"
+	"larder/resourceapi/suggest"
 	"larder/resourceapi/sync"
 	"larder/resourceapi/tenant"
 	"larder/resourceapi/webhook"
@@ -146,6 +147,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&family.Families{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
 	(&store.Stores{DB: db}).Mount(rt)
+	(&suggest.Suggestions{DB: db}).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 }

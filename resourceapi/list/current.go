@@ -11,7 +11,7 @@ import (
 )
 
 const selectCurrent = `
-SELECT id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at
+SELECT id, family_id, kind, name, owner, created_by, position, version, due_on::text, assignee, template, archived_at, created_at, updated_at
   FROM grocery.lists WHERE family_id = $1 AND id = ANY ($2)`
 
 // Current reads lists as the caller may see them; what is gone is not among

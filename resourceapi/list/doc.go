@@ -5,6 +5,9 @@
 //	GET                …/lists/{list_id}/permissions
 //	PUT, DELETE        …/lists/{list_id}/permissions/{user_id}
 //
+// A list may have a day, somebody whose turn it is, and be a template: any list
+// can be made "from" another and then begins with copies of its items.
+//
 // A shared list is the whole family's; a personal one its owner's alone, from
 // other admins too. The id of a list may be made by the caller: creating it
 // again with the same words answers with the list that is there.

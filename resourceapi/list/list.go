@@ -33,6 +33,9 @@ type List struct {
 	CreatedBy   string     `json:"created_by"`
 	Position    float64    `json:"position"`
 	Version     int64      `json:"version"`
+	DueOn       *string    `json:"due_on"`   // a day: 2026-11-30
+	Assignee    *string    `json:"assignee"` // sub of the person whose turn it is
+	Template    bool       `json:"template"`
 	ArchivedAt  *time.Time `json:"archived_at"`
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
@@ -64,6 +67,11 @@ type draft struct {
 	ID   id.ID  `json:"id"`
 	Name string `json:"name"`
 	Kind string `json:"kind"`
+
+	DueOn    *string `json:"due_on"`
+	Assignee *string `json:"assignee"`
+	Template bool    `json:"template"`
+	From     *id.ID  `json:"from"` // a list, template or not, whose items are copied
 }
 
 func (d *draft) check() error {
@@ -73,10 +81,27 @@ func (d *draft) check() error {
 		d.Kind = policy.Shared
 	}
 	f.OneOf("/kind", d.Kind, policy.Shared, policy.Personal)
+	checkDay(&f, d.DueOn)
+	checkPerson(&f, d.Assignee)
 	if d.ID.IsZero() {
 		d.ID = id.New()
 	}
 	return f.Err()
+}
+
+func checkDay(f *valid.Form, day *string) {
+	if day == nil {
+		return
+	}
+	if _, err := time.Parse(time.DateOnly, *day); err != nil {
+		f.Fault("/due_on", "must be a day, such as 2026-11-30")
+	}
+}
+
+func checkPerson(f *valid.Form, user *string) {
+	if user != nil {
+		f.Text("/assignee", *user, 1, 255)
+	}
 }
 
 func (h *Lists) create(w http.ResponseWriter, r *http.Request) error {
@@ -153,6 +178,9 @@ type change struct {
 	Name     valid.Field[string]  `json:"name"`
 	Archived valid.Field[bool]    `json:"archived"`
 	Position valid.Field[float64] `json:"position"`
+	DueOn    valid.Field[string]  `json:"due_on"`
+	Assignee valid.Field[string]  `json:"assignee"`
+	Template valid.Field[bool]    `json:"template"`
 }
 
 func (c change) apply(to *List, now time.Time) error {
@@ -162,6 +190,10 @@ func (c change) apply(to *List, now time.Time) error {
 	if to.Position < -1e12 || to.Position > 1e12 {
 		f.Fault("/position", "must be within a million millions of zero")
 	}
+	to.DueOn, to.Assignee = c.DueOn.OrNull(to.DueOn), c.Assignee.OrNull(to.Assignee)
+	checkDay(&f, to.DueOn)
+	checkPerson(&f, to.Assignee)
+	to.Template = c.Template.Or(&f, "/template", to.Template)
 	switch archived := c.Archived.Or(&f, "/archived", to.ArchivedAt != nil); {
 	case archived && to.ArchivedAt == nil:
 		to.ArchivedAt = &now
@@ -180,7 +212,11 @@ func (h *Lists) patch(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &c); err != nil {
 		return err
 	}
-	changed, err := h.update(r.Context(), family, list, func(to *List) error {
+	var f valid.Form
+	if checkPerson(&f, c.Assignee.Value); f.Err() != nil { // before the database is asked about him
+		return f.Err()
+	}
+	changed, err := h.update(r.Context(), family, list, c.Assignee.Value, func(to *List) error {
 		if err := precondition.Check(r, to.Version); err != nil {
 			return err
 		}

@@ -8,17 +8,18 @@ import (
 
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/valid"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
 
 const (
 	selectLists = `
-SELECT id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at
+SELECT id, family_id, kind, name, owner, created_by, position, version, due_on::text, assignee, template, archived_at, created_at, updated_at
   FROM grocery.lists WHERE family_id = $1 AND (position, id) > ($2, $3) ORDER BY position, id LIMIT $4`
 
 	selectList = `
-SELECT id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at
+SELECT id, family_id, kind, name, owner, created_by, position, version, due_on::text, assignee, template, archived_at, created_at, updated_at
   FROM grocery.lists WHERE family_id = $1 AND id = $2`
 
 	lockList = selectList + ` FOR UPDATE`
@@ -27,13 +28,20 @@ SELECT id, family_id, kind, name, owner, created_by, position, version, archived
 	selectEnd = `SELECT count(*), coalesce(max(position), 0) FROM grocery.lists WHERE family_id = $1`
 
 	insertList = `
-INSERT INTO grocery.lists (family_id, id, kind, name, owner, created_by, position) VALUES ($1, $2, $3, $4, $5, $6, $7)
-RETURNING id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at`
+INSERT INTO grocery.lists (family_id, id, kind, name, owner, created_by, position, due_on, assignee, template)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::date, $9, $10)
+RETURNING id, family_id, kind, name, owner, created_by, position, version, due_on::text, assignee, template, archived_at, created_at, updated_at`
 
 	updateList = `
-UPDATE grocery.lists SET name = $3, position = $4, archived_at = $5, version = version + 1, updated_at = now()
+UPDATE grocery.lists
+   SET name = $3, position = $4, archived_at = $5, due_on = $6::text::date, assignee = $7, template = $8, version = version + 1, updated_at = now()
  WHERE family_id = $1 AND id = $2
-RETURNING id, family_id, kind, name, owner, created_by, position, version, archived_at, created_at, updated_at`
+RETURNING id, family_id, kind, name, owner, created_by, position, version, due_on::text, assignee, template, archived_at, created_at, updated_at`
+
+	copyItems = `
+INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, barcode, photo, position, added_by)
+SELECT $1, $2, gen_random_uuid(), $4, name, quantity, unit, note, category, barcode, photo, position, $5
+  FROM grocery.items WHERE family_id = $1 AND list_id = $3 ORDER BY lower(name), id`
 
 	deleteList = `DELETE FROM grocery.lists WHERE family_id = $1 AND id = $2`
 
@@ -51,7 +59,7 @@ func start() place { return place{-math.MaxFloat64, id.ID{15: 1}} }
 
 func (l *List) scan(row pgx.Row) error {
 	return row.Scan(&l.ID, &l.FamilyID, &l.Kind, &l.Name, &l.Owner, &l.CreatedBy, &l.Position, &l.Version,
-		&l.ArchivedAt, &l.CreatedAt, &l.UpdatedAt)
+		&l.DueOn, &l.Assignee, &l.Template, &l.ArchivedAt, &l.CreatedAt, &l.UpdatedAt)
 }
 
 func (h *Lists) selectPage(ctx context.Context, family id.ID, after place, limit int) ([]List, error) {
@@ -112,6 +120,11 @@ func permitted(ctx context.Context, tx *tenant.Tx, facts *tenant.List) []string 
 func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error) {
 	var l List
 	return &l, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var source *tenant.List
+		if d.From != nil {
+			source = tx.List(*d.From)
+		}
+		assigned := queueAssignee(tx, d.Assignee)
 		there, count, last, err := h.look(ctx, tx, d.ID)
 		if err != nil {
 			return err
@@ -122,6 +135,14 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 			asked.Owner = tx.Caller.Subject
 		}
 		if err := tx.May(ctx, policy.ListCreate, asked); err != nil {
+			return err
+		}
+		if source != nil {
+			if err := tx.May(ctx, policy.ListRead, source.Resource()); err != nil {
+				return err
+			}
+		}
+		if err := assigned(d.Kind); err != nil {
 			return err
 		}
 		if there != nil {
@@ -138,14 +159,42 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 		if d.Kind == policy.Personal {
 			owner = &tx.Caller.Subject
 		}
-		tx.Row(l.scan, insertList, family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap)
+		tx.Row(l.scan, insertList, family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap, d.DueOn, d.Assignee, d.Template)
 		c := tenant.Change{Event: "list.created", List: d.ID, Entity: d.ID.String(), Version: 1, Details: map[string]any{"kind": d.Kind}}
 		if owner != nil {
 			c.PrivateTo = *owner
 		}
 		tx.Record(ctx, c)
+		if source != nil {
+			tx.Queue(copyItems, family, d.ID, *d.From, owner, tx.Principal())
+			c.Event, c.Details = "list.renumbered", nil // all its items are to be read
+			tx.Record(ctx, c)
+		}
 		return nil
 	})
+}
+
+// queueAssignee queues the look who it is whose turn it is to be; what it
+// returns says afterwards whether he may be.
+func queueAssignee(tx *tenant.Tx, user *string) func(kind string) error {
+	there := user == nil
+	if user != nil {
+		tx.Queue(selectRole, tx.Family, *user).Query(func(rows pgx.Rows) error {
+			there = rows.Next()
+			rows.Close()
+			return rows.Err()
+		})
+	}
+	return func(kind string) error {
+		var f valid.Form
+		switch {
+		case !there:
+			f.Fault("/assignee", "must be somebody of the family")
+		case user != nil && kind == policy.Personal:
+			f.Fault("/assignee", "is for shared lists")
+		}
+		return f.Err()
+	}
 }
 
 func taken() error {
@@ -168,11 +217,12 @@ func (h *Lists) look(ctx context.Context, tx *tenant.Tx, list id.ID) (there *Lis
 	return there, count, last, tx.Send(ctx)
 }
 
-func (h *Lists) update(ctx context.Context, family, list id.ID, apply func(*List) error) (*List, error) {
+func (h *Lists) update(ctx context.Context, family, list id.ID, assignee *string, apply func(*List) error) (*List, error) {
 	var l List
 	return &l, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		facts := tx.List(list)
 		tx.Row(l.scan, lockList, family, list)
+		assigned := queueAssignee(tx, assignee)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
@@ -182,7 +232,10 @@ func (h *Lists) update(ctx context.Context, family, list id.ID, apply func(*List
 		if err := apply(&l); err != nil {
 			return err
 		}
-		tx.Row(l.scan, updateList, family, list, l.Name, l.Position, l.ArchivedAt)
+		if err := assigned(l.Kind); err != nil {
+			return err
+		}
+		tx.Row(l.scan, updateList, family, list, l.Name, l.Position, l.ArchivedAt, l.DueOn, l.Assignee, l.Template)
 		tx.Record(ctx, tenant.Change{Event: "list.updated", List: list, PrivateTo: facts.Owner, Entity: list.String(), Version: l.Version + 1})
 		return nil
 	})

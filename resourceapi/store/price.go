@@ -67,9 +67,7 @@ func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
 	if name := query.Get("name"); name != "" {
 		sql, key = selectOfThing, shopping.Key(name)
 	}
-	if strings.ContainsRune(key, 0) {
-		key = ""
-	}
+	key = strings.ReplaceAll(strings.ToValidUTF8(key, ""), "\x00", "") // a name has neither
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		var s Store
 		tx.Row(s.scan, selectStore, family, store)

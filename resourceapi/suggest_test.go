@@ -1,0 +1,56 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSuggestionsAreTheFamilysOwn(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	other := h.household(t, "other-")
+	suggested := func(c caller, path string) string {
+		t.Helper()
+		var got struct{ Suggestions []struct{ Name string } }
+		h.want(t, 200, c, "GET", path, nil).into(t, &got)
+		var names []string
+		for _, s := range got.Suggestions {
+			names = append(names, s.Name)
+		}
+		return strings.Join(names, ", ")
+	}
+	other.add(t, other.admin, other.shared, "Oysters")
+	list := h.list(t, h.member, "Often", "shared")
+	for _, name := range []string{"Bread", "Bread", "bread ", "Oat milk", "Oat milk", "Rye"} {
+		h.add(t, h.member, list, name)
+	}
+	h.add(t, h.admin, h.private, "Ring")
+	h.want(t, 200, h.admin, "PUT", h.path+"/lists/"+h.granted+"/permissions/gus", map[string]any{"verbs": []string{"add"}})
+	h.add(t, h.guest, h.granted, "Fireworks") // a guest teaches nothing
+	if diff := cmp.Diff("bread, Oat milk, Rye, Cake, Milk", suggested(h.member, h.path+"/suggestions")); diff != "" {
+		t.Error(diff)
+	}
+	if got := suggested(h.admin, h.path+"/suggestions"); !strings.Contains(got, "Ring") || !strings.Contains(got, "Watch") {
+		t.Errorf("the admin's own words: %s", got)
+	}
+	if diff := cmp.Diff("Oat milk, Milk", suggested(h.member, h.path+"/suggestions?q=MIL")); diff != "" {
+		t.Error(diff)
+	}
+	favourite := h.want(t, 201, h.member, "POST", h.path+"/favourites", map[string]any{"name": "Rye", "quantity": 2}).field(t, "id")
+	if again := h.want(t, 201, h.admin, "POST", h.path+"/favourites", map[string]any{"name": "rye"}).field(t, "id"); again != favourite {
+		t.Error("the same name is two favourites")
+	}
+	if diff := cmp.Diff("Rye, bread", suggested(h.member, h.path+"/suggestions?limit=2")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff("Cake, Milk", suggested(h.member, h.path+"/suggestions?list_id="+list)); diff != "" {
+		t.Errorf("but for what is on the list: %s", diff)
+	}
+	h.want(t, 200, h.member, "GET", h.path+"/favourites", nil)
+	h.want(t, 400, h.member, "GET", h.path+"/suggestions?list_id=x", nil)
+	h.want(t, 403, h.guest, "GET", h.path+"/suggestions", nil)
+	h.want(t, 204, h.member, "DELETE", h.path+"/favourites/"+favourite, nil)
+	h.want(t, 404, h.member, "DELETE", h.path+"/favourites/"+favourite, nil)
+}
