@@ -155,11 +155,11 @@ A resource server that may introspect tokens:
 // metadataFlags declares a flag for each member of a client's metadata. The
 // returned function writes those that were given into m.
 func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
-	var redirects, logouts, grants, resources, details list
+	var redirects, logouts, grants, resources, details, actors list
 	name := flags.String("name", "", "what people are shown")
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
-	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code; may be repeated")
+	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, token_exchange; may be repeated")
 	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, private_key_jwt, none")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
@@ -168,6 +168,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	userinfoAlg := flags.String("userinfo-alg", "", "sign its userinfo answers by ES256, RS256, EdDSA or PS256; plain JSON by default")
 	subjects := flags.String("subject-type", "", "public (the default) or pairwise: it knows people by subjects of its own")
 	sector := flags.String("sector-identifier-uri", "", "https `URI` of the list of redirect URIs that share pairwise subjects")
+	flags.Var(&actors, "may-act", "`client_id` of a client that may exchange its tokens, to act for the person (RFC 8693); may be repeated")
 	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
 	backchannel := flags.String("backchannel-logout-uri", "", "https `URI` that is told when a session is over, server to server")
@@ -199,6 +200,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.Resources = resources
 			case "authorization-details-type":
 				m.AuthorizationDetailsTypes = details
+			case "may-act":
+				m.MayAct = actors
 			case "id-token-alg":
 				m.IDTokenSignedAlg = *alg
 			case "userinfo-alg":
@@ -238,12 +241,15 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	}
 }
 
-// grantTypes spells out the one that nobody wants to type.
+// grantTypes spells out those that nobody wants to type.
 func grantTypes(given []string) []string {
 	names := slices.Clone(given)
 	for i, name := range names {
-		if name == "device_code" {
+		switch name {
+		case "device_code":
 			names[i] = oidc.DeviceCode
+		case "token_exchange":
+			names[i] = oidc.TokenExchange
 		}
 	}
 	return names

@@ -22,6 +22,7 @@ const (
 	maxKeys   = 10
 	minRSA    = 2048 // bits
 	maxScopes = 50
+	maxActors = 20
 )
 
 // Rules say which metadata may be registered.
@@ -97,7 +98,7 @@ func (c *check) name() {
 func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 func (c *check) grants() {
-	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode}
+	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange}
 	for i, g := range c.m.GrantTypes {
 		if !slices.Contains(known, g) {
 			c.fault(fmt.Sprintf("grant_types/%d", i), "must be one of %s", strings.Join(known, ", "))
@@ -120,6 +121,12 @@ func (c *check) grants() {
 	}
 	if slices.Contains(c.m.GrantTypes, oidc.ClientCredentials) && c.public() {
 		c.fault("grant_types", "a public client cannot use client_credentials") // RFC 6749 §4.4
+	}
+	if slices.Contains(c.m.GrantTypes, oidc.TokenExchange) && c.public() {
+		c.fault("grant_types", "a public client cannot exchange tokens") // anybody could be the actor
+	}
+	if len(c.m.MayAct) > maxActors || slices.ContainsFunc(c.m.MayAct, func(s string) bool { return !validID(s) }) {
+		c.fault("may_act", "must be at most %d client ids", maxActors)
 	}
 }
 

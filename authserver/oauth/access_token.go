@@ -62,6 +62,9 @@ type accessClaims struct {
 	Userinfo []string `json:"userinfo_claims,omitempty"`
 
 	Details      []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §9.1
+	Actor        *actor                     `json:"act,omitempty"`                   // RFC 8693 §4.1
+	FamilyID     string                     `json:"family_id,omitempty"`             // of an API key that was exchanged
+	APIKeyID     string                     `json:"api_key_id,omitempty"`
 	Confirmation *confirmation              `json:"cnf,omitempty"`
 }
 
@@ -116,6 +119,7 @@ func (p *Provider) VerifyAccessToken(ctx context.Context, token, aud string) (*o
 		Subject: subject, ClientID: c.ClientID, Scopes: oidc.SplitScope(c.Scope), Audience: c.Audience,
 		JTI: c.JTI, GrantID: c.GrantID, SID: c.SID, IssuedAt: issued, ExpiresAt: time.Unix(c.Expires, 0),
 		ACR: c.ACR, AMR: c.AMR, Details: c.Details, Claims: c.Userinfo,
+		Actors: c.Actor.names(), FamilyID: c.FamilyID, APIKeyID: c.APIKeyID,
 	}
 	if c.Confirmation != nil {
 		at.JKT = c.Confirmation.JKT
@@ -152,6 +156,7 @@ func (p *Provider) revoked(c *accessClaims, subject string, issued time.Time) bo
 		{revocation.Session, c.SID},
 		{revocation.Subject, subject},
 		{revocation.Client, c.ClientID},
+		{revocation.APIKey, c.APIKeyID},
 	} {
 		if p.Revocations.Revoked(name.kind, name.value, issued) {
 			return true

@@ -96,7 +96,7 @@ func (p *Provider) metadata() metadata {
 		},
 		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: []string{"query", "form_post"},
-		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode},
+		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange},
 		SubjectTypesSupported:  []string{oidc.SubjectPublic, oidc.SubjectPairwise},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
 		IDTokenEncryptionAlgs:  oidc.KeyManagementAlgs(),

@@ -23,6 +23,7 @@
 //	    refresh_token        grant_refresh_token.go        one Postgres statement
 //	    device_code          grant_device_code.go          one Redis, one Postgres
 //	    client_credentials   grant_client_credentials.go   neither
+//	    token-exchange       grant_token_exchange.go       neither, and no fosite
 //	    and with a DPoP proof (dpop.go, one Redis) what is issued is bound to its
 //	    key: the access token always, refresh tokens of public clients (RFC 9449)
 //

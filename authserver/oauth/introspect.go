@@ -41,6 +41,7 @@ type introspection struct {
 	Details      []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §9.2
 	Confirmation *confirmation              `json:"cnf,omitempty"`                   // RFC 9449 §6.2
 
+	Actor    *actor `json:"act,omitempty"` // RFC 8693 §4.1
 	FamilyID string `json:"family_id,omitempty"`
 	APIKeyID string `json:"api_key_id,omitempty"`
 	Name     string `json:"name,omitempty"`
@@ -141,6 +142,7 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT), Issuer: p.Config.Issuer, Subject: subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
 		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Details: at.Details,
+		Actor: actorOf(at.Actors), FamilyID: at.FamilyID, APIKeyID: at.APIKeyID,
 	}, nil
 }
 

@@ -86,14 +86,11 @@ func (s *strategy) ValidateRefreshToken(context.Context, fosite.Requester, strin
 // granted. Nothing is stored.
 func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Requester) (token, signature string, err error) {
 	now, login := s.p.Now(), requester.GetSession().(*session) //nolint:errcheck,forcetypeassert // the only session there is
-	c := accessClaims{
-		Issuer:   s.p.Config.Issuer,
+	c := &accessClaims{
 		ClientID: requester.GetClient().GetID(),
 		Audience: audience(requester.GetGrantedAudience()),
 		Scope:    strings.Join(requester.GetGrantedScopes(), " "),
-		IssuedAt: now.Unix(),
 		Expires:  now.Add(s.p.Config.AccessTokenLifespan).Unix(),
-		JTI:      id.New().String(),
 		GrantID:  login.grantID,
 		SID:      login.sid,
 		ACR:      login.acr,
@@ -112,12 +109,18 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 	if len(c.Audience) == 0 {
 		c.Audience = audience{s.p.Config.Issuer}
 	}
-	payload, err := json.Marshal(&c)
-	if err != nil {
-		return "", "", err
-	}
-	token, err = s.p.Keys.Sign(ctx, es256, accessTokenType, payload)
+	token, err = s.p.signAccessToken(ctx, c)
 	return token, "self-contained", err
+}
+
+// signAccessToken makes c a token of ours, with a name of its own.
+func (p *Provider) signAccessToken(ctx context.Context, c *accessClaims) (string, error) {
+	c.Issuer, c.IssuedAt, c.JTI = p.Config.Issuer, p.Now().Unix(), id.New().String()
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	return p.Keys.Sign(ctx, es256, accessTokenType, payload)
 }
 
 func (s *strategy) AccessTokenSignature(context.Context, string) string { return "" }

@@ -19,6 +19,8 @@ type tokenResponse struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
 
+	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
+
 	Details []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §7
 }
 
@@ -68,7 +70,9 @@ func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer.ExpiresIn = int64(p.Config.AccessTokenLifespan / time.Second)
+	if answer.ExpiresIn == 0 {
+		answer.ExpiresIn = int64(p.Config.AccessTokenLifespan / time.Second)
+	}
 	return answer, nil
 }
 
@@ -84,6 +88,8 @@ func (p *Provider) grantOf(grantType string) (run runGrant, known bool) {
 		return p.grantClientCredentials, true
 	case oidc.DeviceCode:
 		return p.grantDeviceCode, true
+	case oidc.TokenExchange:
+		return p.grantTokenExchange, true
 	}
 	return nil, false
 }

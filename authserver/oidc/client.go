@@ -27,6 +27,12 @@ const (
 	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
 )
 
+// Grant types that an operator alone may register.
+const (
+	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
+	JWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1
+)
+
 // Profiles say what is demanded of a client beyond the rules for all.
 const (
 	ProfileOIDC  = "oidc"
@@ -102,6 +108,9 @@ type Metadata struct {
 	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
 	// AuthorizationDetailsTypes are those that the client may send (RFC 9396 §10).
 	AuthorizationDetailsTypes []string `json:"authorization_details_types,omitempty"`
+	// MayAct names the clients that may act with this one's tokens for the person
+	// whom they speak of (RFC 8693 §4.4).
+	MayAct []string `json:"may_act,omitempty"`
 	// IntrospectResource makes the client the resource server of that
 	// resource: it may introspect every token meant for it.
 	IntrospectResource string `json:"introspect_resource,omitempty"`

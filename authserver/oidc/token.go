@@ -24,6 +24,9 @@ type AccessToken struct {
 	AMR       []string
 	Claims    []string              // about the person, beyond Scopes, that userinfo gives for it
 	Details   []AuthorizationDetail // what the scopes are limited to (RFC 9396 §9.1); nil for no limit
+	Actors    []string              // clients that act for the subject, the present one first (RFC 8693 §4.1)
+	FamilyID  string                // of a token that an API key was exchanged for
+	APIKeyID  string                // that key
 	JKT       string                // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for a bearer token
 }
 

@@ -82,6 +82,10 @@ func (req *request) refuseUnsupported() error {
 func (h *Handler) metadata(req *request) (oidc.Metadata, error) {
 	m := req.Metadata
 	m.FirstParty, m.IntrospectResource, m.RequirePKCE = false, "", nil
+	m.MayAct = nil
+	if slices.Contains(m.GrantTypes, oidc.TokenExchange) || slices.Contains(m.GrantTypes, oidc.JWTBearer) {
+		return m, invalidMetadata("grant_types", "token exchange and JWT bearer are for clients that an operator registers")
+	}
 	public := m.TokenEndpointAuthMethod == oidc.AuthMethodNone
 	if h.Policy.WithoutPKCE && !public && m.Profile != oidc.ProfileFAPI2 {
 		m.RequirePKCE = new(bool) // false: old relying parties know no PKCE

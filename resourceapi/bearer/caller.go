@@ -24,13 +24,14 @@ const (
 type Caller struct {
 	Kind      Kind
 	Subject   string // the user, the client, or the key's service account
-	ClientID  string // "" for an API key
+	ClientID  string // "" for an API key, unless a client exchanged it for a token
 	Scopes    []string
 	Family    id.ID     // the one family of an API key; zero for the others
 	Limit     *Limit    // what the scopes are limited to (RFC 9396); nil for no limit
 	AuthTime  time.Time // when the person last authenticated; zero for a machine
 	ACR       string    // how; "" when the token does not say
 	JTI       string    // the token's id; of an API key the key's id
+	APIKeyID  string    // of an API key, also where it was exchanged for a token
 	GrantID   string
 	SID       string
 	IssuedAt  time.Time
@@ -45,11 +46,8 @@ func (c *Caller) Has(scope string) bool {
 // revoked reports whether anything that the caller's credential stems from was
 // revoked since it was issued.
 func (c *Caller) revoked(set *revocation.Set) bool {
-	kind := revocation.JTI
-	if c.Kind == APIKey {
-		kind = revocation.APIKey
-	}
-	return set.Revoked(kind, c.JTI, c.IssuedAt) ||
+	return set.Revoked(revocation.JTI, c.JTI, c.IssuedAt) ||
+		set.Revoked(revocation.APIKey, c.APIKeyID, c.IssuedAt) ||
 		set.Revoked(revocation.Grant, c.GrantID, c.IssuedAt) ||
 		set.Revoked(revocation.Session, c.SID, c.IssuedAt) ||
 		set.Revoked(revocation.Subject, c.Subject, c.IssuedAt) ||

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"larder/internal/fault"
-	"larder/internal/id"
 )
 
 const (
@@ -35,8 +34,6 @@ type introspection struct {
 	Active bool `json:"active"`
 	accessClaims
 	TokenType string `json:"token_type"`
-	FamilyID  string `json:"family_id"`
-	APIKeyID  string `json:"api_key_id"`
 }
 
 // answer is a cached introspection; caller is nil for an inactive credential.
@@ -146,28 +143,17 @@ func (i *introspector) read(said *introspection, now time.Time) (*Caller, error)
 	}
 	switch strings.ToLower(said.TokenType) {
 	case "api_key":
-		return said.apiKey()
+		if said.FamilyID == "" {
+			return nil, errors.New("the key names no family")
+		}
+		return said.caller(i.resource)
 	case "bearer":
 		if said.ClientID == "" || said.Expiry == nil {
 			return nil, errors.New("a mandatory member is missing")
 		}
-		caller := said.caller()
-		var err error
-		caller.Limit, err = readLimit(said.Details, i.resource)
-		return caller, err
+		return said.caller(i.resource)
 	}
 	return nil, fmt.Errorf("token_type is %q", said.TokenType)
-}
-
-func (said *introspection) apiKey() (*Caller, error) {
-	family, err := id.Parse(said.FamilyID)
-	if err != nil || family.IsZero() || said.APIKeyID == "" {
-		return nil, errors.New("the key names no family")
-	}
-	return &Caller{
-		Kind: APIKey, Subject: said.Subject, Scopes: strings.Fields(said.Scope), Family: family,
-		JTI: said.APIKeyID, IssuedAt: said.IssuedAt.Time(), ExpiresAt: said.Expiry.Time(),
-	}, nil
 }
 
 // An API key is lrd_live_, 30 random characters and 6 of checksum, all base62.

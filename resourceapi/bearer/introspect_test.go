@@ -21,7 +21,7 @@ func TestAPIKeySaysWhoCalls(t *testing.T) {
 	key, keyID := b.issuer.APIKey(family, "lists:read", "family:read")
 	c := b.accepts(t, key)
 	want := &bearer.Caller{
-		Kind: bearer.APIKey, Subject: c.Subject, Scopes: []string{"lists:read", "family:read"}, Family: family, JTI: keyID,
+		Kind: bearer.APIKey, Subject: c.Subject, Scopes: []string{"lists:read", "family:read"}, Family: family, JTI: keyID, APIKeyID: keyID,
 		IssuedAt: c.IssuedAt,
 	}
 	if diff := cmp.Diff(want, c); diff != "" || c.Subject == "" || c.IssuedAt.IsZero() {
@@ -107,7 +107,13 @@ func TestActiveIsNotEnough(t *testing.T) {
 			b.refuses(t, token, fault.Unauthenticated)
 		})
 	}
-	b.issuer.Introspect("opaque", apiKey(bearertest.Claims{"token_type": "Bearer", "client_id": "web", "exp": now.Add(time.Minute).Unix()}))
+	opaque := bearertest.Claims{"token_type": "Bearer", "client_id": "web", "exp": now.Add(time.Minute).Unix()}
+	b.issuer.Introspect("exchanged", apiKey(opaque))
+	if c := b.accepts(t, "exchanged"); c.Kind != bearer.APIKey || c.ClientID != "web" || c.Family.IsZero() || c.APIKeyID != "k" {
+		t.Errorf("a token that a key was exchanged for: %+v", c)
+	}
+	opaque["family_id"], opaque["api_key_id"] = nil, nil
+	b.issuer.Introspect("opaque", apiKey(opaque))
 	if c := b.accepts(t, "opaque"); c.Kind != bearer.User || c.ClientID != "web" || !c.Family.IsZero() {
 		t.Errorf("an opaque token's caller is %+v", c)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"larder/internal/fault"
+	"larder/internal/id"
 )
 
 const (
@@ -59,6 +60,8 @@ type accessClaims struct {
 	ACR      string             `json:"acr"`
 	Cnf      stdjson.RawMessage `json:"cnf"`
 	Details  stdjson.RawMessage `json:"authorization_details"` // RFC 9396 §9.1
+	FamilyID string             `json:"family_id"`             // of an API key, or of a token that one was exchanged for
+	APIKeyID string             `json:"api_key_id"`
 }
 
 // verify checks an access token (RFC 9068 §4).
@@ -97,8 +100,8 @@ func (g *Gate) verify(ctx context.Context, token string) (verified, error) {
 	if err != nil {
 		return verified{}, invalid(err)
 	}
-	caller := claims.caller()
-	if caller.Limit, err = readLimit(claims.Details, g.config.Resource); err != nil {
+	caller, err := claims.caller(g.config.Resource)
+	if err != nil {
 		return verified{}, invalid(err)
 	}
 	until := now.Add(verifiedAtMost)
@@ -150,14 +153,26 @@ func (g *Gate) checkClaims(c *accessClaims, now time.Time) error {
 	return nil
 }
 
-func (c *accessClaims) caller() *Caller {
-	kind := User
-	if c.Subject == c.ClientID {
-		kind = App
+// caller is whom the claims speak of, at the resource.
+func (c *accessClaims) caller(resource string) (*Caller, error) {
+	limit, err := readLimit(c.Details, resource)
+	if err != nil {
+		return nil, err
 	}
-	return &Caller{
-		Kind: kind, Subject: c.Subject, ClientID: c.ClientID, Scopes: strings.Fields(c.Scope),
+	caller := &Caller{
+		Kind: User, Subject: c.Subject, ClientID: c.ClientID, Scopes: strings.Fields(c.Scope), Limit: limit,
 		AuthTime: c.AuthTime.Time(), ACR: c.ACR, JTI: c.ID, GrantID: c.GrantID, SID: c.SID,
 		IssuedAt: c.IssuedAt.Time(), ExpiresAt: c.Expiry.Time(),
 	}
+	switch {
+	case c.APIKeyID != "" || c.FamilyID != "":
+		caller.Kind, caller.APIKeyID = APIKey, c.APIKeyID
+		caller.Family, err = id.Parse(c.FamilyID)
+		if err != nil || caller.Family.IsZero() || caller.APIKeyID == "" {
+			return nil, errors.New("the key names no family")
+		}
+	case c.Subject == c.ClientID:
+		caller.Kind = App
+	}
+	return caller, nil
 }
