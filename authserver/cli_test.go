@@ -127,9 +127,17 @@ func TestAUsersLifeFromTheCommandLine(t *testing.T) {
 	if read["password"] == "" {
 		t.Fatal("no password was generated")
 	}
+	w.must(t, nil, "", "user", "set-profile", "ada@larder.test", "--claim", "birthdate=1990-12-31", "--claim", "address.locality=Wien",
+		"--claim", "phone_number=+431234567", "--claim", "phone_number_verified=true")
+	if _, _, err := w.run(t, "", "user", "set-profile", "ada@larder.test", "--claim", "birthdate=soon"); err == nil {
+		t.Fatal("a birthdate that is none was accepted")
+	}
 	w.must(t, nil, "", "user", "disable", made["id"])
 	var all []userView
 	w.must(t, &all, "", "user", "list")
+	if address, _ := all[1].Profile["address"].(map[string]any); address["formatted"] != "Wien" || all[1].Profile["phone_number_verified"] != true {
+		t.Fatalf("%+v", all[1])
+	}
 	if len(all) != 2 || !all[0].Operator || !all[0].Disabled || all[1].Operator || all[1].Disabled {
 		t.Fatalf("%+v", all)
 	}
@@ -184,11 +192,11 @@ func TestKeysFromTheCommandLine(t *testing.T) {
 	}
 	var all []status
 	w.must(t, &all, "", "keys", "rotate")
-	if count(all, "active") != 3 || count(all, "pending") != 3 {
+	if count(all, "active") != 4 || count(all, "pending") != 4 {
 		t.Fatalf("%+v", all)
 	}
 	w.must(t, &all, "", "keys", "rotate", "--now")
-	if count(all, "active") != 3 || count(all, "pending") != 0 || count(all, "replaced") != 6 {
+	if count(all, "active") != 4 || count(all, "pending") != 0 || count(all, "replaced") != 8 {
 		t.Fatalf("%+v", all)
 	}
 	second := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("n", 32)))

@@ -98,6 +98,28 @@ The password is generated and shown once, or read from standard input; it is nev
 			},
 		},
 		{
+			name: "user set-profile", args: "EMAIL|ID", short: "Change the standard claims of somebody's profile.", needs: needs,
+			long: `
+Each --claim is NAME=VALUE, by the names of OpenID Connect Core 5.1; a part of the address is address.locality=Wien, and so on. An
+empty value takes the claim away.
+
+  authserver user set-profile ada@example.com --claim given_name=Ada --claim phone_number=+431234567 --claim phone_number_verified=true`,
+			flags: func(flags *flag.FlagSet) action {
+				var claims list
+				flags.Var(&claims, "claim", "`NAME=VALUE`; may be repeated")
+				name := flags.String("name", "", "what people are shown")
+				return func(ctx context.Context, t *terminal, args []string) error {
+					profile, err := profileOf(claims)
+					if err != nil {
+						return err
+					}
+					return t.withUser(ctx, args, func(c *core, user *oidc.User) error {
+						return c.accounts.SetClaims(ctx, t.operator(), user.ID, *name, profile)
+					})
+				}
+			},
+		},
+		{
 			name: "user reset-mfa", args: "EMAIL|ID", short: "Take away somebody's second factor, when phone and recovery codes are lost.", needs: needs,
 			long: `
 Make sure first that it is really they who ask: from then on the password alone signs in. Trusted devices are forgotten, sessions end,
@@ -111,6 +133,30 @@ and so do the grants that were made with two factors.`,
 			},
 		},
 	}
+}
+
+// profileOf reads claims that were written as NAME=VALUE.
+func profileOf(claims []string) (map[string]any, error) {
+	profile, address := map[string]any{}, map[string]any{}
+	for _, claim := range claims {
+		name, value, ok := strings.Cut(claim, "=")
+		if !ok {
+			return nil, fmt.Errorf("--claim %s: write NAME=VALUE", claim)
+		}
+		part, isPart := strings.CutPrefix(name, "address.")
+		switch {
+		case isPart:
+			address[part] = value
+		case name == "phone_number_verified":
+			profile[name] = value == "true"
+		default:
+			profile[name] = value
+		}
+	}
+	if len(address) > 0 {
+		profile["address"] = address
+	}
+	return profile, nil
 }
 
 // password reads a password, or makes one of 130 bits.
@@ -173,6 +219,8 @@ type userView struct {
 	EmailVerified bool   `json:"email_verified"`
 	Operator      bool   `json:"operator"`
 	Disabled      bool   `json:"disabled"`
+
+	Profile map[string]any `json:"profile"` // standard claims of OpenID Connect Core §5.1
 }
 
 func listUsers(ctx context.Context, t *terminal, args []string) error {
@@ -193,7 +241,7 @@ func listUsers(ctx context.Context, t *terminal, args []string) error {
 		}
 		for _, u := range some {
 			after = u.ID
-			views = append(views, userView{u.ID, u.Name, u.Email, u.EmailVerified, u.Operator, u.Disabled})
+			views = append(views, userView{u.ID, u.Name, u.Email, u.EmailVerified, u.Operator, u.Disabled, u.Profile})
 		}
 		if len(some) < page {
 			break

@@ -86,18 +86,38 @@ func (s *seeder) user(ctx context.Context, u *demo.User) error {
 	}
 	if found != nil {
 		u.ID = found.ID.String()
+		if found.Profile["birthdate"] == nil { // made before the demo had whole profiles
+			if err := s.accounts.SetClaims(ctx, s.operator(), found.ID, "", demoClaims(u)); err != nil {
+				return err
+			}
+		}
 		if !unknown {
 			return nil
 		}
 		return s.accounts.SetPassword(ctx, s.operator(), found.ID, secret.String(u.Password))
 	}
-	first, last, _ := strings.Cut(u.Name, " ")
 	made, err := s.accounts.Create(ctx, s.operator(), account.NewUser{
 		Name: u.Name, Email: u.Email, EmailVerified: true, Password: secret.String(u.Password), Operator: u.Role == demo.Operator,
-		Profile: map[string]any{"given_name": first, "family_name": last, "locale": "en", "zoneinfo": "Europe/Vienna"},
 	})
+	if err != nil {
+		return err
+	}
 	u.ID = made.String()
-	return err
+	return s.accounts.SetClaims(ctx, s.operator(), made, "", demoClaims(u))
+}
+
+// demoClaims is a whole profile, so that a relying party that is tried out finds
+// every standard claim (OpenID Connect Core §5.1).
+func demoClaims(u *demo.User) map[string]any {
+	first, last, _ := strings.Cut(u.Name, " ")
+	short := strings.ToLower(first)
+	return map[string]any{
+		"given_name": first, "middle_name": "Maria", "family_name": last, "nickname": first, "preferred_username": short,
+		"gender": "unspecified", "birthdate": "1990-12-31", "zoneinfo": "Europe/Vienna", "locale": "en",
+		"website": "https://example.com/" + short, "profile": "https://example.com/people/" + short, "picture": "https://example.com/people/" + short + ".png",
+		"phone_number": "+4312345678", "phone_number_verified": true,
+		"address": map[string]any{"street_address": "Marktplatz 1", "postal_code": "1010", "locality": "Wien", "country": "Austria"},
+	}
 }
 
 func (s *seeder) clientsOf(ctx context.Context) error {

@@ -157,6 +157,10 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 	var user userView
 	call(http.MethodPost, "/admin/v1/users", `{"name":"Ada","email":"ada@larder.test","password":"a passphrase of some length"}`, http.StatusCreated, &user)
 	call(http.MethodPatch, "/admin/v1/users/"+user.ID.String(), `{"disabled":true}`, http.StatusOK, &user)
+	call(http.MethodPatch, "/admin/v1/users/"+user.ID.String(), `{"profile":{"nickname":"Addie","phone_number":"+431234567","phone_number_verified":true}}`, http.StatusOK, &user)
+	if user.Profile["nickname"] != "Addie" || user.Profile["phone_number_verified"] != true {
+		t.Errorf("profile %v", user.Profile)
+	}
 	if !user.Disabled {
 		t.Errorf("user %+v", user)
 	}
@@ -202,7 +206,7 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 
 	var keySet struct{ Keys []struct{ State string } }
 	call(http.MethodPost, "/admin/v1/keys/rotate", `{}`, http.StatusOK, &keySet)
-	if len(keySet.Keys) != 6 {
+	if len(keySet.Keys) != 8 {
 		t.Errorf("keys %+v", keySet)
 	}
 	seen := map[string]bool{}

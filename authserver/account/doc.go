@@ -2,7 +2,7 @@
 //
 //	Accounts   users, e-mail addresses, passwords: Create, SetPassword,
 //	           Authenticate, User, List, Disable
-//	           SetProfile, RequestEmail and ConfirmEmail, Reset,
+//	           SetClaims, RequestEmail and ConfirmEmail, Reset,
 //	           RequestDeletion, Keep and DeleteDue
 //	Handler    /login, /account, /account/security, /account/email/{token}
 //	Throttle   how often a password may be guessed

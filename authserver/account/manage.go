@@ -7,15 +7,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"golang.org/x/text/language"
 
 	"larder/authserver/oidc"
 	"larder/internal/audit"
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/link"
 	"larder/internal/mail"
-	"larder/internal/postgres"
 	"larder/internal/secret"
 )
 
@@ -26,27 +23,6 @@ type Jobs interface {
 
 // Person is the actor of what somebody does to the account of their own.
 func Person(user id.ID) audit.Actor { return audit.Actor{Kind: "user", ID: user.String()} }
-
-// SetProfile changes the name and the preferred language (a BCP 47 tag, "" for
-// none) that apps are told.
-func (a *Accounts) SetProfile(ctx context.Context, by audit.Actor, user id.ID, name, locale string) error {
-	name, err := cleanName(name)
-	if err != nil {
-		return err
-	}
-	if locale != "" {
-		tag, err := language.Parse(locale)
-		if err != nil {
-			return fault.Wrap(fault.Invalid, "This is not a language.", err).WithFields(fault.Field{Pointer: "/locale", Detail: "must be a BCP 47 language tag"})
-		}
-		locale = tag.String()
-	}
-	now := a.Now()
-	return postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
-		return a.changeRow(ctx, tx, audit.Event{OccurredAt: now, Action: "user.profile_changed", Result: audit.Success, Actor: by, Target: user.String()},
-			updateProfile, user, now, name, locale)
-	})
-}
 
 // changeRow runs an update that must find its row, and audits it.
 func (a *Accounts) changeRow(ctx context.Context, tx pgx.Tx, e audit.Event, update string, args ...any) error {

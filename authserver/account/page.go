@@ -3,6 +3,7 @@ package account
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"larder/authserver/oidc"
@@ -13,7 +14,7 @@ import (
 type accountPage struct {
 	Name, Email   string
 	EmailVerified bool
-	Locale        string
+	Claims        map[string]string // standard claims and the parts of the address, by name
 	Languages     []tongue
 	SignedInAt    time.Time
 	DeleteAt      *time.Time // nil while the account stays
@@ -56,9 +57,8 @@ func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *o
 	if err != nil {
 		return err
 	}
-	locale, _ := user.Profile["locale"].(string)
 	page := accountPage{
-		Name: user.Name, Email: user.Email, EmailVerified: user.EmailVerified, Locale: locale, Languages: languages(),
+		Name: user.Name, Email: user.Email, EmailVerified: user.EmailVerified, Claims: shownClaims(user.Profile), Languages: languages(),
 		SignedInAt: login.AuthTime, DeleteAt: due, Notice: accountNotice(r.URL.Query().Get("done")),
 	}
 	status := http.StatusOK
@@ -122,12 +122,40 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, "/account?done="+done)
 }
 
-func (h *Handler) saveProfile(r *http.Request, user *oidc.User, form url.Values) error {
-	locale, _ := user.Profile["locale"].(string)
-	if form.Has("locale") {
-		locale = form.Get("locale")
+// shownClaims are the claims as a form shows them.
+func shownClaims(profile map[string]any) map[string]string {
+	shown := map[string]string{}
+	for _, name := range ClaimNames() {
+		shown[name], _ = profile[name].(string)
 	}
-	return h.Accounts.SetProfile(r.Context(), Person(user.ID), user.ID, form.Get("name"), locale)
+	address, _ := profile["address"].(map[string]any)
+	for _, part := range AddressParts() {
+		shown[part], _ = address[part].(string)
+	}
+	return shown
+}
+
+// saveProfile changes what the form has fields for, and leaves the rest.
+func (h *Handler) saveProfile(r *http.Request, user *oidc.User, form url.Values) error {
+	if strings.TrimSpace(form.Get("name")) == "" {
+		_, err := cleanName("")
+		return err
+	}
+	claims, address := map[string]any{}, map[string]any{}
+	for _, name := range ClaimNames() {
+		if form.Has(name) && name != "phone_number_verified" && name != "address" {
+			claims[name] = form.Get(name)
+		}
+	}
+	for _, part := range AddressParts() {
+		if form.Has(part) {
+			address[part] = form.Get(part)
+		}
+	}
+	if len(address) > 0 {
+		claims["address"] = address
+	}
+	return h.Accounts.SetClaims(r.Context(), Person(user.ID), user.ID, form.Get("name"), claims)
 }
 
 // requestEmail begins a change of address for somebody who proves to be the

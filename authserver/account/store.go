@@ -30,11 +30,8 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 
 	revokeGrants = `UPDATE auth.grants SET revoked_at = $2, revoked_reason = $3 WHERE user_id = $1 AND revoked_at IS NULL`
 
-	// The locale is removed when it is empty.
-	updateProfile = `
-UPDATE auth.users SET name = $3, updated_at = $2,
-       profile = CASE WHEN $4::text = '' THEN profile - 'locale' ELSE profile || jsonb_build_object('locale', $4::text) END
- WHERE id = $1`
+	lockProfile   = `SELECT profile FROM auth.users WHERE id = $1 FOR UPDATE`
+	updateProfile = `UPDATE auth.users SET name = coalesce(nullif($3, ''), name), updated_at = $2, profile = $4 WHERE id = $1`
 	touchUser     = `UPDATE auth.users SET updated_at = $2 WHERE id = $1`
 	verifyPrimary = `UPDATE auth.emails SET verified_at = coalesce(verified_at, $2) WHERE user_id = $1 AND is_primary`
 	deleteEmails  = `DELETE FROM auth.emails WHERE user_id = $1`

@@ -19,6 +19,7 @@ type Users interface {
 	List(ctx context.Context, after id.ID, limit int) ([]oidc.User, error)
 	Disable(ctx context.Context, by audit.Actor, user id.ID) error
 	Enable(ctx context.Context, by audit.Actor, user id.ID) error
+	SetClaims(ctx context.Context, by audit.Actor, user id.ID, name string, claims map[string]any) error
 }
 
 // NewUser is the body of POST /admin/v1/users. Without a password the account
@@ -54,10 +55,12 @@ type userView struct {
 	EmailVerified bool   `json:"email_verified"`
 	Operator      bool   `json:"operator"`
 	Disabled      bool   `json:"disabled"`
+
+	Profile map[string]any `json:"profile"` // standard claims of OpenID Connect Core §5.1
 }
 
 func viewUser(u *oidc.User) userView {
-	return userView{u.ID, u.Name, u.Email, u.EmailVerified, u.Operator, u.Disabled}
+	return userView{u.ID, u.Name, u.Email, u.EmailVerified, u.Operator, u.Disabled, u.Profile}
 }
 
 type userPage struct {
@@ -117,14 +120,21 @@ func (h *UserHandler) patch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var body struct {
-		Disabled *bool `json:"disabled"`
+		Disabled *bool          `json:"disabled"`
+		Profile  map[string]any `json:"profile"` // what is null or empty goes, what is left out stays
 	}
 	if err := web.DecodeJSON(r, &body); err != nil {
 		return err
 	}
+	if body.Profile != nil {
+		if err := h.Users.SetClaims(r.Context(), Actor(r.Context()), user, "", body.Profile); err != nil {
+			return err
+		}
+	}
 	switch {
-	case body.Disabled == nil:
+	case body.Disabled == nil && body.Profile == nil:
 		err = fault.New(fault.Invalid, "Nothing is to be changed.").WithFields(fault.Field{Pointer: "/disabled", Detail: "must be true or false"})
+	case body.Disabled == nil:
 	case *body.Disabled:
 		err = h.Users.Disable(r.Context(), Actor(r.Context()), user)
 	default:
