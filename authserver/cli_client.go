@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +32,10 @@ A program that acts for itself:
 A client held to the FAPI 2.0 Security Profile:
   authserver client create --name "Bank" --profile fapi2 --dpop --auth private_key_jwt --jwks-file bank.jwks \
     --redirect-uri https://bank.example.com/callback --scope "openid lists:read" --resource https://api.example.com
+
+A client that publishes its keys and signs its requests:
+  authserver client create --name "Notary" --auth private_key_jwt --jwks-uri https://notary.example.com/jwks \
+    --require-signed-request-object --redirect-uri https://notary.example.com/callback --scope openid
 
 A resource server that may introspect tokens:
   authserver client create --id resourceapi --name "Grocery API" --grant client_credentials --introspect-resource https://api.example.com`,
@@ -160,8 +162,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
 	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, token_exchange; may be repeated")
-	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, private_key_jwt, none")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
+	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, client_secret_jwt, private_key_jwt, none")
 	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
 	flags.Var(&details, "authorization-details-type", "`type` of authorization details it may send (RFC 9396): grocery_list; may be repeated")
 	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256, EdDSA or PS256")
@@ -169,7 +171,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	subjects := flags.String("subject-type", "", "public (the default) or pairwise: it knows people by subjects of its own")
 	sector := flags.String("sector-identifier-uri", "", "https `URI` of the list of redirect URIs that share pairwise subjects")
 	flags.Var(&actors, "may-act", "`client_id` of a client that may exchange its tokens, to act for the person (RFC 8693); may be repeated")
-	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt")
+	signatures := signatureFlags(flags)
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
 	backchannel := flags.String("backchannel-logout-uri", "", "https `URI` that is told when a session is over, server to server")
 	frontchannel := flags.String("frontchannel-logout-uri", "", "`URI` that the browser loads when a session is over, at the origin of a redirect URI")
@@ -181,7 +183,6 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	par := flags.Bool("require-par", false, "it must push its authorization requests (RFC 9126)")
 	introspect := flags.String("introspect-resource", "", "it is the resource server of this `URI` and may introspect tokens for it")
 	return func(m *oidc.Metadata) error {
-		var err error
 		flags.Visit(func(f *flag.Flag) {
 			switch f.Name {
 			case "name":
@@ -210,11 +211,6 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.SubjectType = *subjects
 			case "sector-identifier-uri":
 				m.SectorIdentifierURI = *sector
-			case "jwks-file":
-				var raw []byte
-				if raw, err = os.ReadFile(*keys); err == nil {
-					err = json.Unmarshal(raw, &m.JWKS)
-				}
 			case "logo-uri":
 				m.LogoURI = *logo
 			case "backchannel-logout-uri":
@@ -237,7 +233,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.IntrospectResource = *introspect
 			}
 		})
-		return err
+		return signatures(m)
 	}
 }
 
@@ -284,6 +280,15 @@ func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
 		}
 		if v.DPoPBound {
 			fmt.Fprintln(w, "tokens\tbound to a key (DPoP)")
+		}
+		if v.JWKSURI != "" {
+			fmt.Fprintf(w, "jwks_uri\t%s\n", v.JWKSURI)
+		}
+		if v.RequireRequestObject {
+			fmt.Fprintln(w, "requests\tsigned (JAR)")
+		}
+		for _, uri := range v.RequestURIs {
+			fmt.Fprintf(w, "request_uri\t%s\n", uri)
 		}
 		fmt.Fprintf(w, "grants\t%s\n", strings.Join(v.GrantTypes, " "))
 		fmt.Fprintf(w, "scope\t%s\n", v.Scope)

@@ -18,6 +18,7 @@ import (
 	"larder/authserver/passkey"
 	"larder/authserver/session"
 	"larder/internal/cache"
+	"larder/internal/fault"
 	"larder/internal/jobs"
 	"larder/internal/link"
 	"larder/internal/outbound"
@@ -70,7 +71,8 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.keys = &keys.Keys{DB: db, KEK: cfg.KEK, Now: now, Log: log}
 	c.clients = &client.Clients{
 		DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers, Reachable: c.outbound.CheckURL}, Now: now, Log: log,
-		Fetch: c.outbound,
+		Fetch:   c.outbound,
+		Keyring: func(ctx context.Context) (*sealed.Keyring, error) { return c.clientSecretKeys(ctx, cfg) },
 	}
 	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
 	c.sessions = &session.Sessions{
@@ -97,6 +99,20 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		DB: db, Redis: c.redis, RP: passkey.RelyingParty(cfg.Issuer), Factors: c.factors, Sessions: c.sessions, Now: now,
 	}
 	return c, nil
+}
+
+// clientSecretKeys seal the secrets that must be read again. A subcommand has
+// not loaded them yet, and most do without them.
+func (c *core) clientSecretKeys(ctx context.Context, cfg Config) (*sealed.Keyring, error) {
+	if cfg.KEK == nil {
+		return nil, fault.New(fault.Invalid, "client_secret_jwt needs AUTHSERVER_KEY_ENCRYPTION_KEYS, to seal the secret with.")
+	}
+	if c.keys.Ready() != nil {
+		if err := c.keys.Load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.keys.DataKeys("client_secret"), nil
 }
 
 func (c *core) close() {

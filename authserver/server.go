@@ -34,6 +34,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/jobs"
+	"larder/internal/jwks"
 	"larder/internal/limit"
 	"larder/internal/paging"
 	"larder/internal/postgres"
@@ -129,6 +130,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
 		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Logouts: c.logouts, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
+		PublishedKeys: &jwks.Cache{Getter: c.outbound, Now: now}, Fetcher: c.outbound,
 		DB: c.db, Redis: c.redis, Now: now, Log: log,
 	})
 	if err != nil {

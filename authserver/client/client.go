@@ -14,6 +14,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
+	"larder/internal/sealed"
 	"larder/internal/secret"
 )
 
@@ -32,8 +33,10 @@ type Clients struct {
 	DB    DB
 	Rules Rules
 	Fetch Fetcher // nil lets no sector_identifier_uri be registered
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Keyring seals the secrets of clients that sign with them.
+	Keyring func(ctx context.Context) (*sealed.Keyring, error)
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	cache cache
 }
@@ -96,13 +99,16 @@ func (s *Clients) Create(ctx context.Context, clientID string, m oidc.Metadata, 
 	if err := s.check(ctx, &m); err != nil {
 		return nil, "", err
 	}
-	value, hashes := newSecret(m, nil)
-	return s.insert(ctx, clientID, m, value, hashes, by)
+	value, made, err := s.needed(ctx, clientID, m, secrets{})
+	if err != nil {
+		return nil, "", err
+	}
+	return s.insert(ctx, clientID, m, value, made, by)
 }
 
-func (s *Clients) insert(ctx context.Context, clientID string, m oidc.Metadata, value secret.String, hashes [][]byte, by audit.Actor) (*oidc.Client, secret.String, error) {
+func (s *Clients) insert(ctx context.Context, clientID string, m oidc.Metadata, value secret.String, made secrets, by audit.Actor) (*oidc.Client, secret.String, error) {
 	client, err := s.change(ctx, "client.created", clientID, by, func(tx pgx.Tx) (*oidc.Client, error) {
-		return one(ctx, tx, insertClient, clientID, hashes, m)
+		return one(ctx, tx, insertClient, clientID, made.hashes, made.sealed, m)
 	})
 	if fault.Is(err, fault.Conflict) {
 		err = fault.Wrap(fault.Conflict, "This client_id is taken.", err).WithCode("client_id_taken")
@@ -111,19 +117,6 @@ func (s *Clients) insert(ctx context.Context, clientID string, m oidc.Metadata, 
 		return nil, "", err
 	}
 	return client, value, nil
-}
-
-// newSecret returns what a client of metadata m needs beside the hashes it has.
-func newSecret(m oidc.Metadata, hashes [][]byte) (secret.String, [][]byte) {
-	switch m.TokenEndpointAuthMethod {
-	case oidc.ClientSecretBasic, oidc.ClientSecretPost:
-		if len(hashes) > 0 {
-			return "", hashes
-		}
-		value := secret.New()
-		return value, [][]byte{secret.Sum(value.Reveal())}
-	}
-	return "", [][]byte{}
 }
 
 // Update replaces a client's metadata. A version other than 0 must be the
@@ -142,9 +135,11 @@ func (s *Clients) Update(ctx context.Context, clientID string, version int64, m 
 		if version != 0 && version != old.Version {
 			return nil, fault.New(fault.PreconditionFailed, "The client has changed since you read it.")
 		}
-		var hashes [][]byte
-		value, hashes = newSecret(m, old.SecretHashes)
-		return one(ctx, tx, updateClient, clientID, hashes, m)
+		var made secrets
+		if value, made, err = s.needed(ctx, clientID, m, secretsOf(old)); err != nil {
+			return nil, err
+		}
+		return one(ctx, tx, updateClient, clientID, made.hashes, made.sealed, m)
 	})
 	if err != nil {
 		return nil, "", err
@@ -156,8 +151,8 @@ func (s *Clients) Update(ctx context.Context, clientID string, version int64, m 
 // it stays good until DropOldSecret or the next rotation.
 func (s *Clients) RotateSecret(ctx context.Context, clientID string, by audit.Actor) (secret.String, error) {
 	value := secret.New()
-	_, err := s.changeSecrets(ctx, "client.secret_rotated", clientID, by, func(hashes [][]byte) [][]byte {
-		return append([][]byte{secret.Sum(value.Reveal())}, hashes[:min(len(hashes), 1)]...)
+	_, err := s.changeSecrets(ctx, "client.secret_rotated", clientID, by, func(old *oidc.Client) (secrets, error) {
+		return s.before(ctx, clientID, old.Metadata, value, secretsOf(old))
 	})
 	if err != nil {
 		return "", err
@@ -167,22 +162,26 @@ func (s *Clients) RotateSecret(ctx context.Context, clientID string, by audit.Ac
 
 // DropOldSecret ends every secret but the newest.
 func (s *Clients) DropOldSecret(ctx context.Context, clientID string, by audit.Actor) error {
-	_, err := s.changeSecrets(ctx, "client.old_secret_dropped", clientID, by, func(hashes [][]byte) [][]byte {
-		return hashes[:min(len(hashes), 1)]
+	_, err := s.changeSecrets(ctx, "client.old_secret_dropped", clientID, by, func(old *oidc.Client) (secrets, error) {
+		return secretsOf(old).newest(), nil
 	})
 	return err
 }
 
-func (s *Clients) changeSecrets(ctx context.Context, action, clientID string, by audit.Actor, f func([][]byte) [][]byte) (*oidc.Client, error) {
+func (s *Clients) changeSecrets(ctx context.Context, action, clientID string, by audit.Actor, f func(old *oidc.Client) (secrets, error)) (*oidc.Client, error) {
 	return s.change(ctx, action, clientID, by, func(tx pgx.Tx) (*oidc.Client, error) {
 		old, err := one(ctx, tx, lockClient, clientID)
 		if err != nil {
 			return nil, err
 		}
-		if m := old.Metadata.TokenEndpointAuthMethod; m != oidc.ClientSecretBasic && m != oidc.ClientSecretPost {
+		if !usesSecret(old.Metadata) {
 			return nil, fault.New(fault.Conflict, "This client does not authenticate with a secret.")
 		}
-		return one(ctx, tx, updateClient, clientID, f(old.SecretHashes), old.Metadata)
+		made, err := f(old)
+		if err != nil {
+			return nil, err
+		}
+		return one(ctx, tx, updateClient, clientID, made.hashes, made.sealed, old.Metadata)
 	})
 }
 
@@ -211,16 +210,19 @@ func (s *Clients) Ensure(ctx context.Context, clientID string, m oidc.Metadata, 
 	if err := s.check(ctx, &m); err != nil {
 		return err
 	}
-	hashes := [][]byte{}
+	made := secrets{hashes: [][]byte{}, sealed: [][]byte{}}
 	if value != "" {
-		hashes = append(hashes, secret.Sum(value.Reveal()))
+		var err error
+		if made, err = s.before(ctx, clientID, m, value, secrets{}); err != nil {
+			return err
+		}
 	}
-	_, _, err := s.insert(ctx, clientID, m, value, hashes, by)
+	_, _, err := s.insert(ctx, clientID, m, value, made, by)
 	if !fault.Is(err, fault.Conflict) {
 		return err
 	}
 	_, err = s.change(ctx, "client.updated", clientID, by, func(tx pgx.Tx) (*oidc.Client, error) {
-		return one(ctx, tx, updateClient, clientID, hashes, m)
+		return one(ctx, tx, updateClient, clientID, made.hashes, made.sealed, m)
 	})
 	return err
 }

@@ -25,6 +25,7 @@ import (
 	"larder/internal/outbound"
 	"larder/internal/pgtest"
 	"larder/internal/revocation"
+	"larder/internal/sealed"
 	"larder/internal/secret"
 )
 
@@ -39,7 +40,14 @@ func rules() client.Rules {
 
 func register(t *testing.T, db *pgtest.DB) *client.Clients {
 	t.Helper()
-	return &client.Clients{DB: db.Auth, Rules: rules(), Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	ring, err := sealed.NewKeyring(make([]byte, sealed.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &client.Clients{
+		DB: db.Auth, Rules: rules(), Keyring: func(context.Context) (*sealed.Keyring, error) { return ring, nil },
+		Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
 }
 
 func web() oidc.Metadata {
@@ -178,6 +186,63 @@ func TestSecretsRotateWithTheOldOneKeptUntilDropped(t *testing.T) {
 	good(third)
 }
 
+// A secret that signs must be known to check what it signed, so it lies sealed;
+// no other method has one there, and a change of method leaves none behind.
+func TestSecretsThatSignLieSealed(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	clients := register(t, db)
+	m := web()
+	m.TokenEndpointAuthMethod = oidc.ClientSecretJWT
+	_, first, err := clients.Create(t.Context(), "web", m, operator)
+	if err != nil || first == "" {
+		t.Fatal(first, err)
+	}
+	inForce := func(want ...secret.String) {
+		t.Helper()
+		c, err := clients.Client(t.Context(), "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := clients.Secrets(t.Context(), c)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%d secrets, want %d: %v", len(got), len(want), err)
+		}
+		for i, value := range want {
+			if !secret.Matches(value.Reveal(), c.SecretHashes[i]) || bytes.Contains(c.SealedSecrets[i], []byte(value.Reveal())) {
+				t.Errorf("secret %d lies otherwise", i)
+			}
+		}
+	}
+	inForce(first)
+	second, err := clients.RotateSecret(t.Context(), "web", operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inForce(second, first)
+	if err := clients.DropOldSecret(t.Context(), "web", operator); err != nil {
+		t.Fatal(err)
+	}
+	inForce(second)
+	for _, method := range []string{oidc.ClientSecretBasic, oidc.ClientSecretJWT} {
+		m.TokenEndpointAuthMethod = method
+		_, value, err := clients.Update(t.Context(), "web", 0, m, operator)
+		if err != nil || (value == "") != (method == oidc.ClientSecretBasic) {
+			t.Fatalf("to %s: new secret %t, %v", method, value != "", err)
+		}
+		if value == "" {
+			inForce()
+		} else {
+			inForce(value) // the one before could not be read again
+		}
+	}
+	known := secret.New()
+	if err := clients.Ensure(t.Context(), "web", m, known, operator); err != nil {
+		t.Fatal(err)
+	}
+	inForce(known)
+}
+
 func TestDisablingRevokesWhatWasGranted(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
@@ -284,6 +349,35 @@ func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 		"fapi2 with bearer tokens": {
 			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.DPoPBound = false }),
 			[]string{"/dpop_bound_access_tokens"},
+		},
+		"keys twice": {func(m *oidc.Metadata) {
+			m.JWKS, m.JWKSURI = &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &private.PublicKey}}}, "https://app.example/jwks"
+		}, []string{"/jwks_uri"}},
+		"keys elsewhere": {func(m *oidc.Metadata) {
+			m.TokenEndpointAuthMethod, m.JWKSURI, m.RequestURIs = oidc.PrivateKeyJWT, "https://app.example/jwks", []string{"https://app.example/o#hash"}
+		}, nil},
+		"O23 addresses of our own network": {func(m *oidc.Metadata) {
+			m.JWKSURI, m.RequestURIs = "http://127.0.0.1/jwks", []string{"https://169.254.169.254/o#hash", "https://app.example/ o", "https://app.example/" + strings.Repeat("x", 512)}
+		}, []string{"/jwks_uri", "/request_uris/0", "/request_uris/1", "/request_uris/2"}},
+		"algorithms that are none": {func(m *oidc.Metadata) {
+			m.JWKSURI, m.TokenEndpointAuthAlg, m.RequestObjectAlg, m.AuthorizationAlg, m.IntrospectionAlg = "https://app.example/jwks", "none", "none", "none", "HS256"
+		}, []string{
+			"/token_endpoint_auth_signing_alg", "/request_object_signing_alg", "/authorization_signed_response_alg", "/introspection_signed_response_alg",
+		}},
+		"signed requests without a key": {func(m *oidc.Metadata) { m.RequireRequestObject = true }, []string{"/jwks"}},
+		"client_secret_jwt": {func(m *oidc.Metadata) {
+			m.TokenEndpointAuthMethod, m.TokenEndpointAuthAlg = oidc.ClientSecretJWT, "HS256"
+		}, nil},
+		"client_secret_jwt by a key of its own": {func(m *oidc.Metadata) {
+			m.TokenEndpointAuthMethod, m.TokenEndpointAuthAlg = oidc.ClientSecretJWT, "ES256"
+		}, []string{"/token_endpoint_auth_signing_alg"}},
+		"fapi2 by client_secret_jwt": {
+			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.TokenEndpointAuthMethod = oidc.ClientSecretJWT }),
+			[]string{"/token_endpoint_auth_method"},
+		},
+		"fapi2 that signs with RS256": {
+			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.RequestObjectAlg, m.AuthorizationAlg = "RS256", "RS256" }),
+			[]string{"/request_object_signing_alg", "/authorization_signed_response_alg"},
 		},
 		"fapi2 without PKCE": {fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.RequirePKCE = &no }), []string{"/require_pkce"}},
 		"fapi2 with RS256": {

@@ -43,7 +43,10 @@ func (s *Clients) Register(ctx context.Context, m oidc.Metadata, initial string,
 	}
 	clientID := strings.ToLower(rand.Text())
 	accessToken = secret.New()
-	clientSecret, hashes := newSecret(m, nil)
+	clientSecret, made, err := s.needed(ctx, clientID, m, secrets{})
+	if err != nil {
+		return nil, "", "", err
+	}
 	client, err = s.change(ctx, "client.registered", clientID, by, func(tx pgx.Tx) (*oidc.Client, error) {
 		if initial != "" {
 			used, err := tx.Exec(ctx, useInitial, secret.Sum(initial), s.Now())
@@ -54,7 +57,7 @@ func (s *Clients) Register(ctx context.Context, m oidc.Metadata, initial string,
 				return nil, fault.New(fault.Unauthenticated, "The initial access token is unknown, used up or expired.")
 			}
 		}
-		client, err := one(ctx, tx, insertClient, clientID, hashes, m)
+		client, err := one(ctx, tx, insertClient, clientID, made.hashes, made.sealed, m)
 		if err != nil {
 			return nil, err
 		}

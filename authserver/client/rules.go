@@ -1,15 +1,12 @@
 package client
 
 import (
-	"crypto/rsa"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"larder/authserver/oidc"
 	"larder/internal/fault"
@@ -19,8 +16,6 @@ const (
 	maxName   = 200 // characters
 	maxURI    = 2048
 	maxURIs   = 20
-	maxKeys   = 10
-	minRSA    = 2048 // bits
 	maxScopes = 50
 	maxActors = 20
 )
@@ -48,6 +43,8 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c.resources()
 	c.keys()
 	c.answers()
+	c.algorithms()
+	c.fetched()
 	c.pages()
 	c.logout()
 	if len(c.faults) > 0 {
@@ -131,7 +128,7 @@ func (c *check) grants() {
 }
 
 func (c *check) authentication() {
-	known := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.PrivateKeyJWT, oidc.AuthMethodNone}
+	known := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.ClientSecretJWT, oidc.PrivateKeyJWT, oidc.AuthMethodNone}
 	if !slices.Contains(known, c.m.TokenEndpointAuthMethod) {
 		c.fault("token_endpoint_auth_method", "must be one of %s", strings.Join(known, ", "))
 	}
@@ -240,37 +237,6 @@ func (c *check) resources() {
 	if resource := c.m.IntrospectResource; resource != "" && !known(resource) {
 		c.fault("introspect_resource", "is not a resource server of this server")
 	}
-}
-
-func (c *check) keys() {
-	if c.m.JWKS == nil {
-		if c.m.TokenEndpointAuthMethod == oidc.PrivateKeyJWT {
-			c.fault("jwks", "must hold a public key for private_key_jwt")
-		}
-		return
-	}
-	if n := len(c.m.JWKS.Keys); n == 0 || n > maxKeys {
-		c.fault("jwks/keys", "must be 1 to %d keys", maxKeys)
-		return
-	}
-	for i := range c.m.JWKS.Keys {
-		if err := publicKey(&c.m.JWKS.Keys[i]); err != "" {
-			c.fault(fmt.Sprintf("jwks/keys/%d", i), "%s", err)
-		}
-	}
-}
-
-func publicKey(key *jose.JSONWebKey) string {
-	if !key.Valid() || !key.IsPublic() {
-		return "must be a public key; keep the private one to yourself"
-	}
-	if key.Use != "" && key.Use != "sig" && key.Use != "enc" {
-		return "must be for signatures or encryption"
-	}
-	if rsaKey, ok := key.Key.(*rsa.PublicKey); ok && rsaKey.N.BitLen() < minRSA {
-		return fmt.Sprintf("must have at least %d bits", minRSA)
-	}
-	return ""
 }
 
 // pages checks the links that people are shown.

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	columns = `id, secret_hashes, metadata, version, created_at, disabled_at IS NOT NULL`
+	columns = `id, secret_hashes, sealed_secrets, metadata, version, created_at, disabled_at IS NOT NULL`
 
 	selectClient = `SELECT ` + columns + ` FROM auth.clients WHERE id = $1`
 	lockClient   = `SELECT ` + columns + ` FROM auth.clients WHERE id = $1 FOR UPDATE`
 	listClients  = `SELECT ` + columns + ` FROM auth.clients WHERE id > $1 ORDER BY id LIMIT $2`
 
 	insertClient = `
-INSERT INTO auth.clients (id, secret_hashes, metadata, created_at, updated_at)
-VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())
+INSERT INTO auth.clients (id, secret_hashes, sealed_secrets, metadata, created_at, updated_at)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
 RETURNING ` + columns
 
 	updateClient = `
 UPDATE auth.clients
-   SET secret_hashes = $2, metadata = $3, version = version + 1, updated_at = clock_timestamp()
+   SET secret_hashes = $2, sealed_secrets = $3, metadata = $4, version = version + 1, updated_at = clock_timestamp()
  WHERE id = $1
 RETURNING ` + columns
 
@@ -53,7 +53,7 @@ type DB interface {
 
 func scanClient(row pgx.CollectableRow) (*oidc.Client, error) {
 	var c oidc.Client
-	err := row.Scan(&c.ID, &c.SecretHashes, &c.Metadata, &c.Version, &c.CreatedAt, &c.Disabled)
+	err := row.Scan(&c.ID, &c.SecretHashes, &c.SealedSecrets, &c.Metadata, &c.Version, &c.CreatedAt, &c.Disabled)
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,10 @@ var purposes = [...]purpose{ //nolint:gochecknoglobals // a constant that Go can
 	{"mail_link", 7 * 24 * time.Hour, 3 * 24 * time.Hour},        // a link lasts a day at most
 	{"cursor", 30 * 24 * time.Hour, 24 * time.Hour},              // while somebody turns pages
 	{"refresh_token", 90 * 24 * time.Hour, 180 * 24 * time.Hour}, // 90 days absolute
-	// What it seals and hashes lasts as long as people keep their factors, so it
-	// is never replaced; "keys rewrap" seals it anew under another KEK.
+	// What these seal and hash lasts as long as people keep their factors and
+	// clients their secrets, so they are never replaced; "keys rewrap" seals them
+	// anew under another KEK.
+	{"client_secret", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 	{"mfa", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 	// Pairwise subjects come from it, which clients keep for ever.
 	{"pairwise", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
@@ -44,7 +46,7 @@ type dataKey struct {
 }
 
 // DataKeys returns the keyring that seals for a purpose: session, flow, code,
-// cursor, refresh_token or mfa. It may be another one after a rotation, so ask each
+// cursor, refresh_token, client_secret or mfa. It may be another one after a rotation, so ask each
 // time.
 func (k *Keys) DataKeys(purpose string) *sealed.Keyring {
 	if s := k.state.Load(); s != nil && s.rings[purpose] != nil {

@@ -38,6 +38,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, f form) err
 	if err != nil {
 		return err
 	}
+	if f, err = p.openRequest(r.Context(), r, f); err != nil {
+		return err
+	}
 	a, err := p.readAuthorization(r.Context(), f)
 	if err != nil {
 		return err
@@ -57,7 +60,7 @@ func (p *Provider) handleContinue(w http.ResponseWriter, r *http.Request) error 
 	if req.UserCode != "" {
 		return p.continueDevice(w, r, flowID)
 	}
-	a, err := p.readAuthorization(r.Context(), parkedForm(req.Form))
+	a, err := p.readAuthorization(r.Context(), parkedForm(req.Form, req.Signed))
 	if err != nil {
 		return err
 	}
@@ -96,8 +99,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 	if err != nil {
 		return err
 	}
-	p.respondTo(w, a.target, url.Values{"code": {code}})
-	return nil
+	return p.respondTo(w, r, a.target, url.Values{"code": {code}})
 }
 
 // next says what the request waits for. With prompt=none it may wait for
@@ -202,6 +204,7 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 		flowID, err := p.Flows.Begin(r.Context(), w, r, oidc.AuthRequest{
 			ClientID:    a.client.ID,
 			Form:        a.form.parkable(),
+			Signed:      a.form.signed,
 			Scopes:      a.consentScopes(),
 			Resources:   a.resources,
 			Details:     a.details,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -99,7 +100,11 @@ func (p *Provider) findTarget(ctx context.Context, a *authorization) (err error)
 	if !matchRedirectURI(uri, a.client.Metadata.RedirectURIs) {
 		return fault.New(fault.Invalid, "The application that sent you here asks for your answer at an address that it has not registered.")
 	}
-	a.target = redirectTarget{uri: uri, state: a.form.get("state"), formPost: a.form.get("response_mode") == "form_post"}
+	mode := a.form.get("response_mode")
+	a.target = redirectTarget{
+		client: a.client, uri: uri, state: a.form.get("state"),
+		formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", signed: slices.Contains(responseModes(), mode) && strings.HasSuffix(mode, "jwt"),
+	}
 	return nil
 }
 
@@ -110,10 +115,10 @@ func (p *Provider) checkUnsupported(_ context.Context, a *authorization) error {
 		return repeatedParameter(a.form.repeated)
 	case a.client.PARRequired() && a.form.pushed == "":
 		return newError(invalidRequest, "The client must push its requests (RFC 9126).")
-	case a.form.has("request"):
-		return newError(requestNotSupported, "Request objects are not supported.")
-	case a.form.has("request_uri"):
-		return newError(requestURINotSupported, "Request objects by reference are not supported.")
+	case a.client.Metadata.RequireRequestObject && !a.form.signed:
+		return newError(invalidRequest, "The client must sign its requests (RFC 9101).")
+	case a.form.has("request") || a.form.has("request_uri"):
+		return newError(invalidRequest, "The request is a request object within a request object.") // fosite must not see it
 	case a.form.has("registration"):
 		return newError(registrationUnsupported, "The registration parameter is not supported.")
 	case len(a.form.get("state")) > longestParameter || len(a.form.get("nonce")) > longestParameter:
@@ -131,11 +136,10 @@ func (p *Provider) checkResponse(_ context.Context, a *authorization) error {
 	case !slices.Contains(responseTypes(a.client), "code") || !a.client.AllowsGrant(oidc.AuthorizationCode):
 		return newError(unauthorizedClient, "The client is not registered for authorization codes.")
 	}
-	switch a.form.get("response_mode") {
-	case "", "query", "form_post":
-		return nil
+	if mode := a.form.get("response_mode"); mode != "" && !slices.Contains(responseModes(), mode) {
+		return newError(invalidRequest, "The response_mode must be one of: "+strings.Join(responseModes(), ", ")+".")
 	}
-	return newError(invalidRequest, "The response_mode must be 'query' or 'form_post'.")
+	return nil
 }
 
 // checkChallenge demands PKCE with S256 (RFC 7636 §4.3, RFC 9700 §2.1.1), now
@@ -259,10 +263,13 @@ func (p *Provider) isFor(a *authorization, login *oidc.Login) (bool, error) {
 }
 
 // checkByFosite has fosite parse the request too; its requester becomes the
-// code.
+// code. How the answer is sent is none of its business, and it knows no signed
+// ones.
 func (p *Provider) checkByFosite(ctx context.Context, a *authorization) error {
 	ctx = withWork(ctx, &work{client: a.client})
-	r := &http.Request{Method: http.MethodGet, Header: http.Header{}, Form: a.form.values}
+	values := maps.Clone(a.form.values)
+	values.Del("response_mode")
+	r := &http.Request{Method: http.MethodGet, Header: http.Header{}, Form: values}
 	requester, err := p.engine.NewAuthorizeRequest(ctx, r)
 	if err != nil && !tolerateNoState(requester, err) {
 		return asOAuthError(err)

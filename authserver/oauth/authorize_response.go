@@ -8,15 +8,24 @@ import (
 	"net/url"
 	"strings"
 
+	"larder/authserver/oidc"
 	"larder/internal/fault"
 )
 
 // redirectTarget is where the answer to an authorization request goes: a
 // redirect URI that the client has registered, never one from a request.
 type redirectTarget struct {
+	client   *oidc.Client
 	uri      string
 	state    string // echoed as it came
 	formPost bool   // OAuth 2.0 Form Post Response Mode
+	signed   bool   // JARM: the response is one signed parameter
+}
+
+// responseModes are the values of response_mode. Those that keep a code out of
+// the fragment, and the same signed (JARM §2.3), of which "jwt" is the usual one.
+func responseModes() []string {
+	return []string{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"}
 }
 
 // redirectError is an error that the client may know of (RFC 6749 §4.1.2.1).
@@ -31,8 +40,9 @@ func (e *redirectError) Unwrap() error { return e.oauthError }
 // browser to the client if its redirect URI is proven, else on a page.
 func (p *Provider) writeAuthorizeError(w http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errors.AsType[*redirectError](err); ok && e.httpStatus() < http.StatusInternalServerError {
-		p.respondTo(w, e.target, url.Values{"error": {e.code}, "error_description": {e.description}})
-		return
+		if err = p.respondTo(w, r, e.target, url.Values{"error": {e.code}, "error_description": {e.description}}); err == nil {
+			return
+		}
 	}
 	if e, ok := errors.AsType[*oauthError](err); ok && e.httpStatus() < http.StatusInternalServerError {
 		err = fault.Wrap(fault.Invalid, e.description, err)
@@ -41,23 +51,32 @@ func (p *Provider) writeAuthorizeError(w http.ResponseWriter, r *http.Request, e
 }
 
 // respondTo sends the browser on with an authorization response, in which iss
-// tells the client which server it is from (RFC 9207 §2).
-func (p *Provider) respondTo(w http.ResponseWriter, target redirectTarget, parameters url.Values) {
+// tells the client which server it is from (RFC 9207 §2). It fails before
+// anything is written.
+func (p *Provider) respondTo(w http.ResponseWriter, r *http.Request, target redirectTarget, parameters url.Values) error {
 	parameters.Set("iss", p.Config.Issuer)
 	if target.state != "" {
 		parameters.Set("state", target.state)
+	}
+	if target.signed {
+		response, err := p.signResponse(r.Context(), target.client, parameters)
+		if err != nil {
+			return err
+		}
+		parameters = url.Values{"response": {response}}
 	}
 	h := w.Header()
 	noStore(h)
 	h.Set("Referrer-Policy", "no-referrer")
 	if target.formPost {
 		writeFormPost(w, target.uri, parameters)
-		return
+		return nil
 	}
 	h.Set("Location", withQuery(target.uri, parameters))
 	// 303 makes a POST into a GET, so that no form goes on to the client (RFC
 	// 9700 §2.6).
 	w.WriteHeader(http.StatusSeeOther)
+	return nil
 }
 
 // withQuery adds parameters to an URI and leaves its own as they are (RFC 6749

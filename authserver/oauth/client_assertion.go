@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -21,13 +22,16 @@ const (
 	longestJTI        = 256
 )
 
-// assertionAlgorithms are those that a client may sign its assertion with.
-func assertionAlgorithms() []jose.SignatureAlgorithm {
+// clientAlgorithms are those that a client may sign with by a key of its own.
+func clientAlgorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.PS256, jose.RS256}
 }
 
-// assertionClaims are the claims of RFC 7523 §3. The audience must be one
-// string: a list would let one assertion open two doors (CVE-2025-27370).
+// assertionAlgorithms are those of client assertions. HS256 is for
+// client_secret_jwt alone, whose secrets are long enough for no more.
+func assertionAlgorithms() []jose.SignatureAlgorithm { return append(clientAlgorithms(), jose.HS256) }
+
+// assertionClaims are the claims of RFC 7523 §3.
 type assertionClaims struct {
 	Issuer    string          `json:"iss"`
 	Subject   string          `json:"sub"`
@@ -53,14 +57,18 @@ func readAssertion(f form) (credentials, error) {
 	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claims); err != nil || claims.Subject == "" || !isText(claims.Subject) {
 		return credentials{}, newError(invalidClient, "The client assertion names no client.")
 	}
-	return credentials{method: oidc.PrivateKeyJWT, clientID: claims.Subject, assertion: token}, nil
+	shown := credentials{method: oidc.PrivateKeyJWT, clientID: claims.Subject, assertion: token}
+	if jws.Signatures[0].Protected.Algorithm == string(jose.HS256) {
+		shown.method = oidc.ClientSecretJWT
+	}
+	return shown, nil
 }
 
-// checkAssertion verifies a private_key_jwt assertion (RFC 7523 §3, OpenID
-// Connect Core §9): signed by a registered key, by and about the client, for
-// us, short-lived, and used once.
-func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, token string) error {
-	payload, err := verifyByClient(client, token)
+// checkAssertion verifies a client assertion (RFC 7523 §3, OpenID Connect Core
+// §9): signed by the client, by and about it, for us, short-lived, and used
+// once.
+func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, shown credentials) error {
+	payload, err := p.verifyAssertion(ctx, client, shown)
 	if err != nil {
 		return err
 	}
@@ -68,8 +76,7 @@ func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, toke
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return fmt.Errorf("the claims are malformed: %w", err)
 	}
-	var aud string
-	if err := json.Unmarshal(c.Audience, &aud); err != nil || !p.isAssertionAudience(client, aud) {
+	if !p.isAssertionAudience(client, c.Audience, shown.path) {
 		return errors.New("aud is not the issuer")
 	}
 	if c.Issuer != client.ID || c.Subject != client.ID {
@@ -93,38 +100,50 @@ func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, toke
 	return p.spendJTI(ctx, client.ID, c.JTI, expires.Add(clockLeeway).Sub(now))
 }
 
-// isAssertionAudience reports whether an assertion for aud is one for us: the
-// issuer or, as OpenID Connect Core §9 has it, the token endpoint. FAPI 2.0
-// §5.3.2.1 knows the issuer only.
-func (p *Provider) isAssertionAudience(client *oidc.Client, aud string) bool {
-	return aud == p.Config.Issuer || aud == p.endpoint("/token") && !client.FAPI2()
-}
-
-// verifyByClient returns the payload of a token that one of the client's keys
-// signed.
-func verifyByClient(client *oidc.Client, token string) ([]byte, error) {
-	jws, err := jose.ParseSignedCompact(token, assertionAlgorithms())
+// verifyAssertion returns the claims of an assertion whose signature is good. The
+// client's registration, not the token, says by which kind of key.
+func (p *Provider) verifyAssertion(ctx context.Context, client *oidc.Client, shown credentials) ([]byte, error) {
+	jws, err := jose.ParseSignedCompact(shown.assertion, assertionAlgorithms())
 	if err != nil {
 		return nil, err
 	}
-	if client.Metadata.JWKS == nil {
-		return nil, errors.New("the client has no registered key")
+	if alg := client.Metadata.TokenEndpointAuthAlg; alg != "" && alg != jws.Signatures[0].Protected.Algorithm {
+		return nil, errors.New("alg is not the one that the client is registered for")
 	}
-	header := jws.Signatures[0].Protected
-	if !allowsAssertionAlg(client, header.Algorithm) {
-		return nil, errors.New("alg is not one of the client's profile")
+	if shown.method == oidc.PrivateKeyJWT {
+		return p.verifyByClient(ctx, client, jws)
 	}
-	for _, key := range client.Metadata.JWKS.Keys {
-		wrongKey := header.KeyID != "" && key.KeyID != "" && header.KeyID != key.KeyID
-		wrongUse := key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != header.Algorithm
-		if wrongKey || wrongUse || !key.IsPublic() {
-			continue
-		}
-		if payload, err := jws.Verify(key); err == nil {
+	values, err := p.Clients.Secrets(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	for _, value := range values {
+		if payload, err := jws.Verify([]byte(value.Reveal())); err == nil {
 			return payload, nil
 		}
 	}
-	return nil, errors.New("no registered key made the signature")
+	return nil, errors.New("no secret of the client made the signature")
+}
+
+// isAssertionAudience reports whether an assertion for aud, that came to the
+// endpoint at path, is one for us. FAPI 2.0 §5.3.2.1 knows the issuer only, as
+// one string. Others may name the token endpoint (OpenID Connect Core §9), the
+// one that they call, or the one for pushed requests (RFC 9126 §2), and several
+// of these: with a stranger among them one assertion would open two doors
+// (CVE-2025-27370).
+func (p *Provider) isAssertionAudience(client *oidc.Client, aud json.RawMessage, path string) bool {
+	var one string
+	var several []string
+	if json.Unmarshal(aud, &one) == nil {
+		several = []string{one}
+	} else if client.FAPI2() || json.Unmarshal(aud, &several) != nil {
+		return false
+	}
+	ours := []string{p.Config.Issuer}
+	if !client.FAPI2() {
+		ours = append(ours, p.endpoint("/token"), p.endpoint("/par"), p.endpoint(path))
+	}
+	return len(several) > 0 && !slices.ContainsFunc(several, func(name string) bool { return !slices.Contains(ours, name) })
 }
 
 // spendJTI remembers a jti of this client for as long as its assertion lives;
@@ -152,10 +171,10 @@ func numericDate(seconds float64) time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
-// clientAssertionAlgs names them for the metadata.
-func clientAssertionAlgs() []string {
-	var names []string
-	for _, alg := range assertionAlgorithms() {
+// algorithmNames lists algorithms as the metadata does.
+func algorithmNames(algorithms []jose.SignatureAlgorithm) []string {
+	names := make([]string, 0, len(algorithms))
+	for _, alg := range algorithms {
 		names = append(names, string(alg))
 	}
 	return names

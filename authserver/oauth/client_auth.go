@@ -19,6 +19,7 @@ type credentials struct {
 	clientID  string
 	secret    string
 	assertion string
+	path      string // of the endpoint that is called
 }
 
 // authenticateClient finds out which client calls (RFC 6749 §2.3). A client
@@ -63,8 +64,8 @@ func (p *Provider) checkCredentials(ctx context.Context, client *oidc.Client, sh
 		if !matched {
 			return errors.New("the secret is wrong")
 		}
-	case oidc.PrivateKeyJWT:
-		if err := p.checkAssertion(ctx, client, shown.assertion); err != nil {
+	case oidc.PrivateKeyJWT, oidc.ClientSecretJWT:
+		if err := p.checkAssertion(ctx, client, shown); err != nil {
 			return err
 		}
 	}
@@ -108,6 +109,7 @@ func readCredentials(r *http.Request, f form) (credentials, error) {
 		found = append(found, credentials{method: oidc.AuthMethodNone, clientID: f.get("client_id")})
 	}
 	shown := found[0]
+	shown.path = r.URL.Path
 	if named := f.get("client_id"); named != "" && named != shown.clientID {
 		return credentials{}, newError(invalidClient, "The request names two different clients.")
 	}

@@ -156,6 +156,8 @@ func TestPrivateKeyJWT(t *testing.T) {
 	for name, change := range map[string]func(map[string]any){
 		"issuer as aud":         nil,
 		"token endpoint as aud": set("aud", h.issuer+"/token"),
+		"PAR endpoint as aud":   set("aud", h.issuer+"/par"),
+		"both as aud":           set("aud", []string{h.issuer, h.issuer + "/token"}),
 		"nbf 8 s ahead":         set("nbf", at(8*time.Second)),
 		"iat 2 s ahead":         set("iat", at(2*time.Second)),
 		"exp 5 minutes ahead":   set("exp", at(5*time.Minute)),
@@ -171,7 +173,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	bad := map[string]string{"O22 replayed": once, "another's key": assertionOf(t, h, otherKey, "fapi", nil)}
 	for name, change := range map[string]func(map[string]any){
 		"O22 aud elsewhere":      set("aud", "https://other.test"),
-		"O22 aud a list":         set("aud", []string{h.issuer}),
+		"O22 aud an empty list":  set("aud", []string{}),
 		"O22 aud two":            set("aud", []string{h.issuer, "https://other.test"}),
 		"aud another endpoint":   set("aud", h.issuer+"/introspect"),
 		"iss another":            set("iss", "other"),

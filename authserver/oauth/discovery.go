@@ -60,6 +60,11 @@ type metadata struct {
 	RequestParameter         bool     `json:"request_parameter_supported"`
 	RequestURIParameter      bool     `json:"request_uri_parameter_supported"`
 	RequirePAR               bool     `json:"require_pushed_authorization_requests"`
+	RequireRequestURIs       bool     `json:"require_request_uri_registration"`
+	RequestObjectAlgs        []string `json:"request_object_signing_alg_values_supported"`
+	RequireRequestObject     bool     `json:"require_signed_request_object"`
+	AuthorizationAlgs        []string `json:"authorization_signing_alg_values_supported"`
+	IntrospectionAlgs        []string `json:"introspection_signing_alg_values_supported"`
 
 	BackchannelLogout         bool `json:"backchannel_logout_supported"`
 	BackchannelLogoutSession  bool `json:"backchannel_logout_session_supported"`
@@ -78,7 +83,7 @@ func (p *Provider) mountMetadata(rt *web.Router) {
 
 func (p *Provider) metadata() metadata {
 	issuer := p.Config.Issuer
-	authMethods := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.PrivateKeyJWT}
+	authMethods := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.ClientSecretJWT, oidc.PrivateKeyJWT}
 	m := metadata{
 		Issuer:                issuer,
 		AuthorizationEndpoint: issuer + "/authorize",
@@ -95,7 +100,7 @@ func (p *Provider) metadata() metadata {
 			oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess,
 		},
 		ResponseTypesSupported: []string{"code"},
-		ResponseModesSupported: []string{"query", "form_post"},
+		ResponseModesSupported: responseModes(),
 		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange},
 		SubjectTypesSupported:  []string{oidc.SubjectPublic, oidc.SubjectPairwise},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
@@ -112,11 +117,11 @@ func (p *Provider) metadata() metadata {
 		CodeChallengeMethods:   []string{"S256"},
 
 		TokenAuthMethods:         slices.Concat(authMethods, []string{oidc.AuthMethodNone}),
-		TokenAuthAlgs:            clientAssertionAlgs(),
+		TokenAuthAlgs:            algorithmNames(assertionAlgorithms()),
 		IntrospectionAuthMethods: authMethods, // a public client cannot introspect
-		IntrospectionAuthAlgs:    clientAssertionAlgs(),
+		IntrospectionAuthAlgs:    algorithmNames(assertionAlgorithms()),
 		RevocationAuthMethods:    slices.Concat(authMethods, []string{oidc.AuthMethodNone}),
-		RevocationAuthAlgs:       clientAssertionAlgs(),
+		RevocationAuthAlgs:       algorithmNames(assertionAlgorithms()),
 
 		DetailTypes:       oidc.DetailTypes(),
 		DPoPAlgs:          dpop.Algorithms(),
@@ -125,6 +130,14 @@ func (p *Provider) metadata() metadata {
 
 		BackchannelLogout: true, BackchannelLogoutSession: true,
 		FrontchannelLogout: true, FrontchannelLogoutSession: true,
+
+		RequestParameter:    true,
+		RequestURIParameter: true,
+		RequireRequestURIs:  true,
+		RequestObjectAlgs:   algorithmNames(clientAlgorithms()),
+
+		AuthorizationAlgs: p.Keys.Algorithms(),
+		IntrospectionAlgs: p.Keys.Algorithms(),
 	}
 	if p.Config.Registration {
 		m.RegistrationEndpoint = issuer + "/connect/register"

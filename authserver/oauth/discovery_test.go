@@ -27,8 +27,13 @@ func TestDiscoveryPromisesWhatWorks(t *testing.T) {
 		"id_token_signing_alg_values_supported":          []any{"ES256", "RS256", "EdDSA", "PS256"},
 		"grant_types_supported":                          []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"},
 		"authorization_response_iss_parameter_supported": true,
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false, // its default is true
+		"request_parameter_supported":                    true,
+		"request_uri_parameter_supported":                true,
+		"require_request_uri_registration":               true,
+		"request_object_signing_alg_values_supported":    []any{"ES256", "EdDSA", "PS256", "RS256"}, // and none is none of them
+		"response_modes_supported":                       []any{"query", "form_post", "jwt", "query.jwt", "form_post.jwt"},
+		"authorization_signing_alg_values_supported":     []any{"ES256", "RS256", "EdDSA", "PS256"},
+		"introspection_signing_alg_values_supported":     []any{"ES256", "RS256", "EdDSA", "PS256"},
 	} {
 		if diff := cmp.Diff(want, doc[member]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", member, diff)

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"larder/authserver/oidc"
 	"larder/internal/dpop"
@@ -121,14 +118,4 @@ func proofRefused(err error) (code string, ok bool) {
 		return "", false
 	}
 	return e.Code, true
-}
-
-// fapi2Algorithms are those of FAPI 2.0 §5.4.1.
-func fapi2Algorithms() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.PS256}
-}
-
-// allowsAssertionAlg reports whether the client may sign its assertion so.
-func allowsAssertionAlg(client *oidc.Client, alg string) bool {
-	return !client.FAPI2() || slices.Contains(fapi2Algorithms(), jose.SignatureAlgorithm(alg))
 }

@@ -28,8 +28,8 @@ const (
 	unsupportedTokenType    = "unsupported_token_type"    // RFC 7009 §2.2.1
 	loginRequired           = "login_required"            // OpenID Connect Core §3.1.2.6, as are those below
 	consentRequired         = "consent_required"
-	requestNotSupported     = "request_not_supported"
-	requestURINotSupported  = "request_uri_not_supported"
+	invalidRequestObject    = "invalid_request_object"
+	invalidRequestURI       = "invalid_request_uri"
 	registrationUnsupported = "registration_not_supported"
 	unmetAuthentication     = "unmet_authentication_requirements" // of the specification of that name, §2
 )

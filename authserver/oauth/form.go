@@ -26,6 +26,8 @@ type form struct {
 	// pushed is the request_uri by which an authorization request came (RFC
 	// 9126), "" for one that came through the browser.
 	pushed string
+	// signed says that the client signed the request (RFC 9101).
+	signed bool
 }
 
 func (f form) get(name string) string   { return f.values.Get(name) }

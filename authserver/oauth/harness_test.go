@@ -36,6 +36,8 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/jobs"
+	"larder/internal/jwks"
+	"larder/internal/outbound"
 	"larder/internal/pgtest"
 	"larder/internal/revocation"
 	"larder/internal/secret"
@@ -86,6 +88,7 @@ func newHarness(t testing.TB) *harness {
 	running.Go(func() { queue.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 
+	fetcher := outbound.New(outbound.Config{Timeout: 5 * time.Second, MaxBody: 16 << 10, AllowLoopback: true})
 	queued, err := jobs.NewQueue(h.db.Auth, "auth", log)
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +100,7 @@ func newHarness(t testing.TB) *harness {
 		},
 		Clients: h.clients, Keys: h.keys, Sessions: h.sessions, Consents: h.consents, Users: h.users, APIKeys: h.apiKeys,
 		Flows: h.flows, Devices: h.devices, Logouts: &logout.Notices{DB: h.db.Auth, Jobs: queued}, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
+		PublishedKeys: &jwks.Cache{Getter: fetcher, Now: h.clock.Now}, Fetcher: fetcher,
 		Now: h.clock.Now, Log: log,
 	})
 	if err != nil {
@@ -306,6 +310,15 @@ func (c *testClients) Client(_ context.Context, clientID string) (*oidc.Client, 
 		return nil, fault.New(fault.NotFound, "no such client")
 	}
 	return client, nil
+}
+
+// Secrets lie open in this stand-in.
+func (*testClients) Secrets(_ context.Context, client *oidc.Client) ([]secret.String, error) {
+	var values []secret.String
+	for _, value := range client.SealedSecrets {
+		values = append(values, secret.String(value))
+	}
+	return values, nil
 }
 
 // testKeys signs with one key per algorithm, as keys.Keys does.

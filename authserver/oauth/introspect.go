@@ -63,7 +63,8 @@ func (p *Provider) mountTokens(rt *web.Router) {
 
 // handleIntrospect answers POST /introspect (RFC 7662). A client sees what was
 // issued to it; a resource server also what is meant for it, and API keys. To
-// everyone else a live token looks like a dead one (§2.2).
+// everyone else a live token looks like a dead one (§2.2). The answer is signed
+// for whoever asks for that (RFC 9701).
 func (p *Provider) handleIntrospect(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -82,6 +83,10 @@ func (p *Provider) handleIntrospect(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	noStore(w.Header())
+	w.Header().Set("Vary", "Accept")
+	if acceptsSigned(r) {
+		return p.writeSignedIntrospection(w, r, client, answer)
+	}
 	return web.JSON(w, http.StatusOK, answer)
 }
 

@@ -72,22 +72,30 @@ func (p *Provider) handlePushed(w http.ResponseWriter, r *http.Request) error {
 	if err := p.limits.Take(r.Context(), bucket, rate); err != nil {
 		return err
 	}
-	request := withoutCredentials(f.values)
+	f = form{values: withoutCredentials(f.values)}
+	if token := f.get("request"); token != "" {
+		if f, err = p.openRequestObject(r.Context(), client, f, token); err != nil {
+			return err
+		}
+	}
 	// fosite's endpoint lets one client push in the name of another; here they
 	// are the same (client_auth.go), or the form names none.
-	request.Set("client_id", client.ID)
-	if err := p.bindPushed(r, request); err != nil {
+	f.values.Set("client_id", client.ID)
+	if err := p.bindPushed(r, f.values); err != nil {
 		return err
 	}
-	requestURI := requestURIPrefix + secret.New().Reveal()
-	if _, err := p.readAuthorization(r.Context(), form{values: request, pushed: requestURI}); err != nil {
+	f.pushed = requestURIPrefix + secret.New().Reveal()
+	if _, err := p.readAuthorization(r.Context(), f); err != nil {
 		return err
 	}
-	if err := p.pushed.put(r.Context(), requestURI, pushedRequest{ClientID: client.ID, Form: request, ExpiresAt: p.Now().Add(pushedLifespan)}); err != nil {
+	err = p.pushed.put(r.Context(), f.pushed, pushedRequest{
+		ClientID: client.ID, Form: f.values, Signed: f.signed, ExpiresAt: p.Now().Add(pushedLifespan),
+	})
+	if err != nil {
 		return err
 	}
 	noStore(w.Header())
-	return web.JSON(w, http.StatusCreated, pushedResponse{RequestURI: requestURI, ExpiresIn: int64(pushedLifespan / time.Second)})
+	return web.JSON(w, http.StatusCreated, pushedResponse{RequestURI: f.pushed, ExpiresIn: int64(pushedLifespan / time.Second)})
 }
 
 // withoutCredentials is a copy of a form without what authenticated its sender:
@@ -116,7 +124,7 @@ func (p *Provider) takePushed(ctx context.Context, f form) (form, error) {
 	if err != nil {
 		return form{}, err
 	}
-	return form{values: request.Form, pushed: requestURI}, nil
+	return form{values: request.Form, pushed: requestURI, signed: request.Signed}, nil
 }
 
 // parkable is the request as it can be parked: by its values, and by the
@@ -131,14 +139,14 @@ func (f form) parkable() url.Values {
 }
 
 // parkedForm reads what parkable made.
-func parkedForm(values url.Values) form {
+func parkedForm(values url.Values, signed bool) form {
 	requestURI := values.Get("request_uri")
 	if !strings.HasPrefix(requestURI, requestURIPrefix) {
-		return form{values: values}
+		return form{values: values, signed: signed}
 	}
 	request := maps.Clone(values)
 	request.Del("request_uri")
-	return form{values: request, pushed: requestURI}
+	return form{values: request, pushed: requestURI, signed: signed}
 }
 
 // spendPushed ends a pushed request with the answer to it, which only one may
@@ -154,6 +162,7 @@ func (p *Provider) spendPushed(ctx context.Context, f form) error {
 type pushedRequest struct {
 	ClientID  string     `json:"client_id"`
 	Form      url.Values `json:"form"`
+	Signed    bool       `json:"signed,omitempty"`
 	ExpiresAt time.Time  `json:"expires_at"`
 }
 

@@ -106,13 +106,13 @@ func TestPARRefusals(t *testing.T) {
 		"ensure-response-type-token-fails":                            {webRequest("response_type", "token"), []string{"web", webSecret}, 400, "unsupported_response_type"},
 		"ensure-registered-redirect-uri":                              {webRequest("redirect_uri", "https://evil.test/"), []string{"web", webSecret}, 400, "invalid_request"},
 		"ensure-request-object-without-redirect-uri-fails":            {webRequest("redirect_uri", ""), []string{"web", webSecret}, 400, "invalid_request"},
-		"request object":                                              {webRequest("request", "e30.e30."), []string{"web", webSecret}, 400, "request_not_supported"},
-		"scope":                                                       {webRequest("scope", "openid admin"), []string{"web", webSecret}, 400, "invalid_scope"},
-		"resource":                                                    {webRequest("resource", "https://elsewhere.test"), []string{"web", webSecret}, 400, "invalid_target"},
-		"too large":                                                   {webRequest("extra", strings.Repeat("x", maxPushed)), []string{"web", webSecret}, 413, "invalid_request"},
-		"no authentication":                                           {webRequest(), nil, 401, "invalid_client"},
-		"wrong secret":                                                {webRequest(), []string{"web", "wrong"}, 401, "invalid_client"},
-		"pushed for another":                                          {webRequest("client_id", "web"), []string{"other", "other-secret"}, 401, "invalid_client"}, // fosite lets it pass
+		"request object of a client without keys":                     {webRequest("request", "e30.e30."), []string{"web", webSecret}, 400, "invalid_request_object"},
+		"scope":              {webRequest("scope", "openid admin"), []string{"web", webSecret}, 400, "invalid_scope"},
+		"resource":           {webRequest("resource", "https://elsewhere.test"), []string{"web", webSecret}, 400, "invalid_target"},
+		"too large":          {webRequest("extra", strings.Repeat("x", maxPushed)), []string{"web", webSecret}, 413, "invalid_request"},
+		"no authentication":  {webRequest(), nil, 401, "invalid_client"},
+		"wrong secret":       {webRequest(), []string{"web", "wrong"}, 401, "invalid_client"},
+		"pushed for another": {webRequest("client_id", "web"), []string{"other", "other-secret"}, 401, "invalid_client"}, // fosite lets it pass
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, h.post("/par", c.form, c.auth...), c.status, c.code) })
 	}

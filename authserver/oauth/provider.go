@@ -17,6 +17,7 @@ import (
 	"larder/internal/id"
 	"larder/internal/limit"
 	"larder/internal/revocation"
+	"larder/internal/secret"
 	"larder/internal/web"
 )
 
@@ -56,9 +57,10 @@ func (c Config) withDefaults() Config {
 }
 
 // Clients finds registered clients; an unknown or disabled one is
-// fault.NotFound.
+// fault.NotFound. Secrets are those of one that signs with them.
 type Clients interface {
 	Client(ctx context.Context, clientID string) (*oidc.Client, error)
+	Secrets(ctx context.Context, client *oidc.Client) ([]secret.String, error)
 }
 
 // Signer makes and checks compact JWS (RFC 7515). Verify takes the algorithm
@@ -128,23 +130,26 @@ type Auditor interface {
 
 // Dependencies are what a Provider is made of. All are mandatory but APIKeys.
 type Dependencies struct {
-	Config      Config
-	Clients     Clients
-	Keys        Keys
-	Sessions    Sessions
-	Consents    Consents
-	Users       Users
-	APIKeys     APIKeys
-	Flows       Flows
-	Devices     DeviceAuthorizations
-	Logouts     Logouts
-	Pages       Pages
-	Audit       Auditor
-	Revocations *revocation.Set
-	DB          *pgxpool.Pool
-	Redis       redis.UniversalClient
-	Now         func() time.Time
-	Log         *slog.Logger
+	Config   Config
+	Clients  Clients
+	Keys     Keys
+	Sessions Sessions
+	Consents Consents
+	Users    Users
+	APIKeys  APIKeys
+	Flows    Flows
+	Devices  DeviceAuthorizations
+	Logouts  Logouts
+	// PublishedKeys and Fetcher reach addresses that clients chose.
+	PublishedKeys PublishedKeys
+	Fetcher       Fetcher
+	Pages         Pages
+	Audit         Auditor
+	Revocations   *revocation.Set
+	DB            *pgxpool.Pool
+	Redis         redis.UniversalClient
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Provider answers the protocol endpoints.
@@ -164,7 +169,7 @@ type Provider struct {
 // New returns a provider over its dependencies.
 func New(d Dependencies) (*Provider, error) {
 	if d.Config.Issuer == "" || d.Clients == nil || d.Keys == nil || d.Sessions == nil || d.Consents == nil || d.Users == nil ||
-		d.Flows == nil || d.Devices == nil || d.Logouts == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
+		d.Flows == nil || d.Devices == nil || d.Logouts == nil || d.PublishedKeys == nil || d.Fetcher == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("oauth: a dependency is missing")
 	}
 	d.Config = d.Config.withDefaults()

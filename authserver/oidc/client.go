@@ -15,6 +15,7 @@ import (
 const (
 	ClientSecretBasic = "client_secret_basic"
 	ClientSecretPost  = "client_secret_post"
+	ClientSecretJWT   = "client_secret_jwt"
 	PrivateKeyJWT     = "private_key_jwt"
 	AuthMethodNone    = "none"
 )
@@ -50,10 +51,13 @@ const (
 type Client struct {
 	ID           string
 	SecretHashes [][]byte // secret.Sum of each secret in force, at most two
-	Metadata     Metadata
-	Version      int64 // grows with each change
-	CreatedAt    time.Time
-	Disabled     bool
+	// SealedSecrets are those secrets themselves, for client_secret_jwt and
+	// nobody else.
+	SealedSecrets [][]byte
+	Metadata      Metadata
+	Version       int64 // grows with each change
+	CreatedAt     time.Time
+	Disabled      bool
 }
 
 // Metadata is what is registered of a client: the members of RFC 7591 §2 and
@@ -94,8 +98,27 @@ type Metadata struct {
 	Profile string `json:"profile,omitempty"`
 	// DPoPBound clients get no token that is not bound to a key (RFC 9449 §5.2).
 	DPoPBound bool `json:"dpop_bound_access_tokens,omitempty"`
-	// JWKS holds the client's public keys, for private_key_jwt.
-	JWKS *jose.JSONWebKeySet `json:"jwks,omitempty"`
+	// JWKS holds the client's public keys, for private_key_jwt and request
+	// objects; JWKSURI is where it publishes them instead. One of the two.
+	JWKS    *jose.JSONWebKeySet `json:"jwks,omitempty"`
+	JWKSURI string              `json:"jwks_uri,omitempty"`
+	// TokenEndpointAuthAlg is the one algorithm of its client assertions, ""
+	// for any that its profile allows.
+	TokenEndpointAuthAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
+	// RequestURIs are the addresses of its request objects (OpenID Connect Core
+	// §6.2), matched whole, fragment and all.
+	RequestURIs []string `json:"request_uris,omitempty"`
+	// RequestObjectAlg is the one algorithm of its request objects, "" for any
+	// that its profile allows.
+	RequestObjectAlg string `json:"request_object_signing_alg,omitempty"`
+	// RequireRequestObject clients sign every authorization request, and what
+	// stands outside the request object does not count (RFC 9101 §6.3, §10.5).
+	RequireRequestObject bool `json:"require_signed_request_object,omitempty"`
+	// AuthorizationAlg signs authorization responses (JARM §3), and
+	// IntrospectionAlg those of the introspection endpoint (RFC 9701 §6); ""
+	// stands for the algorithm of the client's ID tokens.
+	AuthorizationAlg string `json:"authorization_signed_response_alg,omitempty"`
+	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
 	// RequirePKCE is false only for an old confidential client that was
 	// registered so; nil and true both demand a challenge (RFC 9700 §2.1.1).
 	RequirePKCE *bool `json:"require_pkce,omitempty"`

@@ -12,6 +12,7 @@ type AuthRequest struct {
 	ClientID    string                `json:"client_id"`
 	UserCode    string                `json:"user_code,omitempty"` // of a device that asks in another way (RFC 8628); Form is empty then
 	Form        url.Values            `json:"form"`
+	Signed      bool                  `json:"signed,omitempty"` // Form came in a request object (RFC 9101)
 	Scopes      []string              `json:"scopes"`
 	Resources   []string              `json:"resources"`
 	Details     []AuthorizationDetail `json:"authorization_details,omitempty"` // nil when the request has none

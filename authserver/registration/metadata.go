@@ -26,9 +26,10 @@ const (
 type request struct {
 	oidc.Metadata
 
-	JWKSURI                 string `json:"jwks_uri"`
-	SoftwareStatement       string `json:"software_statement"`
-	RequestObjectSigningAlg string `json:"request_object_signing_alg"`
+	SoftwareStatement   string `json:"software_statement"`
+	RequestObjectEncAlg string `json:"request_object_encryption_alg"`
+	AuthorizationEncAlg string `json:"authorization_encrypted_response_alg"`
+	IntrospectionEncAlg string `json:"introspection_encrypted_response_alg"`
 
 	// These belong to an update only (RFC 7592 §2.2).
 	ClientID     string        `json:"client_id"`
@@ -66,9 +67,10 @@ func (req *request) refuseUnsupported() error {
 		fine        []string
 		detail      string
 	}{
-		{"jwks_uri", req.JWKSURI, nil, "is not supported: send the keys themselves, as jwks"},
 		{"software_statement", req.SoftwareStatement, nil, "is not supported"},
-		{"request_object_signing_alg", req.RequestObjectSigningAlg, nil, "is not supported: push the request (RFC 9126)"},
+		{"request_object_encryption_alg", req.RequestObjectEncAlg, nil, "is not supported"},
+		{"authorization_encrypted_response_alg", req.AuthorizationEncAlg, nil, "is not supported"},
+		{"introspection_encrypted_response_alg", req.IntrospectionEncAlg, nil, "is not supported"},
 	} {
 		if member.value != "" && !slices.Contains(member.fine, member.value) {
 			return invalidMetadata(member.name, member.detail)

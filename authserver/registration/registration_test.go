@@ -45,7 +45,7 @@ func setup(t *testing.T, policy registration.Policy) *place {
 	servers := []oidc.ResourceServer{{Resource: "https://api.example", Scopes: []string{"lists:read"}}}
 	p := &place{t: t, db: pgtest.New(t), limiter: &limit.Limiter{Redis: pgtest.Redis(t)}}
 	p.clients = &client.Clients{
-		DB: p.db.Auth, Rules: client.Rules{ResourceServers: servers}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		DB: p.db.Auth, Rules: client.Rules{ResourceServers: servers, Reachable: outbound.New(outbound.Config{}).CheckURL}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Fetch: outbound.New(outbound.Config{Timeout: 10 * time.Second, MaxBody: 1 << 10, AllowLoopback: true}),
 	}
 	rt := web.NewRouter(web.Problem)
@@ -163,6 +163,33 @@ func TestRegistrationPolicyOnPKCE(t *testing.T) {
 	}
 }
 
+// Module oidcc-registration-jwks-uri, and what else says who signs what.
+func TestOidccRegistrationJWKSURI(t *testing.T) {
+	t.Parallel()
+	p := setup(t, open())
+	want := map[string]any{
+		"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "PS256", "jwks_uri": "https://app.example/jwks",
+		"request_uris": []any{"https://app.example/object#hash"}, "request_object_signing_alg": "RS256", "require_signed_request_object": true,
+		"authorization_signed_response_alg": "RS256", "introspection_signed_response_alg": "ES256",
+	}
+	body := map[string]any{"redirect_uris": []string{callback}}
+	for member, value := range want {
+		body[member] = value
+	}
+	a := p.register(body)
+	shown := p.send(http.MethodGet, a.text("registration_client_uri"), a.text("registration_access_token"), nil)
+	for _, answer := range []answer{a, shown} {
+		for member, value := range want {
+			if diff := cmp.Diff(value, answer.body[member]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", member, diff)
+			}
+		}
+	}
+	if a.status != http.StatusCreated || a.body["client_secret"] != nil || a.body["client_secret_expires_at"] != nil {
+		t.Errorf("%d %v", a.status, a.body)
+	}
+}
+
 func keySet(t *testing.T) jose.JSONWebKeySet {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -205,7 +232,9 @@ func TestRegistrationRefusals(t *testing.T) {
 		"script":                                  {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
 		"3rd_party-init-login-nohttps":            {with("initiate_login_uri", "http://app.example/login"), "invalid_client_metadata"},
 		"oidcc-registration-sector-bad":           {with("sector_identifier_uri", "https://app.example/s.json"), "invalid_client_metadata"},
-		"jwks_uri into our network":               {with("jwks_uri", "http://169.254.169.254/"), "invalid_client_metadata"},
+		"O23 jwks_uri into our network":           {with("jwks_uri", "http://169.254.169.254/"), "invalid_client_metadata"},
+		"O23 request_uri into our network":        {with("request_uris", []string{"https://127.0.0.1/"}), "invalid_client_metadata"},
+		"encrypted responses":                     {with("authorization_encrypted_response_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
 		"logo of another scheme":                  {with("logo_uri", "javascript:alert(1)"), "invalid_client_metadata"},
 		"implicit":                                {with("response_types", []string{"id_token token"}), "invalid_client_metadata"},
 		"password grant":                          {with("grant_types", []string{"password"}), "invalid_client_metadata"},

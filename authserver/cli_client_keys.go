@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+
+	"larder/authserver/oidc"
+)
+
+// signatureFlags declares a flag for each member of a client's metadata that
+// says who signs what, and by which key. The returned function writes those that
+// were given into m.
+func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
+	var requestURIs list
+	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt and request objects")
+	keysURI := flags.String("jwks-uri", "", "`URI` where it publishes that set instead")
+	authAlg := flags.String("auth-alg", "", "the one `algorithm` of its client assertions")
+	requestAlg := flags.String("request-object-alg", "", "the one `algorithm` of its request objects: ES256, EdDSA, PS256 or RS256")
+	flags.Var(&requestURIs, "request-uri", "`URI` of a request object of its, matched whole; may be repeated")
+	signed := flags.Bool("require-signed-request-object", false, "it must sign its authorization requests (RFC 9101)")
+	responseAlg := flags.String("authorization-alg", "", "`algorithm` of signed authorization responses (JARM): ES256, RS256, EdDSA or PS256")
+	introspectionAlg := flags.String("introspection-alg", "", "`algorithm` of signed introspection responses (RFC 9701)")
+	return func(m *oidc.Metadata) error {
+		var err error
+		flags.Visit(func(f *flag.Flag) {
+			switch f.Name {
+			case "jwks-file":
+				m.JWKSURI = ""
+				var raw []byte
+				if raw, err = os.ReadFile(*keys); err == nil {
+					err = json.Unmarshal(raw, &m.JWKS)
+				}
+			case "jwks-uri":
+				if m.JWKSURI = *keysURI; *keysURI != "" && *keys == "" {
+					m.JWKS = nil // the keys move
+				}
+			case "auth-alg":
+				m.TokenEndpointAuthAlg = *authAlg
+			case "request-object-alg":
+				m.RequestObjectAlg = *requestAlg
+			case "request-uri":
+				m.RequestURIs = requestURIs
+			case "require-signed-request-object":
+				m.RequireRequestObject = *signed
+			case "authorization-alg":
+				m.AuthorizationAlg = *responseAlg
+			case "introspection-alg":
+				m.IntrospectionAlg = *introspectionAlg
+			}
+		})
+		return err
+	}
+}
