@@ -48,7 +48,7 @@ type terminal struct {
 
 func commands() []command {
 	var all []command
-	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), registrationCommands(), userCommands(), apiKeyCommands()} {
+	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), registrationCommands(), userCommands(), apiKeyCommands(), grantCommands()} {
 		all = append(all, group...)
 	}
 	return all

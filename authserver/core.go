@@ -12,6 +12,7 @@ import (
 	"larder/authserver/account"
 	"larder/authserver/apikey"
 	"larder/authserver/client"
+	"larder/authserver/grant"
 	"larder/authserver/keys"
 	"larder/authserver/logout"
 	"larder/authserver/mfa"
@@ -45,6 +46,7 @@ type core struct {
 	keys     *keys.Keys
 	clients  *client.Clients
 	apiKeys  *apikey.Keys
+	grants   *grant.Grants
 	sessions *session.Sessions
 	accounts *account.Accounts
 	links    *link.Links
@@ -75,6 +77,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		Keyring: func(ctx context.Context) (*sealed.Keyring, error) { return c.clientSecretKeys(ctx, cfg) },
 	}
 	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
+	c.grants = &grant.Grants{DB: db, Now: now, LongestToken: revocationsKept}
 	c.sessions = &session.Sessions{
 		Redis: c.redis, Secure: cfg.secure(), Now: now,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("session") },

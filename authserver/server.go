@@ -22,6 +22,7 @@ import (
 	"larder/authserver/consent"
 	"larder/authserver/device"
 	"larder/authserver/flow"
+	"larder/authserver/grant"
 	"larder/authserver/keys"
 	"larder/authserver/mfa"
 	"larder/authserver/oauth"
@@ -217,6 +218,7 @@ func (s *server) mountAdmin(rt *web.Router) {
 	(&admin.AuditHandler{DB: s.db, Cursors: s.cursors, Now: s.now}).Mount(routes)
 	(&client.Handler{Clients: s.clients, Actor: admin.Actor, Cursors: s.cursors}).Mount(routes)
 	(&apikey.Handler{Keys: s.apiKeys, Actor: admin.Actor, Cursors: s.cursors}).Mount(routes)
+	(&grant.Handler{Grants: s.grants, Actor: admin.Actor, Cursors: s.cursors}).Mount(routes)
 	(&keys.Handler{Keys: s.keys, Actor: admin.Actor}).Mount(routes)
 }
 
