@@ -22,7 +22,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{store_id}", h.store, "{favourite_id}", id.New().String(), "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
+		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{favourite_id}", id.New().String(), "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -37,6 +37,11 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"PATCH /v1/families/{family_id}/stores/{store_id}":                   map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/stores/{store_id}/prices":             map[string]any{"name": "Mine", "amount": 1, "currency": "EUR"},
 		"POST /v1/families/{family_id}/favourites":                           map[string]any{"name": "Mine"},
+		"POST /v1/families/{family_id}/pantry":                               map[string]any{"name": "Mine"},
+		"PATCH /v1/families/{family_id}/pantry/{stock_id}":                   map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/recipes":                              map[string]any{"name": "Mine", "servings": 1},
+		"PATCH /v1/families/{family_id}/recipes/{recipe_id}":                 map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/recipes/{recipe_id}/shop":             map[string]any{"list_id": h.shared},
 		"POST /v1/families/{family_id}/sync":                                 map[string]any{"operations": h.probeOperations()},
 		"POST /v1/families/{family_id}/webhooks":                             map[string]any{"url": "http://127.0.0.1:9/evil"},
 		"PATCH /v1/families/{family_id}/webhooks/{webhook_id}":               map[string]any{"url": "http://127.0.0.1:9/evil"},
@@ -125,6 +130,8 @@ SELECT jsonb_build_array(
   (SELECT jsonb_agg(to_jsonb(a) ORDER BY a.client_id) FROM grocery.app_installations a WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(s) ORDER BY s.id) FROM grocery.stores s WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.id) FROM grocery.prices p WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.id) FROM grocery.pantry p WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(r) ORDER BY r.id) FROM grocery.recipes r WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(w) - 'after_tx' - 'after_seq' ORDER BY w.id) FROM grocery.webhooks w WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.seq) FROM grocery.change_feed c WHERE family_id = $1))::text`, h.id).Scan(&all)
 	if err != nil {
@@ -184,7 +191,7 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 				continue
 			}
 			want := http.StatusForbidden
-			if strings.Contains(route, "{store_id}") { // what he may not know of at all
+			if strings.Contains(route, "{store_id}") || strings.Contains(route, "{stock_id}") || strings.Contains(route, "{recipe_id}") { // what he may not know of at all
 				want = http.StatusNotFound
 			}
 			if got := h.do(t, h.guest, method, path, body, "If-Match", "*"); got.status != want {

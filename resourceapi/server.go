@@ -37,7 +37,9 @@ import (
 	"larder/resourceapi/invite"
 	"larder/resourceapi/item"
 	"larder/resourceapi/list"
+	"larder/resourceapi/pantry"
 	"larder/resourceapi/policy"
+	"larder/resourceapi/recipe"
 	"larder/resourceapi/store"
 	"larder/resourceapi/suggest"
 	"larder/resourceapi/sync"
@@ -148,6 +150,8 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&invite.Invitations{DB: db}).Mount(rt)
 	(&store.Stores{DB: db}).Mount(rt)
 	(&suggest.Suggestions{DB: db}).Mount(rt)
+	(&pantry.Pantry{DB: db, Items: items}).Mount(rt)
+	(&recipe.Recipes{DB: db, Items: items}).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 }

@@ -171,7 +171,7 @@ type household struct {
 	shared, granted, private      string // lists: the guest may view and check on granted; private is the admin's
 	item, grantedItem, secretItem string
 	hook                          string // a webhook that is never called
-	store                         string
+	store, stock, recipe          string
 }
 
 func newHousehold(t testing.TB) *household {
@@ -199,6 +199,8 @@ func (s *service) household(t testing.TB, prefix string) *household {
 	h.secretItem = h.add(t, h.admin, h.private, "Watch")
 	h.hook = h.want(t, 201, h.admin, "POST", h.path+"/webhooks", map[string]any{"url": "http://127.0.0.1:9/nowhere", "events": []string{"family.deleted"}}).field(t, "id")
 	h.store = h.want(t, 201, h.admin, "POST", h.path+"/stores", map[string]any{"name": "Corner shop", "aisles": []string{"Fruit", "Dairy"}}).field(t, "id")
+	h.stock = h.want(t, 201, h.admin, "POST", h.path+"/pantry", map[string]any{"name": "Rice", "quantity": 1, "unit": "kg"}).field(t, "id")
+	h.recipe = h.want(t, 201, h.admin, "POST", h.path+"/recipes", map[string]any{"name": "Toast", "servings": 1, "ingredients": []any{map[string]any{"text": "2 slices bread"}}}).field(t, "id")
 	return h
 }
 

@@ -51,7 +51,7 @@ func (h *Items) merge(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Items) mergeAll(ctx context.Context, at where) (kept []*Item, removed []id.ID, err error) {
 	kept, removed = []*Item{}, []id.ID{}
-	return kept, removed, h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
+	err = h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
 		facts := tx.List(at.list)
 		var all []*Item
 		queueItems(tx, &all, lockOpen, at.family, at.list)
@@ -80,6 +80,7 @@ func (h *Items) mergeAll(ctx context.Context, at where) (kept []*Item, removed [
 		kept = append(kept, grown...)
 		return nil
 	})
+	return kept, removed, err
 }
 
 func queueItems(tx *tenant.Tx, all *[]*Item, sql string, args ...any) {
