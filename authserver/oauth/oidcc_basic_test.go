@@ -1,0 +1,293 @@
+package oauth
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/authserver/oidc"
+)
+
+// The modules of the plans Basic and Form Post Basic, by their names. What they
+// ask of registration, of pages and of request objects is tested where those
+// are.
+func TestOIDCCBasic(t *testing.T) {
+	t.Parallel()
+	newSuite(t, "").run(t, basicModules())
+}
+
+func TestOIDCCFormPostBasic(t *testing.T) {
+	t.Parallel()
+	newSuite(t, "form_post").run(t, basicModules())
+}
+
+func basicModules() map[string]module {
+	modules := map[string]module{
+		"oidcc-server": func(s *suite, t *testing.T, b *http.Client) {
+			on := s.signOn(b, s.request())
+			if info := s.info(on.tokens); len(info) != 1 || on.tokens.RefreshToken == "" {
+				t.Errorf("%v %+v", info, on.tokens)
+			}
+		},
+		"oidcc-server-client-secret-post": func(s *suite, _ *testing.T, b *http.Client) {
+			m := suiteMetadata()
+			m.TokenEndpointAuthMethod = oidc.ClientSecretPost
+			s.addClient("poster"+s.mode, webSecret, m)
+			request := s.request("client_id", "poster"+s.mode)
+			response, _ := s.visit(b, request)
+			s.tokens(s.post("/token", url.Values{
+				"grant_type": {"authorization_code"}, "code": {s.answered(request, response)}, "redirect_uri": {suiteRedirect},
+				"client_id": {"poster" + s.mode}, "client_secret": {webSecret},
+			}))
+		},
+		"oidcc-response-type-missing": func(s *suite, _ *testing.T, b *http.Client) {
+			request := s.request("response_type", "")
+			response, _ := s.visit(b, request)
+			s.refusal(request, response, invalidRequest, unsupportedResponseType)
+		},
+		"oidcc-idtoken-signature": func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request()) },
+		"oidcc-idtoken-unsigned": func(s *suite, t *testing.T, _ *http.Client) {
+			if algs := s.get(nil, "/.well-known/openid-configuration").json(t)["id_token_signing_alg_values_supported"].([]any); slices.Contains(algs, any("none")) {
+				t.Errorf("%v", algs)
+			}
+		},
+		"oidcc-userinfo-get": func(s *suite, _ *testing.T, b *http.Client) { s.info(s.signOn(b, s.request()).tokens) },
+		"oidcc-userinfo-post-header": func(s *suite, t *testing.T, b *http.Client) {
+			r := s.harness.request(http.MethodPost, "/userinfo", nil)
+			r.Header.Set("Authorization", "Bearer "+s.signOn(b, s.request()).tokens.AccessToken)
+			if a := s.do(nil, r); a.json(t)["sub"] != s.user.ID.String() {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		},
+		"oidcc-userinfo-post-body": func(s *suite, t *testing.T, b *http.Client) {
+			a := s.post("/userinfo", url.Values{"access_token": {s.signOn(b, s.request()).tokens.AccessToken}})
+			if a.json(t)["sub"] != s.user.ID.String() {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		},
+		"oidcc-ensure-request-without-nonce-succeeds-for-code-flow": func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request("nonce", "")) },
+		"oidcc-alternate-happy-flow": func(s *suite, t *testing.T, b *http.Client) {
+			if info := s.info(s.signOn(b, s.request("scope", "phone email openid profile")).tokens); info["email"] == nil || info["phone_number"] == nil {
+				t.Errorf("%v", info)
+			}
+		},
+		"oidcc-prompt-login": func(s *suite, t *testing.T, b *http.Client) {
+			first := s.signOn(b, s.request())
+			s.clock.Advance(2 * time.Second)
+			again := s.signOn(b, s.request("prompt", "login"))
+			if !slices.Contains(again.pages, "/login") || authTime(again) <= authTime(first) {
+				t.Errorf("%v, then %v", first, again)
+			}
+		},
+		"oidcc-prompt-none-not-logged-in": func(s *suite, _ *testing.T, b *http.Client) {
+			request := s.request("prompt", "none")
+			response, _ := s.visit(b, request)
+			s.refusal(request, response, loginRequired)
+		},
+		"oidcc-prompt-none-logged-in": func(s *suite, t *testing.T, b *http.Client) {
+			first := s.signOn(b, s.request())
+			s.clock.Advance(2 * time.Second)
+			again := s.signOn(b, s.request("prompt", "none"))
+			if len(again.pages) > 0 || authTime(again) != authTime(first) || again.id["sub"] != first.id["sub"] {
+				t.Errorf("%v, then %v", first, again)
+			}
+		},
+		"oidcc-max-age-1": func(s *suite, t *testing.T, b *http.Client) {
+			first := s.signOn(b, s.request())
+			s.clock.Advance(2 * time.Second)
+			again := s.signOn(b, s.request("max_age", "1"))
+			if !slices.Contains(again.pages, "/login") || authTime(again) <= authTime(first) {
+				t.Errorf("%v, then %v", first, again)
+			}
+		},
+		"oidcc-max-age-10000": func(s *suite, t *testing.T, b *http.Client) {
+			first := s.signOn(b, s.request("max_age", "15000"))
+			s.clock.Advance(2 * time.Second)
+			again := s.signOn(b, s.request("max_age", "10000"))
+			if len(again.pages) > 0 || authTime(first) == 0 || authTime(again) != authTime(first) {
+				t.Errorf("%v, then %v", first, again)
+			}
+		},
+		"oidcc-id-token-hint": func(s *suite, t *testing.T, b *http.Client) {
+			first := s.signOn(b, s.request())
+			s.clock.Advance(2 * time.Second)
+			again := s.signOn(b, s.request("prompt", "none", "id_token_hint", first.tokens.IDToken))
+			if len(again.pages) > 0 || authTime(again) != authTime(first) || again.id["sub"] != first.id["sub"] {
+				t.Errorf("%v, then %v", first, again)
+			}
+		},
+		"oidcc-ensure-request-with-acr-values-succeeds": func(s *suite, t *testing.T, b *http.Client) {
+			if on := s.signOn(b, s.request("acr_values", strings.Join(acrSupported(), " "))); on.id["acr"] != oidc.ACRPassword {
+				t.Errorf("%v", on.id)
+			}
+			s.signOn(b, s.request("acr_values", "1 2"))
+		},
+		"oidcc-codereuse": func(s *suite, t *testing.T, b *http.Client) {
+			on := s.signOn(b, s.request())
+			refused(t, s.redeem(on.code), http.StatusBadRequest, invalidGrant)
+		},
+		"oidcc-codereuse-30seconds": func(s *suite, t *testing.T, b *http.Client) {
+			on := s.signOn(b, s.request())
+			s.clock.Advance(30 * time.Second)
+			refused(t, s.redeem(on.code), http.StatusBadRequest, invalidGrant)
+			if a := s.userinfo(on.tokens.AccessToken); a.status != http.StatusUnauthorized {
+				t.Errorf("the access token lives: %d", a.status)
+			}
+		},
+		"oidcc-ensure-registered-redirect-uri": func(s *suite, t *testing.T, b *http.Client) {
+			shown(t, s.authorize(b, s.request("redirect_uri", suiteRedirect+"/elsewhere")), http.StatusBadRequest)
+		},
+		"oidcc-ensure-post-request-succeeds": func(s *suite, t *testing.T, b *http.Client) {
+			s.signIn(b, s.user.ID)
+			request := s.request()
+			a := s.do(b, s.harness.request(http.MethodPost, "/authorize", request))
+			for range 3 {
+				if location := a.header.Get("Location"); strings.HasPrefix(location, "/authorize") {
+					a = s.get(b, location)
+				}
+			}
+			s.tokens(s.redeem(s.answered(request, s.response(a))))
+		},
+		"oidcc-claims-essential": func(s *suite, t *testing.T, b *http.Client) {
+			on := s.signOn(b, s.request("claims", `{"userinfo":{"name":{"essential":true}}}`))
+			if info := s.info(on.tokens); info["name"] != "Ada" || len(info) != 2 {
+				t.Errorf("%v", info)
+			}
+		},
+		"oidcc-refresh-token": func(s *suite, t *testing.T, b *http.Client) {
+			first := s.signOn(b, s.request("scope", "openid offline_access", "prompt", "consent"))
+			if !slices.Contains(first.pages, "/consent") {
+				t.Errorf("%v", first.pages)
+			}
+			s.clock.Advance(2 * time.Second)
+			refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.tokens.RefreshToken}}
+			refused(t, s.post("/token", refresh, "suite2", webSecret), http.StatusBadRequest, invalidGrant)
+			again := s.checkID(s.tokens(s.post("/token", refresh, "suite", webSecret)), "")
+			for _, claim := range []string{"iss", "sub", "aud", "auth_time"} {
+				if again[claim] != first.id[claim] {
+					t.Errorf("%s: %v, then %v", claim, first.id[claim], again[claim])
+				}
+			}
+			if again["iat"].(float64) <= first.id["iat"].(float64) {
+				t.Errorf("%v", again)
+			}
+		},
+		"oidcc-ensure-request-with-valid-pkce-succeeds": func(s *suite, _ *testing.T, b *http.Client) {
+			request := s.request("code_challenge", challengeOf(testVerifier), "code_challenge_method", "S256")
+			response, _ := s.visit(b, request)
+			s.checkID(s.tokens(s.post("/token", url.Values{
+				"grant_type": {"authorization_code"}, "code": {s.answered(request, response)}, "redirect_uri": {suiteRedirect}, "code_verifier": {testVerifier},
+			}, "suite", webSecret)), request.Get("nonce"))
+		},
+	}
+	maps.Copy(modules, scopeModules())
+	for name, parameter := range map[string][]string{
+		"oidcc-display-page": {"display", "page"}, "oidcc-display-popup": {"display", "popup"}, "oidcc-ui-locales": {"ui_locales", "se"},
+		"oidcc-claims-locales": {"claims_locales", "se"}, "oidcc-login-hint": {"login_hint", "ada@larder.test"},
+		"oidcc-ensure-request-with-unknown-parameter-succeeds": {"extra", "foobar"},
+	} {
+		modules[name] = func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request(parameter...)) }
+	}
+	return modules
+}
+
+// scopeModules find every standard claim of their scope in userinfo.
+func scopeModules() map[string]module {
+	modules := map[string]module{}
+	all := strings.Join(claimScopes(), " ")
+	for _, scope := range append(claimScopes(), all) {
+		name := "oidcc-scope-" + scope
+		if scope == all {
+			name = "oidcc-scope-all"
+		}
+		modules[name] = func(s *suite, t *testing.T, b *http.Client) {
+			info := s.info(s.signOn(b, s.request("scope", "openid "+scope)).tokens)
+			for _, claim := range claimsOf(oidc.SplitScope(scope)) {
+				if info[claim] == nil {
+					t.Errorf("%s is missing", claim)
+				}
+			}
+			if _, isNumber := info["updated_at"].(float64); info["updated_at"] != nil && !isNumber {
+				t.Errorf("updated_at is %v", info["updated_at"])
+			}
+		}
+	}
+	return modules
+}
+
+func authTime(on signedOn) float64 {
+	seconds, _ := on.id["auth_time"].(float64)
+	return seconds
+}
+
+// What the plan Config reads.
+func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	doc := s.get(nil, "/.well-known/openid-configuration").json(t)
+	for _, member := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"} {
+		if address, _ := doc[member].(string); !strings.HasPrefix(address, s.issuer+"/") {
+			t.Errorf("%s is %v", member, doc[member])
+		}
+	}
+	for member, value := range map[string]string{
+		"id_token_signing_alg_values_supported": rs256, "scopes_supported": oidc.ScopeOpenID, "response_types_supported": "code",
+		"grant_types_supported": oidc.AuthorizationCode, "subject_types_supported": oidc.SubjectPairwise, "claims_supported": "middle_name",
+		"userinfo_signing_alg_values_supported": rs256, "id_token_encryption_alg_values_supported": "RSA-OAEP-256",
+	} {
+		if values, _ := doc[member].([]any); !slices.Contains(values, any(value)) {
+			t.Errorf("%s is %v", member, doc[member])
+		}
+	}
+	if doc["issuer"] != s.issuer || doc["claims_parameter_supported"] != true {
+		t.Errorf("%v", doc)
+	}
+}
+
+// The modules of the plan Dynamic that are about the protocol endpoints; those
+// about registration are in its own package.
+func TestOIDCCDynamic(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	two := suiteMetadata()
+	two.RedirectURIs = []string{suiteRedirect + "?foo=bar", "https://suite.test/other"}
+	s.addClient("two", webSecret, two)
+	s.run(t, map[string]module{
+		"oidcc-idtoken-rs256": func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request()) },
+		"oidcc-userinfo-rs256": func(s *suite, t *testing.T, b *http.Client) {
+			m := suiteMetadata()
+			m.UserinfoSignedAlg = rs256
+			s.addClient("jwt", webSecret, m)
+			request := s.request("client_id", "jwt", "scope", "openid profile")
+			response, _ := s.visit(b, request)
+			tokens := s.tokens(s.post("/token", url.Values{
+				"grant_type": {"authorization_code"}, "code": {s.answered(request, response)}, "redirect_uri": {suiteRedirect},
+			}, "jwt", webSecret))
+			a := s.userinfo(tokens.AccessToken)
+			info := s.idTokenClaims(a.body, rs256)
+			if a.header.Get("Content-Type") != "application/jwt" || info["iss"] != s.issuer || info["aud"] != "jwt" || info["nonce"] != nil || info["middle_name"] != "King" {
+				t.Errorf("%v %v", a.header, info)
+			}
+		},
+		"oidcc-ensure-redirect-uri-in-authorization-request": func(s *suite, t *testing.T, b *http.Client) {
+			shown(t, s.authorize(b, s.request("client_id", "two", "redirect_uri", "")), http.StatusBadRequest)
+		},
+		"oidcc-redirect-uri-query-OK": func(s *suite, t *testing.T, b *http.Client) {
+			s.signIn(b, s.user.ID)
+			a := s.authorize(b, s.request("client_id", "two", "redirect_uri", suiteRedirect+"?foo=bar"))
+			if !strings.HasPrefix(a.header.Get("Location"), suiteRedirect+"?foo=bar&") {
+				t.Errorf("%d %v", a.status, a.header)
+			}
+		},
+		"oidcc-redirect-uri-query-mismatch": func(s *suite, t *testing.T, b *http.Client) {
+			shown(t, s.authorize(b, s.request("client_id", "two", "redirect_uri", suiteRedirect+"?foo=baz")), http.StatusBadRequest)
+		},
+		"oidcc-redirect-uri-query-added": func(s *suite, t *testing.T, b *http.Client) {
+			shown(t, s.authorize(b, s.request("redirect_uri", suiteRedirect+"?foo=bar")), http.StatusBadRequest)
+		},
+	})
+}
