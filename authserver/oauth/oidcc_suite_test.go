@@ -83,6 +83,9 @@ func (s *suite) visit(browser *http.Client, request url.Values) (response url.Va
 			if err != nil || login == nil {
 				s.t.Fatalf("consent of nobody: %v", err)
 			}
+			if _, err := s.consents.Covered(s.t.Context(), s.user.ID, request.Get("client_id"), oidc.SplitScope(request.Get("scope")), []string{}); err != nil {
+				s.t.Fatal(err)
+			}
 			s.flows.decide(flowID, login.SID, false)
 			a = s.get(browser, "/authorize/continue?flow="+flowID)
 		case strings.HasPrefix(location, "/"):
