@@ -25,7 +25,7 @@ func TestNode(t *testing.T) {
 	t.Parallel()
 	dir := install(t)
 	binaries := stack.BuildForTest(t)
-	for _, script := range []string{"openid-client.mjs", "oauth4webapi.mjs", "dpop.mjs"} {
+	for _, script := range []string{"openid-client.mjs", "oauth4webapi.mjs", "dpop.mjs", "signed.mjs"} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			converse(t, stack.New(t, binaries, stack.Options{}), dir, script)
