@@ -123,6 +123,7 @@ Environment (every fault is reported at once):
   AUTHSERVER_RESOURCE_SERVERS      APIs and their scopes: https://api.example=lists:read lists:write;https://…
   AUTHSERVER_TRUSTED_PROXIES       networks whose X-Forwarded-For is believed: 10.0.0.0/8,…
   AUTHSERVER_ACCESS_TOKEN_LIFESPAN 1m to 1h (5m)
+  AUTHSERVER_SESSION_MANAGEMENT    true lets apps watch the session in a frame (false; true in development)
   AUTHSERVER_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)
   AUTHSERVER_LOG_LEVEL             debug, info, warn or error (info)
   AUTHSERVER_DEVELOPMENT           true allows plain http on loopback, and demo seeding

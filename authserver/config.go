@@ -34,6 +34,7 @@ type Config struct {
 	TrustedProxies      []netip.Prefix // whose X-Forwarded-For we believe
 	AccessTokenLifespan time.Duration
 	DPoPNonceRequired   bool // RFC 9449 §8
+	SessionManagement   bool // OpenID Connect Session Management 1.0
 	Registration        registration.Policy
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
@@ -81,6 +82,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
 	c.DPoPNonceRequired = r.Bool("AUTHSERVER_DPOP_NONCE_REQUIRED")
+	c.SessionManagement = r.Bool("AUTHSERVER_SESSION_MANAGEMENT") || c.Development
 	c.Registration = readRegistration(r, c.Development)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer, c.Development)

@@ -79,7 +79,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
 	c.grants = &grant.Grants{DB: db, Now: now, LongestToken: revocationsKept}
 	c.sessions = &session.Sessions{
-		Redis: c.redis, Secure: cfg.secure(), Now: now,
+		Redis: c.redis, Secure: cfg.secure(), Now: now, Managed: cfg.SessionManagement,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("session") },
 	}
 	if c.jobs, err = jobs.NewQueue(db, schema, log); err != nil {

@@ -137,6 +137,9 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	if cfg.SessionManagement {
+		s.provider.BrowserStates = c.sessions
+	}
 	c.sessions.Ended = s.provider.RevokeSession
 	if s.crew, err = s.newCrew(ctx); err != nil {
 		return nil, err

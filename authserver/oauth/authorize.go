@@ -99,7 +99,9 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 	if err != nil {
 		return err
 	}
-	return p.respondTo(w, r, a.target, url.Values{"code": {code}})
+	answer := url.Values{"code": {code}}
+	p.addSessionState(w, r, a, answer)
+	return p.respondTo(w, r, a.target, answer)
 }
 
 // next says what the request waits for. With prompt=none it may wait for

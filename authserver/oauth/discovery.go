@@ -66,10 +66,11 @@ type metadata struct {
 	AuthorizationAlgs        []string `json:"authorization_signing_alg_values_supported"`
 	IntrospectionAlgs        []string `json:"introspection_signing_alg_values_supported"`
 
-	BackchannelLogout         bool `json:"backchannel_logout_supported"`
-	BackchannelLogoutSession  bool `json:"backchannel_logout_session_supported"`
-	FrontchannelLogout        bool `json:"frontchannel_logout_supported"`
-	FrontchannelLogoutSession bool `json:"frontchannel_logout_session_supported"`
+	CheckSessionIframe        string `json:"check_session_iframe,omitempty"`
+	BackchannelLogout         bool   `json:"backchannel_logout_supported"`
+	BackchannelLogoutSession  bool   `json:"backchannel_logout_session_supported"`
+	FrontchannelLogout        bool   `json:"frontchannel_logout_supported"`
+	FrontchannelLogoutSession bool   `json:"frontchannel_logout_session_supported"`
 }
 
 // mountMetadata mounts what clients and resource servers learn about us.
@@ -138,6 +139,9 @@ func (p *Provider) metadata() metadata {
 
 		AuthorizationAlgs: p.Keys.Algorithms(),
 		IntrospectionAlgs: p.Keys.Algorithms(),
+	}
+	if p.BrowserStates != nil {
+		m.CheckSessionIframe = issuer + checkSessionPath
 	}
 	if p.Config.Registration {
 		m.RegistrationEndpoint = issuer + "/connect/register"

@@ -128,7 +128,8 @@ type Auditor interface {
 	Put(e audit.Event)
 }
 
-// Dependencies are what a Provider is made of. All are mandatory but APIKeys.
+// Dependencies are what a Provider is made of. All are mandatory but APIKeys and
+// BrowserStates.
 type Dependencies struct {
 	Config   Config
 	Clients  Clients
@@ -143,6 +144,8 @@ type Dependencies struct {
 	// PublishedKeys and Fetcher reach addresses that clients chose.
 	PublishedKeys PublishedKeys
 	Fetcher       Fetcher
+	// BrowserStates is nil where there is no session management.
+	BrowserStates BrowserStates
 	Pages         Pages
 	Audit         Auditor
 	Revocations   *revocation.Set
@@ -201,6 +204,7 @@ func (p *Provider) Mount(rt *web.Router) {
 	p.mountDevice(rt)
 	p.mountTokens(rt)
 	p.mountLogout(rt)
+	p.mountSessionManagement(rt)
 }
 
 // endpoint is the absolute address of one of ours.

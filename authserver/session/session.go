@@ -38,6 +38,8 @@ type Sessions struct {
 	// EndedUser, if not nil, is told the person whose sessions all end, before
 	// they do: a process without the keys cannot read which they are.
 	EndedUser func(ctx context.Context, subject id.ID) error
+	// Managed sets the cookie of BrowserState at each sign-in and sign-out.
+	Managed bool
 }
 
 // Current returns who is signed in at this browser; nil and no error when
@@ -90,6 +92,9 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 		}
 	}
 	http.SetCookie(w, newCookie("session", cookie, s.Secure, AbsoluteLife))
+	if s.Managed {
+		s.setBrowserState(w, browserState(cookie), AbsoluteLife)
+	}
 	if s.heldKeyOf(r) == "" {
 		return nil
 	}
@@ -109,6 +114,9 @@ func (s *Sessions) End(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		}
 	}
 	http.SetCookie(w, newCookie("session", "", s.Secure, -time.Second))
+	if s.Managed {
+		s.setBrowserState(w, "", -time.Second)
+	}
 	return nil
 }
 

@@ -346,3 +346,80 @@ func TestWithoutRedisNobodyIsTakenForSignedOut(t *testing.T) {
 		t.Errorf("Start: %v, want Unavailable", err)
 	}
 }
+
+// What session management sees changes at each sign-in and sign-out, and only
+// then; it cannot be turned back into the session.
+func TestTheBrowserStateFollowsTheSession(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		b := setup(t, secure)
+		b.Managed = true
+		subject, seen := id.New(), map[string]bool{}
+		cookies := func(change func(w http.ResponseWriter)) map[string]*http.Cookie {
+			w, found := httptest.NewRecorder(), map[string]*http.Cookie{}
+			change(w)
+			for _, c := range w.Result().Cookies() {
+				found[c.Name] = c
+			}
+			return found
+		}
+		name := b.BrowserStateCookie()
+		var session, state *http.Cookie
+		for range 2 {
+			set := cookies(func(w http.ResponseWriter) {
+				var before []*http.Cookie
+				if session != nil {
+					before = append(before, session)
+				}
+				if err := b.Start(t.Context(), w, request(t, before...), oidc.Login{Subject: subject}); err != nil {
+					t.Fatal(err)
+				}
+			})
+			state = set[name]
+			delete(set, name)
+			for _, c := range set {
+				session = c
+			}
+			if state == nil || state.HttpOnly || state.Secure != secure || (state.SameSite == http.SameSiteNoneMode) != secure || seen[state.Value] || state.Value == session.Value {
+				t.Fatalf("secure %v: %+v", secure, state)
+			}
+			seen[state.Value] = true
+		}
+		if set := cookies(func(w http.ResponseWriter) {
+			if got := b.BrowserState(w, request(t, session, state)); got != state.Value {
+				t.Errorf("state is %q, the cookie has %q", got, state.Value)
+			}
+		}); len(set) != 0 {
+			t.Errorf("set again: %v", set)
+		}
+		if set := cookies(func(w http.ResponseWriter) { b.BrowserState(w, request(t, session)) }); set[name] == nil || set[name].Value != state.Value {
+			t.Errorf("a browser that lost it: %v", set)
+		}
+		set := cookies(func(w http.ResponseWriter) {
+			if err := b.End(t.Context(), w, request(t, session)); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if set[name] == nil || set[name].MaxAge >= 0 {
+			t.Errorf("after signing out: %v", set)
+		}
+	}
+}
+
+// A person's sessions end with a word to whoever tells the apps, even where the
+// records cannot be read.
+func TestTheEndOfEverySessionIsTold(t *testing.T) {
+	b := setup(t, true)
+	subject := id.New()
+	b.start(t, subject)
+	var told []id.ID
+	b.EndedUser = func(_ context.Context, user id.ID) error {
+		told = append(told, user)
+		return fault.New(fault.Unavailable, "no")
+	}
+	if _, err := b.EndUser(t.Context(), subject); !fault.Is(err, fault.Unavailable) || len(told) != 1 || told[0] != subject {
+		t.Errorf("told %v, %v", told, err)
+	}
+	if all, err := b.List(t.Context(), subject); err != nil || len(all) != 1 {
+		t.Errorf("the session ended untold: %v, %v", all, err)
+	}
+}
