@@ -27,6 +27,10 @@
 //	    and with a DPoP proof (dpop.go, one Redis) what is issued is bound to its
 //	    key: the access token always, refresh tokens of public clients (RFC 9449)
 //
+//	GET|POST /logout -> end_session.go -> one Postgres transaction: grants,
+//	    revocation, audit event, a job for each client (package logout)
+//	    -> 303, or a page with frames (frontchannel_logout.go)
+//
 // # fosite
 //
 // fosite v0.49 parses, validates and dispatches; it is frozen upstream and
