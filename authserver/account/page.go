@@ -88,8 +88,8 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if form.Get("action") == "logout" {
-		// The end-session endpoint tells the apps too; 307 has the browser post
-		// the button there.
+		// The button is the end-session endpoint's, which tells the apps too. A
+		// page from before it was posts it here; 307 has the browser do so again.
 		http.Redirect(w, r, "/logout", http.StatusTemporaryRedirect)
 		return nil
 	}
