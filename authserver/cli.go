@@ -122,6 +122,11 @@ Environment (every fault is reported at once):
                                    first seals, all open
   AUTHSERVER_RESOURCE_SERVERS      APIs and their scopes: https://api.example=lists:read lists:write;https://…
   AUTHSERVER_TRUSTED_PROXIES       networks whose X-Forwarded-For is believed: 10.0.0.0/8,…
+  AUTHSERVER_TLS_CERT, AUTHSERVER_TLS_KEY  PEM files, read again when they change (none: a proxy speaks TLS)
+  AUTHSERVER_MTLS_URL              https address at which clients show certificates (RFC 8705; none)
+  AUTHSERVER_MTLS_ADDR             our own listener for that address (none: a proxy's)
+  AUTHSERVER_CLIENT_CERT_PROXIES   networks whose Client-Cert header is believed (RFC 9440; none)
+  AUTHSERVER_CLIENT_CA             PEM file of the CAs that vouch for clients with tls_client_auth (none)
   AUTHSERVER_ACCESS_TOKEN_LIFESPAN 1m to 1h (5m)
   AUTHSERVER_SESSION_MANAGEMENT    true lets apps watch the session in a frame (false; true in development)
   AUTHSERVER_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)

@@ -37,6 +37,10 @@ A client that publishes its keys and signs its requests:
   authserver client create --name "Notary" --auth private_key_jwt --jwks-uri https://notary.example.com/jwks \
     --require-signed-request-object --redirect-uri https://notary.example.com/callback --scope openid
 
+One that authenticates by its TLS certificate, for which a CA of AUTHSERVER_CLIENT_CA vouches:
+  authserver client create --name "Bank" --profile fapi2 --auth tls_client_auth --tls-subject-dn "CN=bank,O=Bank,C=GB" --certificate-bound \
+    --redirect-uri https://bank.example.com/callback --scope "openid lists:read" --resource https://api.example.com
+
 A resource server that may introspect tokens:
   authserver client create --id resourceapi --name "Grocery API" --grant client_credentials --introspect-resource https://api.example.com`,
 			flags: func(flags *flag.FlagSet) action {
@@ -163,7 +167,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
 	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, token_exchange; may be repeated")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
-	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, client_secret_jwt, private_key_jwt, none")
+	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, client_secret_jwt, private_key_jwt,\n"+
+		"tls_client_auth, self_signed_tls_client_auth, none")
 	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
 	flags.Var(&details, "authorization-details-type", "`type` of authorization details it may send (RFC 9396): grocery_list; may be repeated")
 	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256, EdDSA or PS256")
@@ -179,6 +184,14 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	firstParty := flags.Bool("first-party", false, "it is ours: ask nobody for consent")
 	profile := flags.String("profile", "", "what is demanded of it: oidc (the default) or fapi2, the FAPI 2.0 Security Profile")
 	dpop := flags.Bool("dpop", false, "give it only tokens that are bound to a key (RFC 9449)")
+	bound := flags.Bool("certificate-bound", false, "give it only tokens that are bound to its TLS certificate (RFC 8705)")
+	subject := map[string]*string{
+		"tls-subject-dn": flags.String("tls-subject-dn", "", "the subject of its certificate, for tls_client_auth: \"CN=bank,O=Bank,C=GB\""),
+		"tls-san-dns":    flags.String("tls-san-dns", "", "or a DNS `name` in its certificate"),
+		"tls-san-uri":    flags.String("tls-san-uri", "", "or a `URI` in its certificate"),
+		"tls-san-ip":     flags.String("tls-san-ip", "", "or an IP `address` in its certificate"),
+		"tls-san-email":  flags.String("tls-san-email", "", "or a mail `address` in its certificate"),
+	}
 	pkce := flags.Bool("require-pkce", true, "--require-pkce=false only for an old confidential client that cannot do PKCE")
 	par := flags.Bool("require-par", false, "it must push its authorization requests (RFC 9126)")
 	introspect := flags.String("introspect-resource", "", "it is the resource server of this `URI` and may introspect tokens for it")
@@ -225,6 +238,18 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.Profile = *profile
 			case "dpop":
 				m.DPoPBound = *dpop
+			case "certificate-bound":
+				m.CertificateBound = *bound
+			case "tls-subject-dn":
+				m.TLSSubjectDN = *subject[f.Name]
+			case "tls-san-dns":
+				m.TLSDNS = *subject[f.Name]
+			case "tls-san-uri":
+				m.TLSURI = *subject[f.Name]
+			case "tls-san-ip":
+				m.TLSIP = *subject[f.Name]
+			case "tls-san-email":
+				m.TLSEmail = *subject[f.Name]
 			case "require-pkce":
 				m.RequirePKCE = pkce
 			case "require-par":
@@ -280,6 +305,9 @@ func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
 		}
 		if v.DPoPBound {
 			fmt.Fprintln(w, "tokens\tbound to a key (DPoP)")
+		}
+		if v.CertificateBound {
+			fmt.Fprintln(w, "tokens\tbound to a certificate (RFC 8705)")
 		}
 		if v.JWKSURI != "" {
 			fmt.Fprintf(w, "jwks_uri\t%s\n", v.JWKSURI)

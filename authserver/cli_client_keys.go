@@ -13,7 +13,8 @@ import (
 // were given into m.
 func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	var requestURIs list
-	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt and request objects")
+	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt and request objects, and with x5c\n"+
+		"for self_signed_tls_client_auth")
 	keysURI := flags.String("jwks-uri", "", "`URI` where it publishes that set instead")
 	authAlg := flags.String("auth-alg", "", "the one `algorithm` of its client assertions")
 	requestAlg := flags.String("request-object-alg", "", "the one `algorithm` of its request objects: ES256, EdDSA, PS256 or RS256")

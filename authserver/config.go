@@ -32,6 +32,7 @@ type Config struct {
 	ResourceServers   []oidc.ResourceServer
 
 	TrustedProxies      []netip.Prefix // whose X-Forwarded-For we believe
+	TLS                 TLSConfig
 	AccessTokenLifespan time.Duration
 	DPoPNonceRequired   bool // RFC 9449 §8
 	SessionManagement   bool // OpenID Connect Session Management 1.0
@@ -80,6 +81,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.KeyEncryptionKeys, c.KEK = readKeys(r, "AUTHSERVER_KEY_ENCRYPTION_KEYS", needs&needKeys != 0)
 	c.ResourceServers = readResourceServers(r, "AUTHSERVER_RESOURCE_SERVERS")
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
+	c.TLS = readTLS(r, c.Issuer, c.Development)
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
 	c.DPoPNonceRequired = r.Bool("AUTHSERVER_DPOP_NONCE_REQUIRED")
 	c.SessionManagement = r.Bool("AUTHSERVER_SESSION_MANAGEMENT") || c.Development

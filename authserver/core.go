@@ -72,7 +72,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	}
 	c.keys = &keys.Keys{DB: db, KEK: cfg.KEK, Now: now, Log: log}
 	c.clients = &client.Clients{
-		DB: db, Rules: client.Rules{ResourceServers: cfg.ResourceServers, Reachable: c.outbound.CheckURL}, Now: now, Log: log,
+		DB: db, Rules: cfg.clientRules(c.outbound.CheckURL), Now: now, Log: log,
 		Fetch:   c.outbound,
 		Keyring: func(ctx context.Context) (*sealed.Keyring, error) { return c.clientSecretKeys(ctx, cfg) },
 	}

@@ -42,6 +42,7 @@ import (
 	"larder/internal/revocation"
 	"larder/internal/sealed"
 	"larder/internal/telemetry"
+	"larder/internal/tlsfile"
 	"larder/internal/web"
 	"larder/migrations"
 )
@@ -69,6 +70,9 @@ type server struct {
 	sweeper  *sweeper
 	crew     *jobs.Crew
 	boot     *boot
+
+	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
+	clientCAs   *tlsfile.Authorities // nil where nobody vouches for clients
 }
 
 // serve answers until ctx is done and then drains. ready, if not nil, is told
@@ -101,10 +105,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 	} {
 		group.Go(func() error { job(beside); return nil })
 	}
-	err = web.Serve(ctx, log, []web.Listener{
-		{Name: "public", Addr: cfg.Addr, Handler: s.public()},
-		{Name: "internal", Addr: cfg.InternalAddr, Handler: web.Internal(s.metrics, s.checks()...)},
-	}, ready)
+	err = web.Serve(ctx, log, s.listeners(), ready)
 	stopBeside()
 	return errors.Join(err, group.Wait())
 }
@@ -118,18 +119,25 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	s := &server{core: c, cfg: cfg, now: now, log: log, metrics: telemetry.Registry(), revoked: &revocation.Set{}, boot: &boot{}}
 	s.audit = &audit.Queue{Log: audit.Auth(), DB: c.db, Logger: log}
 	s.sweeper = newSweeper(c.db, c.accounts, log, s.metrics)
+	if err := s.openTLS(); err != nil {
+		return nil, err
+	}
 	if s.pages, err = page.New(cfg.Issuer); err != nil {
 		return nil, err
 	}
 	devices := session.Devices{Secure: cfg.secure()}
 	s.devices = &device.Authorizations{Redis: c.redis, Now: now}
+	var clientCAs oauth.ClientCAs
+	if s.clientCAs != nil {
+		clientCAs = s.clientCAs
+	}
 	s.provider, err = oauth.New(oauth.Dependencies{
 		Config: oauth.Config{
 			Issuer: cfg.Issuer, AccessTokenLifespan: cfg.AccessTokenLifespan,
 			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers, DPoPNonceRequired: cfg.DPoPNonceRequired,
-			Registration: !cfg.Registration.Off(),
+			Registration: !cfg.Registration.Off(), MTLSURL: cfg.TLS.MTLSURL,
 		},
-		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys,
+		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys, ClientCAs: clientCAs,
 		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Logouts: c.logouts, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
 		PublishedKeys: &jwks.Cache{Getter: c.outbound, Now: now}, Fetcher: c.outbound,
 		DB: c.db, Redis: c.redis, Now: now, Log: log,
@@ -174,9 +182,7 @@ func (s *server) public() http.Handler {
 	}).Mount(rt)
 	s.mountAdmin(rt)
 
-	observer := &web.Observer{Log: s.log, Now: s.now, Report: web.Problem}
-	h := observer.Wrap(s.secureHeaders(s.untilReady(rt)), s.metrics)
-	return web.BehindProxies(h, s.cfg.TrustedProxies)
+	return s.surround(rt)
 }
 
 // mountBrowser adds what people see.

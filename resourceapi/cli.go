@@ -40,6 +40,9 @@ Environment (every fault is reported at once):
   RESOURCEAPI_REDIS_URL             Redis, for tokens that are bound to a key (DPoP); without it they are refused
   RESOURCEAPI_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)
   RESOURCEAPI_TRUSTED_PROXIES       comma-separated addresses and networks whose X-Forwarded-For is believed
+  RESOURCEAPI_TLS_CERT, RESOURCEAPI_TLS_KEY  PEM files, read again when they change (none: a proxy speaks TLS)
+  RESOURCEAPI_MTLS_ADDR             a second public listener, which asks clients for certificates (RFC 8705; none)
+  RESOURCEAPI_CLIENT_CERT_PROXIES   networks whose Client-Cert header is believed (RFC 9440; none)
   RESOURCEAPI_KEY_ENCRYPTION_KEYS   base64 keys of 32 bytes, the current one first, that seal the secrets of webhooks;
                                     without any, changing RESOURCEAPI_CLIENT_SECRET makes those unreadable
   RESOURCEAPI_POLICY_DIR            a folder of .cedar files that say what roles may do, read again when changed

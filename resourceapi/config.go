@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/netip"
+	"strings"
 
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
@@ -26,6 +27,10 @@ type Config struct {
 	ClientSecret       secret.String
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For we believe
+
+	TLSCert, TLSKey string         // PEM files; empty where a proxy speaks TLS
+	MTLSAddr        string         // a second public listener, which asks clients for certificates; empty for none
+	CertProxies     []netip.Prefix // whose Client-Cert we believe (RFC 9440)
 
 	KeyEncryptionKeys [][]byte // seal the secrets of webhooks, the current one first; without any a key is derived from ClientSecret
 
@@ -75,6 +80,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 		r.Fault("RESOURCEAPI_CLIENT_SECRET", "must have at least 16 characters")
 	}
 	c.TrustedProxies = r.Prefixes("RESOURCEAPI_TRUSTED_PROXIES")
+	readTLS(r, &c)
 	if v := getenv("RESOURCEAPI_KEY_ENCRYPTION_KEYS"); v != "" {
 		var err error
 		if c.KeyEncryptionKeys, err = sealed.ParseKeys(v); err != nil {
@@ -85,3 +91,22 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.LogLevel = r.Level("RESOURCEAPI_LOG_LEVEL")
 	return c, r.Err()
 }
+
+// readTLS reads what has to do with TLS and the certificates of clients (RFC
+// 8705).
+func readTLS(r *env.Reader, c *Config) {
+	c.TLSCert, c.TLSKey = r.KeyPair("RESOURCEAPI_TLS_CERT", "RESOURCEAPI_TLS_KEY")
+	c.CertProxies = r.Prefixes("RESOURCEAPI_CLIENT_CERT_PROXIES")
+	if r.String("RESOURCEAPI_MTLS_ADDR") != "" {
+		c.MTLSAddr = r.Addr("RESOURCEAPI_MTLS_ADDR", "")
+	}
+	if c.TLSCert != "" && strings.HasPrefix(c.Resource, "http://") {
+		r.Fault("RESOURCEAPI_TLS_CERT", "is for a RESOURCEAPI_RESOURCE with https")
+	}
+	if c.MTLSAddr != "" && c.TLSCert == "" {
+		r.Fault("RESOURCEAPI_MTLS_ADDR", "needs RESOURCEAPI_TLS_CERT and RESOURCEAPI_TLS_KEY")
+	}
+}
+
+// takesCertificates reports whether clients can show a certificate.
+func (c Config) takesCertificates() bool { return c.MTLSAddr != "" || len(c.CertProxies) > 0 }

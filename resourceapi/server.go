@@ -21,12 +21,14 @@ import (
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/mtls"
 	"larder/internal/outbound"
 	"larder/internal/paging"
 	"larder/internal/postgres"
 	"larder/internal/sealed"
 	"larder/internal/secret"
 	"larder/internal/telemetry"
+	"larder/internal/tlsfile"
 	"larder/internal/web"
 	"larder/migrations"
 	"larder/resourceapi/app"
@@ -57,18 +59,19 @@ const (
 
 // server is the service put together.
 type server struct {
-	cfg      Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	pool     *pgxpool.Pool
-	redis    *redis.Client // nil where none is configured
-	gate     *bearer.Gate
-	policies *policy.Engine
-	denials  *auditlog.Queue
-	tenants  *tenant.DB
-	feeds    *feed.Hub
-	courier  *webhook.Courier
-	confined atomic.Bool // the database role was found to be bound by row-level security
+	cfg         Config
+	log         *slog.Logger
+	registry    *prometheus.Registry
+	pool        *pgxpool.Pool
+	redis       *redis.Client // nil where none is configured
+	gate        *bearer.Gate
+	policies    *policy.Engine
+	denials     *auditlog.Queue
+	tenants     *tenant.DB
+	feeds       *feed.Hub
+	courier     *webhook.Courier
+	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
+	confined    atomic.Bool          // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
 }
@@ -80,6 +83,11 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	var err error
 	if s.pool, err = postgres.Open(ctx, cfg.DatabaseURL, cfg.DatabaseConns); err != nil {
 		return nil, err
+	}
+	if cfg.TLSCert != "" {
+		if s.certificate, err = tlsfile.Open(cfg.TLSCert, cfg.TLSKey, now, log); err != nil {
+			return nil, err
+		}
 	}
 	if s.gate, err = s.newGate(now); err != nil {
 		return nil, err
@@ -120,6 +128,7 @@ func (s *server) newGate(now func() time.Time) (*bearer.Gate, error) {
 	config := bearer.Config{
 		Issuer: s.cfg.Issuer, Resource: s.cfg.Resource, Scopes: policy.Scopes(),
 		ClientID: s.cfg.ClientID, ClientSecret: s.cfg.ClientSecret, DPoPNonceRequired: s.cfg.DPoPNonceRequired,
+		Certificates: s.cfg.takesCertificates(),
 	}
 	if s.cfg.RedisURL != "" {
 		var err error
@@ -182,7 +191,8 @@ func (s *server) public() (http.Handler, error) {
 	rt.HandlePrefix("/v1/", s.gated(s.api))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
 	h := observer.Wrap(headers(rt, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
-	return web.BehindProxies(h, s.cfg.TrustedProxies), nil
+	h = web.BehindProxies(h, s.cfg.TrustedProxies)
+	return mtls.Handler(h, s.cfg.CertProxies), nil // first, while the peer's address is the peer's
 }
 
 // gated lets authenticated requests through to next, once the database role is
@@ -229,6 +239,23 @@ func (s *server) checks() []web.Check {
 	}
 }
 
+// listeners are the public one, the internal one and, where clients show
+// certificates to us, a third, which serves the same: on the first, browsers
+// would be asked for certificates too.
+func (s *server) listeners(public http.Handler) []web.Listener {
+	all := []web.Listener{
+		{Name: "public", Addr: s.cfg.Addr, Handler: public},
+		{Name: "internal", Addr: s.cfg.InternalAddr, Handler: web.Internal(s.registry, s.checks()...)},
+	}
+	if s.certificate != nil {
+		all[0].TLS = s.certificate.Server(false)
+	}
+	if s.cfg.MTLSAddr != "" {
+		all = append(all, web.Listener{Name: "mtls", Addr: s.cfg.MTLSAddr, Handler: public, TLS: s.certificate.Server(true)})
+	}
+	return all
+}
+
 // serve answers until ctx is done and what is in flight has drained.
 func (s *server) serve(ctx context.Context) error {
 	defer s.close()
@@ -255,10 +282,7 @@ func (s *server) serve(ctx context.Context) error {
 		}
 		return err
 	})
-	err = web.Serve(ctx, s.log, []web.Listener{
-		{Name: "public", Addr: s.cfg.Addr, Handler: handler},
-		{Name: "internal", Addr: s.cfg.InternalAddr, Handler: web.Internal(s.registry, s.checks()...)},
-	}, nil)
+	err = web.Serve(ctx, s.log, s.listeners(handler), nil)
 	end()
 	if failed := work.Wait(); err == nil {
 		err = failed

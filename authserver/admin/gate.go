@@ -79,8 +79,8 @@ func (g *Gate) admit(r *http.Request) (audit.Actor, error) {
 	if err != nil {
 		return audit.Actor{}, err
 	}
-	if access.JKT != "" { // RFC 9449 §7.2
-		return audit.Actor{}, challenged(fault.New(fault.Unauthenticated, "The token is bound to a key; the admin API takes Bearer tokens only."),
+	if access.JKT != "" || access.X5T != "" { // RFC 9449 §7.2, RFC 8705 §3
+		return audit.Actor{}, challenged(fault.New(fault.Unauthenticated, "The token is bound to its sender; the admin API takes Bearer tokens only."),
 			`error="invalid_token"`)
 	}
 	if !slices.Contains(access.Scopes, oidc.ScopeAdmin) {

@@ -23,11 +23,11 @@ func (c *check) profile() {
 // the place of secrets, tokens that only their sender can use, PKCE, and no
 // RS256 (§5.4.1).
 func (c *check) fapi2() {
-	if c.m.TokenEndpointAuthMethod != oidc.PrivateKeyJWT {
-		c.fault("token_endpoint_auth_method", "must be private_key_jwt for profile fapi2")
+	if !slices.Contains([]string{oidc.PrivateKeyJWT, oidc.TLSClientAuth, oidc.SelfSignedTLSClientAuth}, c.m.TokenEndpointAuthMethod) {
+		c.fault("token_endpoint_auth_method", "must be private_key_jwt, tls_client_auth or self_signed_tls_client_auth for profile fapi2")
 	}
-	if !c.m.DPoPBound {
-		c.fault("dpop_bound_access_tokens", "must be true for profile fapi2")
+	if !c.m.DPoPBound && !c.m.CertificateBound {
+		c.fault("dpop_bound_access_tokens", "must be true for profile fapi2, or tls_client_certificate_bound_access_tokens")
 	}
 	if c.m.RequirePKCE != nil && !*c.m.RequirePKCE {
 		c.fault("require_pkce", "must not be false for profile fapi2")

@@ -26,6 +26,9 @@ type Rules struct {
 	// Reachable returns what is wrong with an address that we are to call; nil
 	// lets every one be registered.
 	Reachable func(uri string) error
+	// Certificates says that clients can show theirs (RFC 8705), CertificateCAs
+	// that there are authorities which vouch for them.
+	Certificates, CertificateCAs bool
 }
 
 // Check fills in the defaults of RFC 7591 §2 and returns every fault of m as
@@ -36,6 +39,7 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c.name()
 	c.grants()
 	c.authentication()
+	c.certificates()
 	c.profile()
 	c.redirects("redirect_uris", m.RedirectURIs)
 	c.redirects("post_logout_redirect_uris", m.PostLogoutRedirectURIs)
@@ -128,7 +132,8 @@ func (c *check) grants() {
 }
 
 func (c *check) authentication() {
-	known := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.ClientSecretJWT, oidc.PrivateKeyJWT, oidc.AuthMethodNone}
+	known := slices.Concat([]string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.ClientSecretJWT, oidc.PrivateKeyJWT, oidc.AuthMethodNone},
+		c.rules.certificateMethods())
 	if !slices.Contains(known, c.m.TokenEndpointAuthMethod) {
 		c.fault("token_endpoint_auth_method", "must be one of %s", strings.Join(known, ", "))
 	}

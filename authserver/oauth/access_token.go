@@ -70,18 +70,20 @@ type accessClaims struct {
 
 // confirmation names the key that a token is bound to (RFC 7800 §3.1).
 type confirmation struct {
-	JKT string `json:"jkt"` // RFC 9449 §6.1
+	JKT string `json:"jkt,omitempty"`      // RFC 9449 §6.1
+	X5T string `json:"x5t#S256,omitempty"` // RFC 8705 §3.1
 }
 
-// confirm binds to a key, or to none if there is none.
-func confirm(jkt string) *confirmation {
-	if jkt == "" {
+// confirm binds to a key, a certificate or both, or to nothing if there is none.
+func confirm(jkt, x5t string) *confirmation {
+	if jkt == "" && x5t == "" {
 		return nil
 	}
-	return &confirmation{JKT: jkt}
+	return &confirmation{JKT: jkt, X5T: x5t}
 }
 
-// tokenType is the type of an access token that is bound to a key, or to none.
+// tokenType is the type of an access token that is bound to a key, or to none;
+// one that is bound to a certificate is shown as Bearer (RFC 8705 §3).
 func tokenType(jkt string) string {
 	if jkt == "" {
 		return "Bearer"
@@ -122,7 +124,7 @@ func (p *Provider) VerifyAccessToken(ctx context.Context, token, aud string) (*o
 		Actors: c.Actor.names(), FamilyID: c.FamilyID, APIKeyID: c.APIKeyID,
 	}
 	if c.Confirmation != nil {
-		at.JKT = c.Confirmation.JKT
+		at.JKT, at.X5T = c.Confirmation.JKT, c.Confirmation.X5T
 	}
 	if c.AuthTime != 0 {
 		at.AuthTime = time.Unix(c.AuthTime, 0)

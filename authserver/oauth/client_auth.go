@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
+	"larder/internal/mtls"
 	"larder/internal/secret"
 )
 
@@ -19,7 +21,8 @@ type credentials struct {
 	clientID  string
 	secret    string
 	assertion string
-	path      string // of the endpoint that is called
+	path      string              // of the endpoint that is called
+	chain     []*x509.Certificate // that the request came with; a client of another method may show one as well
 }
 
 // authenticateClient finds out which client calls (RFC 6749 §2.3). A client
@@ -34,6 +37,10 @@ func (p *Provider) authenticateClient(ctx context.Context, r *http.Request, f fo
 	client, err := p.Clients.Client(ctx, shown.clientID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
+	}
+	shown.chain = mtls.From(r.Context())
+	if shown.method == oidc.AuthMethodNone && client != nil && client.AuthenticatesByCertificate() {
+		shown.method = client.Metadata.TokenEndpointAuthMethod // nothing in the request tells it from none
 	}
 	if err := p.checkCredentials(ctx, client, shown); err != nil {
 		if fault.Is(err, fault.Unavailable) {
@@ -68,6 +75,10 @@ func (p *Provider) checkCredentials(ctx context.Context, client *oidc.Client, sh
 		if err := p.checkAssertion(ctx, client, shown); err != nil {
 			return err
 		}
+	case oidc.TLSClientAuth:
+		return p.checkCertificate(ctx, client, shown.chain)
+	case oidc.SelfSignedTLSClientAuth:
+		return p.checkRegisteredCertificate(ctx, client, shown.chain)
 	}
 	if !known {
 		return errors.New("there is no such client")

@@ -30,6 +30,8 @@ type metadata struct {
 	DeviceEndpoint        string `json:"device_authorization_endpoint"`
 	RegistrationEndpoint  string `json:"registration_endpoint,omitempty"`
 
+	MTLSAliases *endpointAliases `json:"mtls_endpoint_aliases,omitempty"`
+
 	ScopesSupported          []string `json:"scopes_supported"`
 	ResponseTypesSupported   []string `json:"response_types_supported"`
 	ResponseModesSupported   []string `json:"response_modes_supported"`
@@ -55,6 +57,7 @@ type metadata struct {
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	DPoPAlgs                 []string `json:"dpop_signing_alg_values_supported"`
 	DetailTypes              []string `json:"authorization_details_types_supported"`
+	MTLSBoundTokens          bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	IssInAuthResponse        bool     `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter          bool     `json:"claims_parameter_supported"`
 	RequestParameter         bool     `json:"request_parameter_supported"`
@@ -84,7 +87,7 @@ func (p *Provider) mountMetadata(rt *web.Router) {
 
 func (p *Provider) metadata() metadata {
 	issuer := p.Config.Issuer
-	authMethods := []string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.ClientSecretJWT, oidc.PrivateKeyJWT}
+	authMethods := append([]string{oidc.ClientSecretBasic, oidc.ClientSecretPost, oidc.ClientSecretJWT, oidc.PrivateKeyJWT}, p.certificateMethods()...)
 	m := metadata{
 		Issuer:                issuer,
 		AuthorizationEndpoint: issuer + "/authorize",
@@ -128,6 +131,8 @@ func (p *Provider) metadata() metadata {
 		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
 		ClaimsParameter:   true,
+		MTLSAliases:       p.aliases(),
+		MTLSBoundTokens:   p.Config.MTLSURL != "",
 
 		BackchannelLogout: true, BackchannelLogoutSession: true,
 		FrontchannelLogout: true, FrontchannelLogoutSession: true,

@@ -9,6 +9,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/dpop"
 	"larder/internal/fault"
+	"larder/internal/mtls"
 )
 
 // nonceKeys is the purpose of the keys that DPoP nonces are made with.
@@ -17,7 +18,7 @@ const nonceKeys = "dpop_nonce"
 // newProofs checks DPoP proofs at every endpoint of ours (RFC 9449).
 func newProofs(d Dependencies) *dpop.Verifier {
 	return &dpop.Verifier{
-		Base: d.Config.Issuer, Redis: d.Redis, Now: d.Now,
+		Base: d.Config.Issuer, Alias: d.Config.MTLSURL, Redis: d.Redis, Now: d.Now,
 		Nonces: &dpop.Nonces{Keys: func() [][]byte { return d.Keys.MACKeys(nonceKeys) }, Now: d.Now},
 	}
 }
@@ -86,11 +87,14 @@ func (w *work) refreshKey() string {
 	return ""
 }
 
-// checkPossession lets an access token count only for whom it was issued to: a
-// bound one with a proof by its key (RFC 9449 §7.1), and never as a bearer
+// checkPossession lets an access token count only for whom it was issued to: one
+// that is bound to a certificate with it, and one that is bound to a key with a
+// proof by it (RFC 9449 §7.1), and never as a bearer
 // token, which it would be in a thief's hands (§7.2).
 func (p *Provider) checkPossession(r *http.Request, shown shownToken, at *oidc.AccessToken) error {
 	switch {
+	case at.X5T != "" && at.X5T != mtls.Thumbprint(mtls.From(r.Context())): // RFC 8705 §3
+		return invalidToken("The access token is bound to a certificate that the request does not come with.")
 	case at.JKT == "" && !shown.dpop:
 		return nil
 	case at.JKT == "":

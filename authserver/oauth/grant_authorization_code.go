@@ -73,7 +73,7 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 	now, code := p.Now(), w.code
 	g := &grant{
 		ID: code.GrantID, ClientID: code.ClientID, UserID: code.Subject, SID: code.SID, Scopes: code.Scopes, Resources: code.Resources, Details: code.Details,
-		Session: code.Login, JKT: w.refreshKey(), Salt: w.salt, CreatedAt: now,
+		Session: code.Login, JKT: w.refreshKey(), X5T: w.refreshCertificate(), Salt: w.salt, CreatedAt: now,
 		// Without a refresh token the row only remembers the code.
 		IdleExpiresAt: now.Add(p.Config.AccessTokenLifespan), ExpiresAt: now.Add(p.Config.AccessTokenLifespan),
 	}

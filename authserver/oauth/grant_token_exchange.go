@@ -11,6 +11,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/mtls"
 	"larder/internal/revocation"
 )
 
@@ -83,6 +84,12 @@ func (p *Provider) fromAccessToken(ctx context.Context, token string) (*accessCl
 	}
 	if at.JKT != "" && at.JKT != w.jkt {
 		return nil, newError(invalidRequest, "The subject_token is bound to a key that this request does not prove.")
+	}
+	if at.X5T != "" {
+		if at.X5T != mtls.Thumbprint(mtls.From(ctx)) {
+			return nil, newError(invalidRequest, "The subject_token is bound to a certificate that this request does not come with.")
+		}
+		w.x5t = at.X5T // what is bound stays bound
 	}
 	actors := at.Actors
 	if at.ClientID != w.client.ID {
@@ -187,14 +194,14 @@ func (p *Provider) narrow(ctx context.Context, f form, c *accessClaims) error {
 }
 
 // issue signs an access token for the client of this request, bound to the key
-// that it proves. c.Expires is the latest end; 0 for none but the usual.
+// that it proves or the certificate that it shows. c.Expires is the latest end; 0 for none but the usual.
 func (p *Provider) issue(ctx context.Context, c *accessClaims) (*tokenResponse, error) {
 	w, now := workFrom(ctx), p.Now()
 	expires := now.Add(p.Config.AccessTokenLifespan)
 	if latest := time.Unix(c.Expires, 0); c.Expires != 0 && latest.Before(expires) {
 		expires = latest
 	}
-	c.ClientID, c.Expires, c.Confirmation = w.client.ID, expires.Unix(), confirm(w.jkt)
+	c.ClientID, c.Expires, c.Confirmation = w.client.ID, expires.Unix(), confirm(w.jkt, w.x5t)
 	token, err := p.signAccessToken(ctx, c)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ type introspection struct {
 	AMR       []string `json:"amr,omitempty"`
 
 	Details      []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §9.2
-	Confirmation *confirmation              `json:"cnf,omitempty"`                   // RFC 9449 §6.2
+	Confirmation *confirmation              `json:"cnf,omitempty"`                   // RFC 9449 §6.2, RFC 8705 §3.2
 
 	Actor    *actor `json:"act,omitempty"` // RFC 8693 §4.1
 	FamilyID string `json:"family_id,omitempty"`
@@ -144,7 +144,7 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 		}
 	}
 	return introspection{
-		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT), Issuer: p.Config.Issuer, Subject: subject, ClientID: at.ClientID,
+		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT, at.X5T), Issuer: p.Config.Issuer, Subject: subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
 		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Details: at.Details,
 		Actor: actorOf(at.Actors), FamilyID: at.FamilyID, APIKeyID: at.APIKeyID,
@@ -188,7 +188,7 @@ func (p *Provider) introspectRefreshToken(ctx context.Context, client *oidc.Clie
 		return introspection{}, err
 	}
 	return introspection{
-		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT), Issuer: p.Config.Issuer, Subject: subject, ClientID: g.ClientID,
+		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT, g.X5T), Issuer: p.Config.Issuer, Subject: subject, ClientID: g.ClientID,
 		Scope: strings.Join(g.Scopes, " "), ExpiresAt: expires.Unix(), GrantID: g.ID.String(), SID: g.SID,
 		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR, Details: g.Details,
 	}, nil

@@ -32,8 +32,9 @@ type Config struct {
 	RefreshGrace        time.Duration // 30 seconds: how long a used refresh token gets its successor again
 	JWKSLifetime        time.Duration // 5 minutes: how long the key rotation lets others cache the JWKS
 	ResourceServers     []oidc.ResourceServer
-	Registration        bool // whether clients can register themselves, at /connect/register
-	DPoPNonceRequired   bool // refuse a DPoP proof without a nonce of ours (RFC 9449 §8)
+	Registration        bool   // whether clients can register themselves, at /connect/register
+	DPoPNonceRequired   bool   // refuse a DPoP proof without a nonce of ours (RFC 9449 §8)
+	MTLSURL             string // where clients show certificates (RFC 8705 §5), without a trailing slash; "" for nowhere
 }
 
 func (c Config) withDefaults() Config {
@@ -128,8 +129,8 @@ type Auditor interface {
 	Put(e audit.Event)
 }
 
-// Dependencies are what a Provider is made of. All are mandatory but APIKeys and
-// BrowserStates.
+// Dependencies are what a Provider is made of. All are mandatory but APIKeys,
+// BrowserStates, and ClientCAs, without which there is no tls_client_auth.
 type Dependencies struct {
 	Config   Config
 	Clients  Clients
@@ -138,9 +139,11 @@ type Dependencies struct {
 	Consents Consents
 	Users    Users
 	APIKeys  APIKeys
-	Flows    Flows
-	Devices  DeviceAuthorizations
-	Logouts  Logouts
+	// ClientCAs vouch for clients with tls_client_auth.
+	ClientCAs ClientCAs
+	Flows     Flows
+	Devices   DeviceAuthorizations
+	Logouts   Logouts
 	// PublishedKeys and Fetcher reach addresses that clients chose.
 	PublishedKeys PublishedKeys
 	Fetcher       Fetcher
@@ -196,10 +199,7 @@ func (p *Provider) Mount(rt *web.Router) {
 	browser.Handle(http.MethodGet, "/authorize/posted", p.handlePosted)
 	browser.Handle(http.MethodGet, "/authorize/continue", p.handleContinue)
 
-	api := rt.With(writeError)
-	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.offersNonce(p.handleToken)))
-	api.Handle(http.MethodOptions, "/token", preflight("POST"))
-
+	p.mountToken(rt)
 	p.mountPushed(rt)
 	p.mountDevice(rt)
 	p.mountTokens(rt)

@@ -27,6 +27,7 @@ type grant struct {
 	Details       []oidc.AuthorizationDetail // nil for no limit beyond the scopes
 	Session       grantSession
 	JKT           string // of the key that its refresh tokens are bound to, "" for none (RFC 9449 §5)
+	X5T           string // likewise of the certificate (RFC 8705 §4)
 	Generation    int32  // of the newest refresh token
 	Salt          []byte
 	PreviousSalt  []byte
@@ -59,8 +60,8 @@ type grantStore struct {
 // came to be, because its code was replayed meanwhile, is born revoked.
 const insertGrant = `
 INSERT INTO auth.grants (id, code_hash, client_id, user_id, sid, scopes, resources, session, salt,
-                         created_at, idle_expires_at, expires_at, dpop_jkt, authorization_details, revoked_at, revoked_reason)
-SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
+                         created_at, idle_expires_at, expires_at, dpop_jkt, certificate_x5t, authorization_details, revoked_at, revoked_reason)
+SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
   FROM auth.users u LEFT JOIN auth.revocations r ON r.kind = 'grant_id' AND r.value = $1::uuid::text
  WHERE u.id = $4 AND u.disabled_at IS NULL`
 
@@ -86,7 +87,7 @@ func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte, clie
 		statement = insertParticipant
 	}
 	tag, err := s.db.Exec(ctx, statement, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
-		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, detailsColumn(g.Details))
+		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, g.X5T, detailsColumn(g.Details))
 	switch err = postgres.Translate(err); {
 	case fault.Is(err, fault.Conflict):
 		return errCodeSpent
@@ -107,7 +108,7 @@ func detailsColumn(details []oidc.AuthorizationDetail) any {
 }
 
 const selectGrant = `
-SELECT id, client_id, user_id, sid, scopes, resources, authorization_details, session, dpop_jkt, generation, salt, previous_salt, rotated_at,
+SELECT id, client_id, user_id, sid, scopes, resources, authorization_details, session, dpop_jkt, certificate_x5t, generation, salt, previous_salt, rotated_at,
        created_at, idle_expires_at, expires_at, revoked_at
   FROM auth.grants WHERE id = $1`
 
@@ -144,7 +145,7 @@ func (s *grantStore) usable(g *grant, t refreshToken) bool {
 func scanGrant(row pgx.CollectableRow) (*grant, error) {
 	var g grant
 	var rotatedAt, revokedAt *time.Time
-	err := row.Scan(&g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Details, &g.Session, &g.JKT, &g.Generation, &g.Salt,
+	err := row.Scan(&g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Details, &g.Session, &g.JKT, &g.X5T, &g.Generation, &g.Salt,
 		&g.PreviousSalt, &rotatedAt, &g.CreatedAt, &g.IdleExpiresAt, &g.ExpiresAt, &revokedAt)
 	if rotatedAt != nil {
 		g.RotatedAt = *rotatedAt

@@ -35,13 +35,14 @@ type rotation struct {
 //	$1 grant  $2 generation  $3 salt  $4 client_id  $5 client needs no consent
 //	$6 scopes  $7 resources  $8 new salt  $9 now  $10 new idle expiry
 //	$11 key that the request proves  $12 keep the token as it is
-//	$13 used before this is reuse  $14 expiry of a revocation
+//	$13 certificate that the request shows
+//	$14 used before this is reuse  $15 expiry of a revocation
 //
-// Without the right key a token is as unknown as another client's: who stole it
+// Without the right key or certificate a token is as unknown as another client's: who stole it
 // can neither use it nor end the family.
 const (
 	grantAlive = `g.revoked_at IS NULL AND g.expires_at > $9 AND g.idle_expires_at > $9 AND g.client_id = $4
-           AND g.dpop_jkt IN ('', $11)`
+           AND g.dpop_jkt IN ('', $11) AND g.certificate_x5t IN ('', $13)`
 	userWelcome = `u.disabled_at IS NULL AND ($5 OR EXISTS (
            SELECT FROM auth.consents c WHERE c.user_id = g.user_id AND c.client_id = g.client_id))`
 	tokenNewest = `g.generation = $2 AND g.salt = $3`
@@ -73,7 +74,7 @@ WITH cur AS MATERIALIZED (
          ` + userWelcome + ` AS welcome,
          ` + scopeWithin + ` AS scope_ok, ` + allTargets + ` AS target_ok,
          ` + tokenNewest + ` AS newest,
-         g.generation = $2 + 1 AND g.previous_salt = $3 AND g.rotated_at > $13 AS within_grace
+         g.generation = $2 + 1 AND g.previous_salt = $3 AND g.rotated_at > $14 AS within_grace
     FROM auth.grants g JOIN auth.users u ON u.id = g.user_id
    WHERE g.id = $1 FOR UPDATE OF g),
 rotated AS (
@@ -87,7 +88,7 @@ killed AS (
    WHERE g.id = cur.id AND cur.alive AND cur.generation > $2 AND NOT cur.within_grace
   RETURNING g.id),
 told AS (
-  INSERT INTO auth.revocations (kind, value, expires_at) SELECT 'grant_id', id::text, $14 FROM killed
+  INSERT INTO auth.revocations (kind, value, expires_at) SELECT 'grant_id', id::text, $15 FROM killed
   ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)
   RETURNING revoked_at)
 SELECT CASE
@@ -121,7 +122,7 @@ func (s *grantStore) rotate(ctx context.Context, t refreshToken, w *work, scopes
 	}
 	args := []any{
 		t.grantID, t.generation, t.salt[:], client.ID, client.Metadata.FirstParty, textArray(scopes), textArray(w.resources), newSalt(),
-		now, now.Add(s.cfg.RefreshIdle), w.jkt, client.FAPI2(),
+		now, now.Add(s.cfg.RefreshIdle), w.jkt, client.FAPI2(), w.refreshCertificate(),
 	}
 	err := decide(rotateNewest, args)
 	if fault.Is(err, fault.NotFound) {

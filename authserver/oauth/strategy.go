@@ -97,7 +97,7 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 		AMR:      login.amr,
 
 		Details:      workFrom(ctx).details,
-		Confirmation: confirm(workFrom(ctx).jkt),
+		Confirmation: confirm(workFrom(ctx).jkt, workFrom(ctx).x5t),
 	}
 	if c.Subject = c.ClientID; !login.subject.IsZero() {
 		if c.Subject, err = s.p.accessSubject(workFrom(ctx).client, login.subject, c.Audience); err != nil {

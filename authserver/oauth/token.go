@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"larder/authserver/oidc"
+	"larder/internal/web"
 )
 
 // tokenResponse is RFC 6749 §5.1.
@@ -22,6 +23,12 @@ type tokenResponse struct {
 	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
 
 	Details []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §7
+}
+
+func (p *Provider) mountToken(rt *web.Router) {
+	api := rt.With(writeError)
+	api.Handle(http.MethodPost, "/token", allowAnyOrigin(p.offersNonce(p.handleToken)))
+	api.Handle(http.MethodOptions, "/token", preflight("POST"))
 }
 
 // handleToken answers POST /token (RFC 6749 §3.2).
@@ -60,12 +67,16 @@ func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
+	x5t, err := boundCertificate(r, client)
+	if err != nil {
+		return nil, err
+	}
 	// Last, because a proof is good once: what is refused above may be sent again.
 	jkt, err := p.proofKey(r, client)
 	if err != nil {
 		return nil, err
 	}
-	w := &work{grantType: grantType, client: client, resources: resources, jkt: jkt}
+	w := &work{grantType: grantType, client: client, resources: resources, jkt: jkt, x5t: x5t}
 	answer, err := run(withWork(r.Context(), w), r, f)
 	if err != nil {
 		return nil, err

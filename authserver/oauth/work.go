@@ -22,6 +22,7 @@ type work struct {
 	resources []string                   // asked for in this request (RFC 8707)
 	details   []oidc.AuthorizationDetail // of the code or token that is made, nil for no limit (RFC 9396)
 	jkt       string                     // thumbprint of the key that the request proves, "" without a proof (RFC 9449)
+	x5t       string                     // thumbprint of the certificate that its tokens are bound to, "" for none (RFC 8705 §3)
 
 	code     *authorizationCode // being made, or redeemed
 	codeHash []byte

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"larder/internal/mtls"
 )
 
 // Client authentication methods (RFC 7591 §2).
@@ -18,6 +20,9 @@ const (
 	ClientSecretJWT   = "client_secret_jwt"
 	PrivateKeyJWT     = "private_key_jwt"
 	AuthMethodNone    = "none"
+
+	TLSClientAuth           = "tls_client_auth"             // RFC 8705 §2.1
+	SelfSignedTLSClientAuth = "self_signed_tls_client_auth" // RFC 8705 §2.2
 )
 
 // Grant types (RFC 7591 §2).
@@ -98,8 +103,20 @@ type Metadata struct {
 	Profile string `json:"profile,omitempty"`
 	// DPoPBound clients get no token that is not bound to a key (RFC 9449 §5.2).
 	DPoPBound bool `json:"dpop_bound_access_tokens,omitempty"`
+	// CertificateBound clients get no token that is not bound to the certificate
+	// which they come with (RFC 8705 §3.4).
+	CertificateBound bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	// The one name that the certificate of a client with tls_client_auth must
+	// bear (RFC 8705 §2.1.2): a distinguished name as text (RFC 4514), or an
+	// alternative name.
+	TLSSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	TLSDNS       string `json:"tls_client_auth_san_dns,omitempty"`
+	TLSURI       string `json:"tls_client_auth_san_uri,omitempty"`
+	TLSIP        string `json:"tls_client_auth_san_ip,omitempty"`
+	TLSEmail     string `json:"tls_client_auth_san_email,omitempty"`
 	// JWKS holds the client's public keys, for private_key_jwt and request
-	// objects; JWKSURI is where it publishes them instead. One of the two.
+	// objects, and with x5c its certificates, for self_signed_tls_client_auth;
+	// JWKSURI is where it publishes them instead. One of the two.
 	JWKS    *jose.JSONWebKeySet `json:"jwks,omitempty"`
 	JWKSURI string              `json:"jwks_uri,omitempty"`
 	// TokenEndpointAuthAlg is the one algorithm of its client assertions, ""
@@ -152,8 +169,23 @@ func (c *Client) HearsOfLogout() bool {
 func (c *Client) FAPI2() bool { return c.Metadata.Profile == ProfileFAPI2 }
 
 // DPoPRequired reports whether every token of the client must be bound to a
-// key by DPoP. The fapi2 profile demands tokens that only their sender can use.
-func (c *Client) DPoPRequired() bool { return c.Metadata.DPoPBound || c.FAPI2() }
+// key by DPoP. The fapi2 profile demands tokens that only their sender can use,
+// by a key or by a certificate.
+func (c *Client) DPoPRequired() bool {
+	return c.Metadata.DPoPBound || c.FAPI2() && !c.Metadata.CertificateBound
+}
+
+// AuthenticatesByCertificate reports whether the client's TLS certificate is
+// its credential (RFC 8705 §2).
+func (c *Client) AuthenticatesByCertificate() bool {
+	return c.Metadata.TokenEndpointAuthMethod == TLSClientAuth || c.Metadata.TokenEndpointAuthMethod == SelfSignedTLSClientAuth
+}
+
+// CertificateSubject is the name that the certificate of a client with
+// tls_client_auth must bear.
+func (m *Metadata) CertificateSubject() mtls.Subject {
+	return mtls.Subject{DN: m.TLSSubjectDN, DNS: m.TLSDNS, URI: m.TLSURI, IP: m.TLSIP, Email: m.TLSEmail}
+}
 
 // PKCERequired reports whether an authorization request of this client must
 // carry a code_challenge. A public client's always must, and one of the fapi2

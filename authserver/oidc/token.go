@@ -27,7 +27,8 @@ type AccessToken struct {
 	Actors    []string              // clients that act for the subject, the present one first (RFC 8693 §4.1)
 	FamilyID  string                // of a token that an API key was exchanged for
 	APIKeyID  string                // that key
-	JKT       string                // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for a bearer token
+	JKT       string                // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for none
+	X5T       string                // thumbprint of the certificate that it is bound to (cnf.x5t#S256, RFC 8705 §3.1); "" for none
 }
 
 // APIKey is a service account's key as introspection tells it.

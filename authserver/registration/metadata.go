@@ -96,7 +96,7 @@ func (h *Handler) metadata(req *request) (oidc.Metadata, error) {
 		m.IDTokenSignedAlg = "RS256"
 	}
 	if m.Profile == oidc.ProfileFAPI2 {
-		m.DPoPBound = true // the profile leaves no choice
+		m.DPoPBound = m.DPoPBound || !m.CertificateBound // the profile leaves no other choice
 		if req.IDTokenSignedAlg == "" {
 			m.IDTokenSignedAlg = "ES256"
 		}

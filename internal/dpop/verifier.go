@@ -22,7 +22,9 @@ type Verifier struct {
 	// Base is the URL by which clients know the service, from the
 	// configuration: a request's own Host header is the sender's word. A
 	// request's path is appended to it.
-	Base   string
+	Base string
+	// Alias is a second such URL, "" without one (RFC 8705 §5).
+	Alias  string
 	Redis  redis.Cmdable // remembers used proofs
 	Nonces *Nonces       // nil where no nonce is ever asked for
 	Now    func() time.Time
@@ -85,7 +87,8 @@ func (v *Verifier) checkRequest(c *claims, r *http.Request) error {
 		return invalid("The DPoP proof needs a jti of 1 to 128 bytes.")
 	case c.HTM != r.Method:
 		return invalid("The htm of the DPoP proof is not the method of this request.")
-	case !sameURL(c.HTU, strings.TrimSuffix(v.Base, "/")+r.URL.EscapedPath()):
+	case !sameURL(c.HTU, strings.TrimSuffix(v.Base, "/")+r.URL.EscapedPath()) &&
+		(v.Alias == "" || !sameURL(c.HTU, strings.TrimSuffix(v.Alias, "/")+r.URL.EscapedPath())):
 		return invalid("The htu of the DPoP proof is not the URL of this request.")
 	}
 	return nil

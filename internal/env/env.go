@@ -163,6 +163,19 @@ func (r *Reader) Prefixes(name string) []netip.Prefix {
 	return all
 }
 
+// KeyPair reads the names of the files of a TLS certificate and its key: both,
+// or neither.
+func (r *Reader) KeyPair(certName, keyName string) (cert, key string) {
+	cert, key = r.getenv(certName), r.getenv(keyName)
+	switch {
+	case cert == "" && key != "":
+		r.Fault(certName, "must be set with %s", keyName)
+	case cert != "" && key == "":
+		r.Fault(keyName, "must be set with %s", certName)
+	}
+	return cert, key
+}
+
 // Address reads a public address that tokens repeat character by character:
 // https, save in development on loopback.
 func (r *Reader) Address(name string, development, needed bool) string {

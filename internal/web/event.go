@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -97,14 +98,21 @@ type served struct {
 	status        int
 }
 
-// Wrap returns h observed; the histogram is registered with reg.
+// Wrap returns h observed; the histogram is registered with reg, or is the one
+// that the observer of another listener registered there.
 func (o *Observer) Wrap(h http.Handler, reg prometheus.Registerer) http.Handler {
 	o.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "http_request_duration_seconds",
 		Help:    "Time to answer a request, by route, method and status.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 	}, []string{"route", "method", "status"})
-	reg.MustRegister(o.duration)
+	if err := reg.Register(o.duration); err != nil {
+		already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err)
+		if !ok {
+			panic(err) // as MustRegister does: the name is a constant
+		}
+		o.duration, _ = already.ExistingCollector.(*prometheus.HistogramVec)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.serve(h, w, r) })
 }
 

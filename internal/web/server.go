@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ type Listener struct {
 	Name    string // for the log
 	Addr    string // host:port
 	Handler http.Handler
+	TLS     *tls.Config // nil for plain http
 }
 
 // Serve answers on every listener until ctx is done, then stops accepting,
@@ -49,10 +51,18 @@ func Serve(ctx context.Context, log *slog.Logger, listeners []Listener, ready fu
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 			BaseContext:       func(net.Listener) context.Context { return base },
+			TLSConfig:         l.TLS,
 		}
 		servers, addrs = append(servers, srv), append(addrs, ln.Addr())
-		log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", l.Name), slog.String("addr", ln.Addr().String()))
-		go func() { failed <- srv.Serve(ln) }()
+		log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", l.Name), slog.String("addr", ln.Addr().String()),
+			slog.Bool("tls", l.TLS != nil))
+		go func() {
+			if l.TLS != nil {
+				failed <- srv.ServeTLS(ln, "", "") // the configuration has the certificate
+				return
+			}
+			failed <- srv.Serve(ln)
+		}()
 	}
 	if ready != nil {
 		ready(addrs)

@@ -8,7 +8,8 @@
 //	   |                                        (RFC 9068 §4)     |
 //	   |                                                          '- cached by max-age, refetched on an
 //	   |                                                             unknown kid once per 30 s
-//	   |                and with cnf: the proof in the DPoP header, once (internal/dpop, Redis)
+//	   |                and with cnf: the proof in the DPoP header, once (internal/dpop, Redis),
+//	   |                              or the certificate of the client (internal/mtls)
 //	   '- lrd_live_…   introspected cache --miss--> POST introspection_endpoint (RFC 7662)
 //	      or opaque
 //	   |

@@ -3,7 +3,6 @@ package bearer
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -34,27 +33,11 @@ func (g *Gate) offerNonce(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// boundKey returns the thumbprint of the key that a token is bound to by its
-// cnf claim (RFC 7800 §3.1, RFC 9449 §6.1), "" for a token without one. A
-// binding of another kind could not be checked, so the token is refused.
-func boundKey(cnf json.RawMessage) (string, error) {
-	if cnf == nil {
-		return "", nil
-	}
-	var members map[string]string
-	if err := json.Unmarshal(cnf, &members); err != nil {
-		return "", err
-	}
-	if len(members) != 1 || !dpop.IsThumbprint(members["jkt"]) {
-		return "", errors.New("the token is bound in a way that cannot be checked here")
-	}
-	return members["jkt"], nil
-}
-
-// checkPossession lets a bound token count only with a proof by its key, made
-// for this request (RFC 9449 §7.1). As Bearer it may have been stolen from whom
-// it is bound to (§7.2); and a token without a key gains none by the scheme.
-func (g *Gate) checkPossession(r *http.Request, c credential, jkt string) error {
+// checkProof lets a token that is bound to a key count only with a proof by it,
+// made for this request (RFC 9449 §7.1). As Bearer it may have been stolen from
+// whom it is bound to (§7.2); and a token without a key gains none by the
+// scheme.
+func (g *Gate) checkProof(r *http.Request, c credential, jkt string) error {
 	switch {
 	case jkt == "" && !c.dpop:
 		return nil

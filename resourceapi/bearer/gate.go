@@ -31,6 +31,9 @@ type Config struct {
 	Redis redis.Cmdable
 	// DPoPNonceRequired refuses a proof without a nonce of ours (RFC 9449 §9).
 	DPoPNonceRequired bool
+	// Certificates says that clients can show theirs here (RFC 8705). Tokens
+	// that are bound to one are for the clients that do.
+	Certificates bool
 }
 
 // Gate authenticates requests. It is safe for concurrent use. Run keeps what
@@ -133,7 +136,7 @@ func (g *Gate) token(r *http.Request, shown credential) (*Caller, error) {
 		return nil, invalid(errRevoked)
 	}
 	// Last, because a proof is good once.
-	if err := g.checkPossession(r, shown, hit.jkt); err != nil {
+	if err := g.checkPossession(r, shown, hit.bound); err != nil {
 		return nil, err
 	}
 	return hit.caller, nil

@@ -31,6 +31,7 @@ func (g *Gate) Mount(rt *web.Router) {
 		ScopesSupported:      g.config.Scopes,
 		BearerMethods:        []string{"header"},
 		ResourceName:         "Larder grocery API",
+		MTLSBound:            g.config.Certificates,
 	}
 	if g.proofs != nil {
 		doc.DPoPAlgs = dpop.Algorithms()

@@ -30,7 +30,7 @@ type verified struct {
 	caller     *Caller
 	until      time.Time
 	generation uint64 // of the key set that verified it
-	jkt        string // thumbprint of the key that it is bound to, "" for none
+	bound      binding
 }
 
 // tokenHeader is the JOSE header (RFC 7515 §4). Members that would have us
@@ -96,7 +96,7 @@ func (g *Gate) verify(ctx context.Context, token string) (verified, error) {
 	if err := g.checkClaims(&claims, now); err != nil {
 		return verified{}, err
 	}
-	jkt, err := boundKey(claims.Cnf)
+	bound, err := readBinding(claims.Cnf)
 	if err != nil {
 		return verified{}, invalid(err)
 	}
@@ -108,7 +108,7 @@ func (g *Gate) verify(ctx context.Context, token string) (verified, error) {
 	if last := caller.ExpiresAt.Add(expiryLeeway); last.Before(until) {
 		until = last
 	}
-	return verified{caller: caller, until: until, generation: generation, jkt: jkt}, nil
+	return verified{caller: caller, until: until, generation: generation, bound: bound}, nil
 }
 
 // readHeader reads the header before anything of the token is believed.
