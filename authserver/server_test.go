@@ -23,6 +23,7 @@ import (
 type running struct {
 	url      string
 	internal string
+	addrs    []net.Addr // of all listeners
 	stop     context.CancelFunc
 	done     chan struct{}
 	err      error
@@ -46,6 +47,7 @@ func (w *world) start(t *testing.T) *running {
 	t.Cleanup(func() { stop(); <-s.done })
 	select {
 	case addrs := <-bound:
+		s.addrs = addrs
 		s.url, s.internal = "http://"+addrs[0].String(), "http://"+addrs[1].String()
 	case <-s.done:
 		t.Fatalf("serve: %v", s.err)

@@ -124,7 +124,7 @@ func TestTokenExchangeRefuses(t *testing.T) {
 		"no access token":     {"planner", h.idToken(oidc.Login{Subject: user, SID: "s", AuthTime: h.clock.Now()}, "planner"), accessTokenURN, nil, "invalid_request"},
 		"revoked":             {"planner", revoked, accessTokenURN, nil, "invalid_request"},
 		"a closed account":    {"planner", h.plannersToken(closed.ID, nil), accessTokenURN, nil, "invalid_request"},
-		"bound to a key":      {"planner", h.plannersToken(user, func(c *accessClaims) { c.Confirmation = confirm(key.Thumbprint) }), accessTokenURN, nil, "invalid_request"},
+		"bound to a key":      {"planner", h.plannersToken(user, func(c *accessClaims) { c.Confirmation = confirm(key.Thumbprint, "") }), accessTokenURN, nil, "invalid_request"},
 		"not allowed to act":  {"stranger", good, accessTokenURN, nil, "invalid_request"},
 		"a client's own":      {"mailer", h.plannersToken(user, func(c *accessClaims) { c.Subject = "planner" }), accessTokenURN, nil, "invalid_request"},
 		"passed on too often": {"mailer", h.plannersToken(user, func(c *accessClaims) { c.Actor = actorOf([]string{"a", "b", "c"}) }), accessTokenURN, nil, "invalid_request"},

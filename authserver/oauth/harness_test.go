@@ -66,7 +66,7 @@ type harness struct {
 	pages    *testPages
 }
 
-func newHarness(t testing.TB) *harness {
+func newHarness(t testing.TB, changes ...func(*Dependencies)) *harness {
 	t.Helper()
 	h := &harness{
 		t: t, db: pgtest.New(t), clock: &testClock{},
@@ -93,7 +93,7 @@ func newHarness(t testing.TB) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.p, err = New(Dependencies{
+	d := Dependencies{
 		Config: Config{
 			Issuer:          h.issuer,
 			ResourceServers: []oidc.ResourceServer{{Resource: testAPI, Scopes: []string{"family:read", "family:write", "lists:read", "lists:write", "audit:read"}}},
@@ -102,7 +102,11 @@ func newHarness(t testing.TB) *harness {
 		Flows: h.flows, Devices: h.devices, Logouts: &logout.Notices{DB: h.db.Auth, Jobs: queued}, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
 		PublishedKeys: &jwks.Cache{Getter: fetcher, Now: h.clock.Now}, Fetcher: fetcher,
 		Now: h.clock.Now, Log: log,
-	})
+	}
+	for _, change := range changes {
+		change(&d)
+	}
+	h.p, err = New(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func (w *watched[T]) get(ctx context.Context) T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	if now.Sub(w.looked) < lookEvery {
+	if since := now.Sub(w.looked); 0 <= since && since < lookEvery { // a clock may be set back
 		return w.value
 	}
 	w.looked = now
