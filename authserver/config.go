@@ -40,6 +40,7 @@ type Config struct {
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
 	People              PeopleConfig
+	Federation          FederationConfig
 	SMSDir              string
 }
 
@@ -88,6 +89,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.Registration = readRegistration(r, c.Development)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer, c.Development)
+	c.Federation = readFederation(r, c.Development)
 	c.SMSDir = getenv("AUTHSERVER_SMS_DIR")
 	return c, r.Err()
 }

@@ -12,6 +12,7 @@ import (
 	"larder/authserver/account"
 	"larder/authserver/apikey"
 	"larder/authserver/client"
+	"larder/authserver/federation"
 	"larder/authserver/grant"
 	"larder/authserver/keys"
 	"larder/authserver/logout"
@@ -55,6 +56,7 @@ type core struct {
 	logouts  *logout.Notices
 	outbound *outbound.Client
 	passkeys *passkey.Passkeys
+	linked   *federation.Identities
 }
 
 // openCore connects nothing yet: the first use does.
@@ -101,6 +103,11 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.passkeys = &passkey.Passkeys{
 		DB: db, Redis: c.redis, RP: passkey.RelyingParty(cfg.Issuer), Factors: c.factors, Sessions: c.sessions, Now: now,
 	}
+	c.linked = &federation.Identities{
+		DB: db, Accounts: c.accounts, Jobs: c.jobs, Providers: cfg.Federation.providers(cfg, now), Now: now,
+		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("federation") },
+	}
+	c.accounts.Leaving = c.linked.Leaving
 	return c, nil
 }
 

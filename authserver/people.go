@@ -13,6 +13,7 @@ import (
 
 	"larder/authserver/account"
 	"larder/authserver/consent"
+	"larder/authserver/federation"
 	"larder/authserver/flow"
 	"larder/authserver/forgot"
 	"larder/authserver/logout"
@@ -109,6 +110,7 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 	workers := river.NewWorkers()
 	for _, err := range []error{
 		river.AddWorkerSafely(workers, &mail.Worker{Postman: postman}),
+		river.AddWorkerSafely(workers, &federation.RevokeWorker{Identities: s.linked}),
 		river.AddWorkerSafely(workers, &account.EmailChangeWorker{Accounts: s.accounts}),
 		river.AddWorkerSafely(workers, &register.Worker{Registrations: s.registrations(), Users: s.accounts, Post: postman}),
 		river.AddWorkerSafely(workers, &logout.Worker{
@@ -156,6 +158,10 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages, Issuer: s.cfg.Issuer}).Mount(rt)
 	(&privacy.Handler{
 		DB: s.db, Sessions: s.sessions, Accounts: s.accounts, Identity: identity, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
-		More: []privacy.Part{{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }}, {Name: "second_factors", Read: s.factors.Export}, {Name: "passkeys", Read: s.passkeys.Export}},
+		More: []privacy.Part{
+			{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }},
+			{Name: "second_factors", Read: s.factors.Export}, {Name: "passkeys", Read: s.passkeys.Export},
+			{Name: "linked_accounts", Read: func(ctx context.Context, user id.ID) (any, error) { return s.linked.List(ctx, user) }},
+		},
 	}).Mount(rt)
 }

@@ -21,6 +21,7 @@ import (
 	"larder/authserver/client"
 	"larder/authserver/consent"
 	"larder/authserver/device"
+	"larder/authserver/federation"
 	"larder/authserver/flow"
 	"larder/authserver/grant"
 	"larder/authserver/keys"
@@ -201,13 +202,21 @@ func (s *server) mountBrowser(rt *web.Router) {
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}
 	second.Mount(rt)
+	others := &federation.Handler{
+		Identities: s.linked, Sessions: s.sessions, Factors: second, Devices: devices, Pages: s.pages, Audit: s.audit,
+		Limits: &limit.Limiter{Redis: s.redis}, Redis: s.redis, Secure: s.cfg.secure(), Source: limit.Source, Now: s.now,
+		Keyring: func() *sealed.Keyring { return s.keys.DataKeys("flow") },
+	}
 	accounts := &account.Handler{
-		Factors:  second,
+		Factors: second, Providers: others,
 		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
 		Throttle: &account.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}
 	accounts.Mount(rt)
+	others.Passwords = accounts
+	others.Mount(rt)
+	others.MountEvents(rt.With(web.Problem))
 	s.mountPeople(rt, devices, flows, accounts)
 	(&consent.Handler{
 		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts,

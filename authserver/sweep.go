@@ -53,6 +53,11 @@ DELETE FROM auth.links WHERE id IN (
 DELETE FROM auth.session_clients WHERE (sid, client_id) IN (
   SELECT sid, client_id FROM auth.session_clients WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
+	// A token of a provider is taken for a week after it was made.
+	deleteEvents = `
+DELETE FROM auth.federation_events WHERE (issuer, jti) IN (
+  SELECT issuer, jti FROM auth.federation_events WHERE received_at < now() - interval '15 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 	deleteTrusted = `
 DELETE FROM auth.trusted_devices WHERE id IN (
   SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
@@ -69,6 +74,7 @@ const (
 	tableTrusted = "trusted_devices"
 	tableUsers   = "users"
 	tableParts   = "session_clients"
+	tableEvents  = "federation_events"
 )
 
 // leavers deletes the accounts whose owners left, some at a time, and returns
@@ -97,7 +103,9 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
-	for _, table := range []string{tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableUsers, tableParts} {
+	for _, table := range []string{
+		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableEvents, tableUsers, tableParts,
+	} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
 	return s
@@ -121,6 +129,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableTokens, deleteInitial)
 		s.sweep(ctx, tableTrusted, deleteTrusted)
 		s.sweep(ctx, tableParts, deleteParticipants)
+		s.sweep(ctx, tableEvents, deleteEvents)
 		s.sweepUsers(ctx)
 	}
 }

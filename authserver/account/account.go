@@ -43,6 +43,9 @@ type Accounts struct {
 	// LongestToken is how long any access token lives at most, and so how long
 	// a revocation must be remembered; 0 is an hour.
 	LongestToken time.Duration
+	// Leaving, if not nil, is told of an account in the transaction that is about
+	// to delete it.
+	Leaving func(ctx context.Context, tx pgx.Tx, user id.ID) error
 }
 
 // NewUser is what an account is made from.
@@ -172,7 +175,7 @@ func oneUser(ctx context.Context, db querier, query string, arg any) (*oidc.User
 
 func scanUser(row pgx.CollectableRow) (oidc.User, error) {
 	var u oidc.User
-	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.EmailVerified, &u.Profile, &u.Operator, &u.Disabled, &u.UpdatedAt)
+	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.EmailVerified, &u.Profile, &u.Operator, &u.Disabled, &u.HasPassword, &u.UpdatedAt)
 	return u, err
 }
 
@@ -194,6 +197,12 @@ func (a *Accounts) change(ctx context.Context, tx pgx.Tx, update string, user id
 		return pgx.ErrNoRows
 	}
 	return nil
+}
+
+// SignOut commits a change together with the end of everything that a person is
+// signed in to. reason is what the grants say of it.
+func (a *Accounts) SignOut(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error {
+	return a.changeAndRevoke(ctx, user, reason, change)
 }
 
 // changeAndRevoke commits a change together with the end of every grant and

@@ -84,6 +84,11 @@ func (a *Accounts) DeleteDue(ctx context.Context) (int, error) {
 // and names only the id: a backup that is restored is cleaned by it.
 func (a *Accounts) delete(ctx context.Context, tx pgx.Tx, u *oidc.User) error {
 	now := a.Now()
+	if a.Leaving != nil {
+		if err := a.Leaving(ctx, tx, u.ID); err != nil {
+			return err
+		}
+	}
 	if _, err := tx.Exec(ctx, deleteUser, u.ID); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,15 @@ type Pages interface {
 	RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error
 }
 
+// Providers are others who vouch for people.
+type Providers interface {
+	// Offered lists those to choose from.
+	Offered() []oidc.SignInProvider
+	// Begin sends the browser to one of them, to come back signed in. hint is an
+	// address that the person may have.
+	Begin(w http.ResponseWriter, r *http.Request, provider string, to oidc.Onward, hint string) error
+}
+
 // Auditor takes audit events off the request's path.
 type Auditor interface {
 	Put(e audit.Event)
@@ -56,12 +66,14 @@ type Handler struct {
 	Accounts *Accounts
 	Factors  SecondFactors
 	Throttle *Throttle
-	Sessions Sessions
-	Flows    Flows
-	Clients  Clients
-	Devices  Devices
-	Pages    Pages
-	Audit    Auditor
+	// Providers may sign people in too; nil for none.
+	Providers Providers
+	Sessions  Sessions
+	Flows     Flows
+	Clients   Clients
+	Devices   Devices
+	Pages     Pages
+	Audit     Auditor
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
@@ -88,6 +100,8 @@ type loginPage struct {
 	Email string
 	Alert string
 	App   *appView
+
+	Providers []oidc.SignInProvider
 }
 
 // appView is the client as pages speak of it (OpenID Connect Registration §2).
@@ -124,7 +138,7 @@ func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
 // login signs in and sends the browser on: to the second factor if one is owed,
 // else back to the dispatcher of its flow or to a page of ours.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r, "login")
+	form, err := h.anyForm(w, r)
 	if err != nil {
 		return err
 	}
@@ -132,6 +146,9 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 	req, err := h.resume(r, to.Flow)
 	if err != nil {
 		return err
+	}
+	if action := form.Get("action"); action != "login" {
+		return h.loginElsewhere(w, r, action, to, req)
 	}
 	email := form.Get("email")
 	device, _ := h.Devices.Ensure(w, r)
@@ -159,6 +176,25 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.audit(r, "login.succeeded", audit.Success, user, "")
 	return seeOther(w, r, to.Path())
+}
+
+// loginElsewhere sends the browser to the provider whose button was pressed.
+func (h *Handler) loginElsewhere(w http.ResponseWriter, r *http.Request, provider string, to oidc.Onward, req *oidc.AuthRequest) error {
+	if !slices.ContainsFunc(h.offered(), func(p oidc.SignInProvider) bool { return p.Name == provider }) {
+		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	hint := ""
+	if req != nil && len(req.LoginHint) <= maxAddress {
+		hint = req.LoginHint
+	}
+	return h.Providers.Begin(w, r, provider, to, hint)
+}
+
+func (h *Handler) offered() []oidc.SignInProvider {
+	if h.Providers == nil {
+		return nil
+	}
+	return h.Providers.Offered()
 }
 
 // signIn is one attempt, throttled and audited.
@@ -209,8 +245,12 @@ func (h *Handler) resume(r *http.Request, flowID string) (*oidc.AuthRequest, err
 }
 
 func (h *Handler) renderLogin(w http.ResponseWriter, r *http.Request, status int, req *oidc.AuthRequest, page loginPage) error {
-	if req == nil {
+	page.Providers = h.offered()
+	if req == nil && len(page.Providers) == 0 {
 		return h.Pages.Render(w, r, status, "login", page)
+	}
+	if req == nil { // the form may lead to a provider
+		return h.Pages.RenderFlow(w, r, status, "login", "", page)
 	}
 	c, err := h.Clients.Client(r.Context(), req.ClientID)
 	if err != nil {

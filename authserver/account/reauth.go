@@ -2,6 +2,7 @@ package account
 
 import (
 	"net/http"
+	"time"
 
 	"larder/authserver/oidc"
 	"larder/internal/audit"
@@ -9,10 +10,30 @@ import (
 	"larder/internal/id"
 )
 
-// Reauthenticate lets the person at a signed-in browser prove by password that
-// they are who the session says. It is limited and audited as a sign-in is, and
-// fails with fault.Forbidden, with words for the page, on a wrong password.
+// recently is how fresh the sign-in of somebody without a password must be.
+const recently = 10 * time.Minute
+
+// Reauthenticate lets the person at a signed-in browser prove that they are who
+// the session says: by password, or, where there is none, by having signed in
+// within the last minutes. It fails with fault.Forbidden and words for the page.
 func (h *Handler) Reauthenticate(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) error {
+	if user.HasPassword {
+		return h.CheckPassword(w, r, user, pass)
+	}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil || login.Subject != user.ID || h.Now().Sub(login.AuthTime) > recently {
+		return fault.New(fault.Forbidden, "Sign in once more to do this: your last sign-in is more than ten minutes ago. Nothing was changed.").WithCode("sign_in_again")
+	}
+	return nil
+}
+
+// CheckPassword lets somebody prove by password that an account is theirs. It is
+// limited and audited as a sign-in is, and fails with fault.Forbidden, with words
+// for the page, on a wrong password.
+func (h *Handler) CheckPassword(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) error {
 	ctx := r.Context()
 	device, _ := h.Devices.Ensure(w, r)
 	try, err := h.Throttle.open(ctx, user.Email, h.Source(r), device)

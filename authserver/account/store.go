@@ -18,7 +18,8 @@ SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, '')
  WHERE e.canonical = $1`
 
 	userColumns = `
-SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profile, u.operator, u.disabled_at IS NOT NULL, u.updated_at
+SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profile, u.operator, u.disabled_at IS NOT NULL,
+       EXISTS (SELECT 1 FROM auth.passwords p WHERE p.user_id = u.id), u.updated_at
   FROM auth.users u LEFT JOIN auth.emails e ON e.user_id = u.id AND e.is_primary`
 	selectUser        = userColumns + ` WHERE u.id = $1`
 	selectUserByEmail = userColumns + ` WHERE u.id = (SELECT user_id FROM auth.emails WHERE canonical = $1)`

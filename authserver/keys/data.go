@@ -37,6 +37,7 @@ var purposes = [...]purpose{ //nolint:gochecknoglobals // a constant that Go can
 	{"mfa", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
 	// Pairwise subjects come from it, which clients keep for ever.
 	{"pairwise", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
+	{"federation", 100 * 365 * 24 * time.Hour, 100 * 365 * 24 * time.Hour}, // as long as people stay linked
 }
 
 // dataKey is an opened row of auth.data_keys.
@@ -46,7 +47,7 @@ type dataKey struct {
 }
 
 // DataKeys returns the keyring that seals for a purpose: session, flow, code,
-// cursor, refresh_token, client_secret or mfa. It may be another one after a rotation, so ask each
+// cursor, refresh_token, client_secret, mfa or federation. It may be another one after a rotation, so ask each
 // time.
 func (k *Keys) DataKeys(purpose string) *sealed.Keyring {
 	if s := k.state.Load(); s != nil && s.rings[purpose] != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"larder/authserver/oidc"
@@ -247,13 +248,26 @@ func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string) (amr
 func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login, amr []string) error {
 	raised := oidc.Login{
 		Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime, ACR: oidc.ACRMFA,
-		AMR: append([]string{oidc.AMRPassword}, amr...),
+		AMR: append(first(login), amr...),
 	}
 	if err := h.Sessions.Start(r.Context(), w, r, raised); err != nil {
 		return err
 	}
 	h.audit(r, "login.succeeded", audit.Success, login.Subject, "")
 	return nil
+}
+
+// first is how the person got as far as the second factor.
+func first(login oidc.Login) []string {
+	if slices.Contains(login.AMR, oidc.AMRFederated) {
+		return []string{oidc.AMRFederated}
+	}
+	return []string{oidc.AMRPassword}
+}
+
+// Enrolled is Factors.Enrolled.
+func (h *Handler) Enrolled(ctx context.Context, user id.ID) (bool, error) {
+	return h.Factors.Enrolled(ctx, user)
 }
 
 // resume returns the parked request of a flow, nil without a flow.

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/pquerna/otp"
@@ -173,7 +174,10 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if !last {
 		return seeOther(w, r, "/account/security")
 	}
-	plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
+	plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: first(*login)}
+	if slices.Contains(plain.AMR, oidc.AMRFederated) {
+		plain.ACR = oidc.ACRFederated
+	}
 	if err := h.Sessions.Start(r.Context(), w, r, plain); err != nil {
 		return err
 	}

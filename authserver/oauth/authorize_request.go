@@ -54,7 +54,7 @@ func (a *authorization) wantsFactor() bool {
 }
 
 // acrSupported are the authentication context classes that we tell of.
-func acrSupported() []string { return []string{oidc.ACRPassword, oidc.ACRMFA} }
+func acrSupported() []string { return []string{oidc.ACRPassword, oidc.ACRFederated, oidc.ACRMFA} }
 
 func (a *authorization) hasPrompt(value string) bool { return slices.Contains(a.prompt, value) }
 

@@ -20,6 +20,8 @@ type Login struct {
 const (
 	ACRPassword = "urn:larder:acr:pwd" //nolint:gosec // a name, not a credential
 	ACRMFA      = "urn:larder:acr:mfa"
+	// ACRFederated is one factor that another provider vouches for.
+	ACRFederated = "urn:larder:acr:fed"
 )
 
 // Authentication methods (RFC 8176 §2).
@@ -30,4 +32,7 @@ const (
 
 	AMRPossession = "pop"  // of a key, proven by a signature
 	AMRUser       = "user" // somebody was there and said yes
+	// AMRFederated is a sign-in at another provider. RFC 8176 registers no name
+	// for it; this is the one that others use.
+	AMRFederated = "fed"
 )

@@ -52,5 +52,6 @@ type User struct {
 	Profile       map[string]any
 	Operator      bool
 	Disabled      bool
+	HasPassword   bool
 	UpdatedAt     time.Time
 }

@@ -71,9 +71,10 @@ func (h *Handler) Mount(rt *web.Router) {
 
 // privacyPage is what privacy.html shows.
 type privacyPage struct {
-	Email    string
-	DeleteAt *time.Time // nil while the account stays
-	Alert    string
+	Email       string
+	HasPassword bool
+	DeleteAt    *time.Time // nil while the account stays
+	Alert       string
 }
 
 // messagePage is what message.html shows.
@@ -179,7 +180,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, user *oidc.User
 	if err != nil {
 		return err
 	}
-	page, status := privacyPage{Email: user.Email, DeleteAt: due}, http.StatusOK
+	page, status := privacyPage{Email: user.Email, HasPassword: user.HasPassword, DeleteAt: due}, http.StatusOK
 	if failed != nil {
 		status = web.Status(failed)
 		if shown, ok := web.Shown(failed); ok {

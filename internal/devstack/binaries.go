@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,8 +40,8 @@ func (s *Stack) build(ctx context.Context) error {
 	return nil
 }
 
-func (s *Stack) authServer(p plan, kept *secrets, db databases, redisURL string) binary {
-	return s.binary("authserver", map[string]string{
+func (s *Stack) authServer(p plan, kept *secrets, db databases, redisURL string, providers map[string]string) binary {
+	settings := map[string]string{
 		"AUTHSERVER_ADDR":                    p.authServer,
 		"AUTHSERVER_INTERNAL_ADDR":           p.authServerInternal,
 		"AUTHSERVER_ISSUER":                  p.issuer(),
@@ -53,7 +54,9 @@ func (s *Stack) authServer(p plan, kept *secrets, db databases, redisURL string)
 		"AUTHSERVER_MAIL_DIR":                filepath.Join(s.Dir, "mail"),
 		"AUTHSERVER_SMS_DIR":                 filepath.Join(s.Dir, "sms"),
 		"AUTHSERVER_DEMO_RESOURCEAPI_SECRET": kept.ResourceAPIClientSecret,
-	})
+	}
+	maps.Copy(settings, providers)
+	return s.binary("authserver", settings)
 }
 
 func (s *Stack) resourceAPI(p plan, kept *secrets, db databases, redisURL string) binary {

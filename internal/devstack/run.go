@@ -91,7 +91,11 @@ func (s *Stack) start(ctx context.Context, dir *directory, p plan, kept *secrets
 	if err != nil {
 		return nil, fmt.Errorf("prepare the database: %w", err)
 	}
-	services := []binary{s.authServer(p, kept, db, up.RedisURL), s.resourceAPI(p, kept, db, up.RedisURL)}
+	providers, err := s.emulate(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("emulate Google and Apple: %w", err)
+	}
+	services := []binary{s.authServer(p, kept, db, up.RedisURL, providers), s.resourceAPI(p, kept, db, up.RedisURL)}
 	for _, service := range services {
 		if _, err := service.once(ctx, nil, "migrate"); err != nil {
 			return nil, err
