@@ -14,6 +14,7 @@ import (
 type accountPage struct {
 	Name, Email   string
 	EmailVerified bool
+	HasPassword   bool
 	Claims        map[string]string // standard claims and the parts of the address, by name
 	Languages     []tongue
 	SignedInAt    time.Time
@@ -58,7 +59,8 @@ func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *o
 		return err
 	}
 	page := accountPage{
-		Name: user.Name, Email: user.Email, EmailVerified: user.EmailVerified, Claims: shownClaims(user.Profile), Languages: languages(),
+		Name: user.Name, Email: user.Email, EmailVerified: user.EmailVerified, HasPassword: user.HasPassword,
+		Claims: shownClaims(user.Profile), Languages: languages(),
 		SignedInAt: login.AuthTime, DeleteAt: due, Notice: accountNotice(r.URL.Query().Get("done")),
 	}
 	status := http.StatusOK

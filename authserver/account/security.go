@@ -23,6 +23,7 @@ type SecondFactors interface {
 // securityPage is what security.html shows.
 type securityPage struct {
 	Email         string
+	HasPassword   bool
 	Factors       oidc.Factors
 	SignIns       []SignIn
 	Notice, Alert string
@@ -51,7 +52,7 @@ func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *o
 	if err != nil {
 		return err
 	}
-	page, status := securityPage{Email: user.Email, Factors: factors, SignIns: signIns}, http.StatusOK
+	page, status := securityPage{Email: user.Email, HasPassword: user.HasPassword, Factors: factors, SignIns: signIns}, http.StatusOK
 	switch {
 	case failed != nil:
 		page.Alert, status = explain(w, failed)

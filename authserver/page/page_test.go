@@ -193,7 +193,7 @@ func TestFormsMayLeadToTheClient(t *testing.T) {
 		"http://x.example'unsafe-eval'/cb": usual + ";",
 	} {
 		res := serve(t, "http://localhost:9000", func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-			return p.RenderFlow(w, r, http.StatusOK, "login", redirectURI, values{"Flow": "", "Next": "", "Email": "", "Alert": "", "App": nil})
+			return p.RenderFlow(w, r, http.StatusOK, "login", redirectURI, values{"Flow": "", "Next": "", "Email": "", "Alert": "", "App": nil, "Providers": nil})
 		})
 		if csp := res.Header().Get("Content-Security-Policy"); !strings.Contains(csp, want) {
 			t.Errorf("%q: %s, want %s", redirectURI, csp, want)
