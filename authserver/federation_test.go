@@ -459,7 +459,7 @@ func TestLinkingAndUnlinkingStrandsNobody(t *testing.T) {
 	v.expect(w.come(v, back), 303, "done=linked")
 	v.expect(v.get("/account/identities?done=linked"), 200, "solo2@example.com")
 	late := w.allow(t, v.leave("/account/identities", "google"), "email", "solo3@example.com")
-	v.expect(v.press("/account", "logout"), 200, "")
+	v.expect(v.press("/logout", "logout"), 200, "")
 	v.expect(w.come(v, late), 403, "not signed in any more")
 	// What is one person's is not another's.
 	other := w.visitor(t)
