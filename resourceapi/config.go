@@ -32,7 +32,7 @@ type Config struct {
 	MTLSAddr        string         // a second public listener, which asks clients for certificates; empty for none
 	CertProxies     []netip.Prefix // whose Client-Cert we believe (RFC 9440)
 
-	KeyEncryptionKeys [][]byte // seal the secrets of webhooks, the current one first; without any a key is derived from ClientSecret
+	KeyEncryptionKeys [][]byte // seal the secrets of webhooks and what people avoid, the current one first; without any a key is derived from ClientSecret
 
 	PolicyDir   string // .cedar files in place of the built-in family.cedar
 	LogLevel    slog.Level

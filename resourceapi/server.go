@@ -34,6 +34,7 @@ import (
 	"larder/resourceapi/app"
 	"larder/resourceapi/audit"
 	"larder/resourceapi/bearer"
+	"larder/resourceapi/diet"
 	"larder/resourceapi/family"
 	"larder/resourceapi/feed"
 	"larder/resourceapi/invite"
@@ -119,6 +120,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
+	(&diet.Diets{DB: s.tenants, Keys: secrets}).Mount(s.api)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
 	return s, nil

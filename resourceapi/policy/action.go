@@ -45,6 +45,8 @@ const (
 	KitchenRead Action = "kitchen.read" // stores, pantry, recipes: what a family shops by, beside its lists
 	KitchenKeep Action = "kitchen.keep"
 
+	DietKeep Action = "diet.keep" // one's own, to read and to change
+
 	FeedRead Action = "feed.read" // follow the changes of what one may see anyway
 
 	AuditRead Action = "audit.read"
@@ -84,6 +86,8 @@ func ruleOf(a Action) (rule, bool) {
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case FamilyCreate, FamilyUpdate, FamilyDelete:
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
+	case DietKeep: // the sensitive takes more than reading
+		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case MemberRemove, MemberChangeRole, MemberLeave:
 		return rule{a, ScopeFamilyWrite, MemberResource}, true
 	case InvitationCreate, InvitationRevoke, InvitationAccept:
@@ -117,6 +121,7 @@ func Actions() []Action {
 		AppList, AppInstall, AppUninstall,
 		WebhookList, WebhookManage,
 		KitchenRead, KitchenKeep,
+		DietKeep,
 		FeedRead,
 		AuditRead,
 	}

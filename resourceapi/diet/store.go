@@ -1,0 +1,210 @@
+package diet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/id"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+const (
+	selectDiets = `SELECT user_id, avoid FROM grocery.diets WHERE family_id = $1 ORDER BY user_id LIMIT 500`
+
+	selectDiet = `SELECT avoid, version, updated_at FROM grocery.diets WHERE family_id = $1 AND user_id = $2`
+
+	lockDiet = selectDiet + ` FOR UPDATE`
+
+	insertDiet = `INSERT INTO grocery.diets (family_id, user_id, avoid) VALUES ($1, $2, $3) RETURNING version, updated_at`
+
+	updateDiet = `
+UPDATE grocery.diets SET avoid = $3, version = version + 1, updated_at = now() WHERE family_id = $1 AND user_id = $2
+RETURNING version, updated_at`
+
+	deleteDiet = `DELETE FROM grocery.diets WHERE family_id = $1 AND user_id = $2`
+
+	selectOpen = `
+SELECT id, concat_ws(' , ', name, note, category) FROM grocery.items
+ WHERE family_id = $1 AND list_id = $2 AND checked_at IS NULL ORDER BY position, id LIMIT 2000`
+)
+
+func place(family id.ID, user string) string {
+	return "grocery.diets/avoid/" + family.String() + "/" + user
+}
+
+func (h *Diets) open(family id.ID, user string, box []byte) (s secret, err error) {
+	plain, err := h.Keys.Open(place(family, user), box)
+	if err != nil {
+		return s, fmt.Errorf("a diet of family %s: %w", family, err)
+	}
+	return s, json.Unmarshal(plain, &s)
+}
+
+// queueOwn queues the reading of the caller's own box; d stays as it is without
+// one.
+func queueOwn(tx *tenant.Tx, sql string, d *Diet, box *[]byte) {
+	tx.Queue(sql, tx.Family, tx.Caller.Subject).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(box, &d.Version, &d.UpdatedAt); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func (h *Diets) selectOwn(ctx context.Context, family id.ID) (*Diet, error) {
+	d := &Diet{Avoid: []string{}, Also: []string{}}
+	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		var box []byte
+		queueOwn(tx, selectDiet, d, &box)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil || d.Version == 0 {
+			return err
+		}
+		s, err := h.open(family, tx.Caller.Subject, box)
+		d.Avoid, d.Also = append(d.Avoid, s.Avoid...), append(d.Also, s.Also...)
+		return err
+	})
+	return d, err
+}
+
+// change is for the person's own eyes: neither the feed of others nor a webhook
+// tells of it.
+func change(tx *tenant.Tx, version int64) tenant.Change {
+	return tenant.Change{Event: "diet.changed", PrivateTo: tx.Caller.Subject, Entity: tx.Caller.Subject, Version: version}
+}
+
+func (h *Diets) replace(ctx context.Context, family id.ID, s secret, guard func(version int64) error) (*Diet, error) {
+	d := &Diet{}
+	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var box []byte
+		queueOwn(tx, lockDiet, d, &box)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil {
+			return err
+		}
+		if err := guard(d.Version); err != nil {
+			return err
+		}
+		plain, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		sql := insertDiet
+		if d.Version > 0 {
+			sql = updateDiet
+		}
+		version := d.Version + 1
+		tx.Row(func(row pgx.Row) error { return row.Scan(&d.Version, &d.UpdatedAt) },
+			sql, family, tx.Caller.Subject, h.Keys.Seal(place(family, tx.Caller.Subject), plain))
+		tx.Record(ctx, change(tx, version))
+		return nil
+	})
+	d.Avoid, d.Also = append([]string{}, s.Avoid...), append([]string{}, s.Also...)
+	return d, err
+}
+
+func (h *Diets) delete(ctx context.Context, family id.ID) error {
+	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil {
+			return err
+		}
+		tx.Queue(deleteDiet, family, tx.Caller.Subject)
+		tx.Record(ctx, change(tx, 0))
+		return nil
+	})
+}
+
+type openItem struct {
+	id   id.ID
+	text string
+}
+
+// selectWarnings puts what all the people of the family avoid into one set,
+// which no longer says whose it is, and looks for it on the list.
+func (h *Diets) selectWarnings(ctx context.Context, family, list id.ID) ([]Warning, error) {
+	var items []openItem
+	avoid, also := map[string]bool{}, map[string]bool{}
+	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		facts := tx.List(list)
+		boxes := map[string][]byte{}
+		tx.Queue(selectDiets, family).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var user string
+				var box []byte
+				if err := rows.Scan(&user, &box); err != nil {
+					return err
+				}
+				boxes[user] = box
+			}
+			return rows.Err()
+		})
+		tx.Queue(selectOpen, family, list).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var i openItem
+				if err := rows.Scan(&i.id, &i.text); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		})
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if err := tx.May(ctx, policy.ListRead, facts.Resource()); err != nil {
+			return err
+		}
+		for user, box := range boxes {
+			s, err := h.open(family, user, box)
+			if err != nil {
+				return err
+			}
+			for _, a := range s.Avoid {
+				avoid[a] = true
+			}
+			for _, word := range s.Also {
+				also[word] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return match(items, slices.Sorted(maps.Keys(avoid)), slices.Sorted(maps.Keys(also))), nil
+}
+
+func match(items []openItem, avoid, also []string) []Warning {
+	found := []Warning{}
+	warn := func(i openItem, what string) {
+		found = append(found, Warning{ItemID: i.id, Avoid: what, Text: "contains " + what + ": avoid"})
+	}
+	for _, i := range items {
+		for _, a := range avoid {
+			if contains(i.text, a) {
+				warn(i, a)
+			}
+		}
+		for _, phrase := range also {
+			if mentions(i.text, phrase) && !slices.Contains(avoid, phrase) {
+				warn(i, phrase)
+			}
+		}
+	}
+	return found
+}
