@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	responseLifespan  = 2 * time.Minute // of a signed authorization response
-	responseTokenType = "oauth-authz-resp+jwt"
+	responseLifespan   = 2 * time.Minute // of a signed authorization response
+	signedResponseType = "oauth-authz-resp+jwt"
 	// A token about a token has a type of its own, lest it pass for one (RFC 9701
 	// §5, §8.1).
 	introspectionTokenType = "token-introspection+jwt"
@@ -44,7 +44,7 @@ func (p *Provider) signResponse(ctx context.Context, client *oidc.Client, parame
 	if err != nil {
 		return "", err
 	}
-	return p.Keys.Sign(ctx, signingAlg(client, client.Metadata.AuthorizationAlg), responseTokenType, payload)
+	return p.Keys.Sign(ctx, signingAlg(client, client.Metadata.AuthorizationAlg), signedResponseType, payload)
 }
 
 // signedIntrospection is the JWT of RFC 9701 §5. The claims of the token in

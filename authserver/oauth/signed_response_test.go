@@ -13,7 +13,7 @@ import (
 // readResponse verifies a signed authorization response.
 func (h *harness) readResponse(response, alg string) map[string]any {
 	h.t.Helper()
-	_, by, err := h.keys.Verify(response, responseTokenType)
+	_, by, err := h.keys.Verify(response, signedResponseType)
 	if err != nil || by != alg {
 		h.t.Fatalf("%q by %s: %v", response, by, err)
 	}

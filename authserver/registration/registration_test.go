@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -173,9 +174,7 @@ func TestOidccRegistrationJWKSURI(t *testing.T) {
 		"authorization_signed_response_alg": "RS256", "introspection_signed_response_alg": "ES256",
 	}
 	body := map[string]any{"redirect_uris": []string{callback}}
-	for member, value := range want {
-		body[member] = value
-	}
+	maps.Copy(body, want)
 	a := p.register(body)
 	shown := p.send(http.MethodGet, a.text("registration_client_uri"), a.text("registration_access_token"), nil)
 	for _, answer := range []answer{a, shown} {

@@ -127,7 +127,7 @@ func TestCopiesAreBounded(t *testing.T) {
 
 func TestOnlyKeysForSignaturesAreRead(t *testing.T) {
 	t.Parallel()
-	short, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // too short on purpose
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
