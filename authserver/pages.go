@@ -19,8 +19,8 @@ func (p protocolPages) ConfirmLogout(w http.ResponseWriter, r *http.Request, cli
 	}
 }
 
-func (p protocolPages) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.LoggedOut) {
-	if err := p.Renderer.LoggedOut(w, r, page); err != nil {
+func (p protocolPages) LoggedOut(w http.ResponseWriter, r *http.Request, end oidc.LoggedOut) {
+	if err := p.Renderer.LoggedOut(w, r, end); err != nil {
 		p.Error(w, r, err)
 	}
 }

@@ -51,3 +51,24 @@ func TestUnusedRegistrationsAreSwept(t *testing.T) {
 		t.Errorf("a day later: %s", got)
 	}
 }
+
+// A session that merely expired is told of to nobody, and forgotten.
+func TestPartsInExpiredSessionsAreSwept(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, statement := range []string{
+		`INSERT INTO auth.clients (id, metadata) VALUES ('web', '{}')`,
+		`INSERT INTO auth.session_clients (sid, client_id, user_id, expires_at)
+		 SELECT sid, 'web', gen_random_uuid(), now() + after FROM (VALUES ('over', interval '-1 second'), ('on', interval '1 hour')) AS s (sid, after)`,
+	} {
+		if _, err := db.Owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).sweep(t.Context(), tableParts, deleteParticipants)
+	var left, jobs string
+	err := db.Owner.QueryRow(t.Context(), `SELECT (SELECT string_agg(sid, ' ') FROM auth.session_clients), (SELECT count(*)::text FROM auth.river_job)`).Scan(&left, &jobs)
+	if err != nil || left != "on" || jobs != "0" {
+		t.Errorf("left %q, %s jobs, %v", left, jobs, err)
+	}
+}

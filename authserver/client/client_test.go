@@ -393,7 +393,10 @@ func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 		"back channel with a fragment":       {func(m *oidc.Metadata) { m.BackchannelLogoutURI = "https://web.example/bye#x" }, []string{"/backchannel_logout_uri"}},
 		"front channel elsewhere":            {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "https://other.example/bye" }, []string{"/frontchannel_logout_uri"}},
 		"front channel at another port":      {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "https://web.example:8443/bye" }, []string{"/frontchannel_logout_uri"}},
-		"front channel of a script":          {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "javascript:alert(1)" }, []string{"/frontchannel_logout_uri"}},
+		"front channel by IPv6": {func(m *oidc.Metadata) {
+			m.RedirectURIs, m.FrontchannelLogoutURI = []string{"http://[::1]/callback"}, "http://[::1]/bye"
+		}, []string{"/frontchannel_logout_uri"}},
+		"front channel of a script": {func(m *oidc.Metadata) { m.FrontchannelLogoutURI = "javascript:alert(1)" }, []string{"/frontchannel_logout_uri"}},
 		"many at once": {func(m *oidc.Metadata) {
 			m.ClientName, m.Scope, m.RedirectURIs = "", "root", []string{"ftp://x", "https://x/#f"}
 		}, []string{"/client_name", "/redirect_uris/0", "/redirect_uris/1", "/scope"}},

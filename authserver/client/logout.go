@@ -15,6 +15,8 @@ func (c *check) logout() {
 	if uri := c.m.FrontchannelLogoutURI; uri != "" {
 		if err := redirectURI(uri, false); err != "" {
 			c.fault("frontchannel_logout_uri", "%s", err)
+		} else if strings.Contains(uri, "://[") {
+			c.fault("frontchannel_logout_uri", "must not name an IPv6 address: no policy of a page can allow it")
 		} else if !c.redirectsTo(uri) {
 			// OpenID Connect Front-Channel Logout 1.0 §2
 			c.fault("frontchannel_logout_uri", "must have the scheme, host and port of one of the redirect_uris")

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	logoutTokenType  = "logout+jwt"
+	logoutTokenType  = "logout+jwt" //nolint:gosec // the name of a type
 	logoutTokenEvent = "http://schemas.openid.net/event/backchannel-logout"
 
 	// logoutTokenLife is short, as OpenID Connect Back-Channel Logout 1.0 §2.4

@@ -229,6 +229,7 @@ func TestRegistrationRefusals(t *testing.T) {
 		"no redirect URI":                         {map[string]any{}, "invalid_redirect_uri"},
 		"plain http":                              {map[string]any{"redirect_uris": []string{"http://app.example/"}}, "invalid_redirect_uri"},
 		"script":                                  {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
+		"frontchannel_logout_uri of another site": {with("frontchannel_logout_uri", "https://other.example/front"), "invalid_client_metadata"},
 		"3rd_party-init-login-nohttps":            {with("initiate_login_uri", "http://app.example/login"), "invalid_client_metadata"},
 		"oidcc-registration-sector-bad":           {with("sector_identifier_uri", "https://app.example/s.json"), "invalid_client_metadata"},
 		"O23 jwks_uri into our network":           {with("jwks_uri", "http://169.254.169.254/"), "invalid_client_metadata"},
@@ -318,12 +319,15 @@ func TestPairwiseClientsBelongToASector(t *testing.T) {
 func TestAClientLooksAfterItsRegistration(t *testing.T) {
 	t.Parallel()
 	p := setup(t, open())
-	made := p.register(map[string]any{"redirect_uris": []string{callback}, "initiate_login_uri": "https://app.example/login", "client_name": "One"})
+	made := p.register(map[string]any{"redirect_uris": []string{callback}, "initiate_login_uri": "https://app.example/login", "client_name": "One",
+		"backchannel_logout_uri": "https://app.example/back", "frontchannel_logout_uri": "https://app.example/front", "frontchannel_logout_session_required": true})
 	other := p.register(map[string]any{"redirect_uris": []string{callback}})
 	address, token := made.text("registration_client_uri"), made.text("registration_access_token")
 
 	read := p.send(http.MethodGet, address, token, nil)
-	if read.status != http.StatusOK || read.text("initiate_login_uri") != "https://app.example/login" || read.text("client_name") != "One" ||
+	if read.status != http.StatusOK || read.text("initiate_login_uri") != "https://app.example/login" ||
+		read.text("backchannel_logout_uri") != "https://app.example/back" || read.text("frontchannel_logout_uri") != "https://app.example/front" ||
+		read.body["frontchannel_logout_session_required"] != true || read.text("client_name") != "One" ||
 		read.text("registration_access_token") != token || read.body["client_secret"] != nil {
 		t.Fatalf("%d %v", read.status, read.body)
 	}

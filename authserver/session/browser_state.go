@@ -34,7 +34,7 @@ func browserState(cookie string) string {
 // setBrowserState has to reach frames in pages of others, which takes SameSite
 // None and so Secure; without https that leaves pages of the same site.
 func (s *Sessions) setBrowserState(w http.ResponseWriter, state string, life time.Duration) {
-	c := newCookie("browser-state", state, s.Secure, life)
+	c := newCookie("browser-state", state, s.Secure, life) //nolint:gosec // for scripts to read, as the specification has it
 	c.HttpOnly = false
 	if s.Secure {
 		c.SameSite = http.SameSiteNoneMode

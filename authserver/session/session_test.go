@@ -363,12 +363,12 @@ func TestTheBrowserStateFollowsTheSession(t *testing.T) {
 			return found
 		}
 		name := b.BrowserStateCookie()
-		var session, state *http.Cookie
+		var signedIn, state *http.Cookie
 		for range 2 {
 			set := cookies(func(w http.ResponseWriter) {
 				var before []*http.Cookie
-				if session != nil {
-					before = append(before, session)
+				if signedIn != nil {
+					before = append(before, signedIn)
 				}
 				if err := b.Start(t.Context(), w, request(t, before...), oidc.Login{Subject: subject}); err != nil {
 					t.Fatal(err)
@@ -377,25 +377,25 @@ func TestTheBrowserStateFollowsTheSession(t *testing.T) {
 			state = set[name]
 			delete(set, name)
 			for _, c := range set {
-				session = c
+				signedIn = c
 			}
-			if state == nil || state.HttpOnly || state.Secure != secure || (state.SameSite == http.SameSiteNoneMode) != secure || seen[state.Value] || state.Value == session.Value {
+			if state == nil || state.HttpOnly || state.Secure != secure || (state.SameSite == http.SameSiteNoneMode) != secure || seen[state.Value] || state.Value == signedIn.Value {
 				t.Fatalf("secure %v: %+v", secure, state)
 			}
 			seen[state.Value] = true
 		}
 		if set := cookies(func(w http.ResponseWriter) {
-			if got := b.BrowserState(w, request(t, session, state)); got != state.Value {
+			if got := b.BrowserState(w, request(t, signedIn, state)); got != state.Value {
 				t.Errorf("state is %q, the cookie has %q", got, state.Value)
 			}
 		}); len(set) != 0 {
 			t.Errorf("set again: %v", set)
 		}
-		if set := cookies(func(w http.ResponseWriter) { b.BrowserState(w, request(t, session)) }); set[name] == nil || set[name].Value != state.Value {
+		if set := cookies(func(w http.ResponseWriter) { b.BrowserState(w, request(t, signedIn)) }); set[name] == nil || set[name].Value != state.Value {
 			t.Errorf("a browser that lost it: %v", set)
 		}
 		set := cookies(func(w http.ResponseWriter) {
-			if err := b.End(t.Context(), w, request(t, session)); err != nil {
+			if err := b.End(t.Context(), w, request(t, signedIn)); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -61,7 +61,7 @@ func joinIn(t *testing.T, s *stack.Stack) *party {
 		"backchannel_logout_uri": p.URL + "/back", "backchannel_logout_session_required": true,
 		"frontchannel_logout_uri": p.URL + "/front", "frontchannel_logout_session_required": true,
 	})
-	resp, err := http.Post(s.Issuer+"/connect/register", "application/json", bytes.NewReader(body)) //nolint:noctx // a test
+	resp, err := http.Post(s.Issuer+"/connect/register", "application/json", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func (p *party) loadFrames(t *testing.T, page *stack.Page) {
 			if a.Key != "src" {
 				continue
 			}
-			resp, err := http.Get(a.Val) //nolint:noctx,gosec // a test
+			resp, err := http.Get(a.Val) //nolint:gosec // an address of the test's own
 			if err != nil {
 				t.Fatal(err)
 			}
