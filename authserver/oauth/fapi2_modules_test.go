@@ -1,0 +1,131 @@
+package oauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/internal/dpop"
+	"larder/internal/dpop/dpoptest"
+)
+
+// arrive pushes a request and comes with it as a browser does, with more in the
+// address than what was pushed if there is outside. It returns what the client
+// is told.
+func (b *bank) arrive(browser *http.Client, request, outside url.Values) url.Values {
+	b.h.t.Helper()
+	a := b.post("/par", request, nil, nil)
+	if a.status != http.StatusCreated {
+		b.h.t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	requestURI, _ := a.json(b.h.t)["request_uri"].(string)
+	visit := url.Values{"client_id": {"bank"}, "request_uri": {requestURI}}
+	for name, values := range outside {
+		visit[name] = values
+	}
+	return callback(b.h.t, b.h.authorize(browser, visit), webRedirect)
+}
+
+// The modules of fapi2-security-profile-final whose request must be accepted,
+// and come back uncorrupted.
+func TestFAPI2AcceptedRequests(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	b := newBank(h)
+	browser := b.signedIn()
+	long := strings.Repeat("aZ09-._~", 48) // 384 characters
+	for module, c := range map[string]struct {
+		request, outside url.Values
+	}{
+		"ensure-authorization-request-without-state-success":      {request: b.request("state", "")},
+		"ensure-authorization-request-without-nonce-success":      {request: b.request("nonce", "")},
+		"ensure-authorization-request-with-64-char-nonce-success": {request: b.request("nonce", long[:64])},
+		"ensure-authorization-request-with-long-nonce":            {request: b.request("nonce", long)},
+		"ensure-authorization-request-with-long-state":            {request: b.request("state", long)},
+		"ensure-other-scope-order-succeeds":                       {request: b.request("scope", "lists:read openid")},
+		"par-without-duplicate-parameters":                        {request: b.request()},
+		"ensure-different-state-inside-and-outside-request-object": {
+			request: b.request(), outside: url.Values{"state": {"outside"}},
+		},
+		"ensure-different-nonce-inside-and-outside-request-object": {
+			request: b.request(), outside: url.Values{"nonce": {"outside"}},
+		},
+		"state-only-outside-request-object-not-used": {
+			request: b.request("state", ""), outside: url.Values{"state": {"outside"}},
+		},
+	} {
+		q := b.arrive(browser, c.request, c.outside)
+		if q.Get("state") != c.request.Get("state") || q.Has("state") != c.request.Has("state") || q.Get("iss") != h.issuer {
+			t.Errorf("%s: told %v", module, q)
+		}
+		got := h.tokens(b.exchange(q.Get("code"), b.proves))
+		_, claims := unpack(t, got.IDToken)
+		if nonce, _ := claims["nonce"].(string); nonce != c.request.Get("nonce") || len(strings.Fields(got.Scope)) != 2 {
+			t.Errorf("%s: nonce %q, scope %q", module, nonce, got.Scope)
+		}
+	}
+}
+
+// Modules access-token-type-header-case-sensitivity,
+// test-claims-parameter-identity-claims,
+// ensure-dpopproof-with-iat-10seconds-before-succeeds and
+// ensure-dpopproof-with-iat-10seconds-after-succeeds.
+func TestFAPI2AcceptedTokens(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	b := newBank(h)
+	browser := b.signedIn()
+	registered, err := h.clients.Client(t.Context(), "bank")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wider := *registered // a claim is given within the scopes that are registered
+	wider.Metadata.Scope += " profile email"
+	h.clients.set(&wider)
+	q := b.arrive(browser, b.request("claims", `{"userinfo":{"name":{"essential":true},"email":null}}`), nil)
+	got := h.tokens(b.exchange(q.Get("code"), b.proves))
+	for _, scheme := range []string{"DPoP", "dpop", "DPOP", "dPoP"} {
+		r := h.request(http.MethodGet, "/userinfo", nil)
+		r.Header.Set("Authorization", scheme+" "+got.AccessToken)
+		h.prove(b.proves, r, got.AccessToken, "")
+		a := h.do(nil, r)
+		if claims := a.json(t); a.status != http.StatusOK || claims["name"] != "Ada" || claims["email"] == nil {
+			t.Errorf("%s: %d %s", scheme, a.status, a.body)
+		}
+	}
+	for _, skew := range []time.Duration{-10 * time.Second, 10 * time.Second} {
+		r := h.request(http.MethodPost, "/token", url.Values{
+			"grant_type": {"client_credentials"}, "client_assertion_type": {assertionType}, "client_assertion": {assertionOf(t, h, b.signs, "bank", nil)},
+		})
+		r.Header.Set(dpop.Header, b.proves.Proof(t, dpoptest.Request{Method: r.Method, URL: r.URL.String(), At: h.clock.Now().Add(skew)}))
+		h.tokens(h.do(nil, r))
+	}
+}
+
+// Modules ensure-pkce-code-verifier-required,
+// incorrect-pkce-code-verifier-rejected, ensure-client-assertion-in-token-endpoint,
+// ensure-client-id-in-token-endpoint, plain-fapi-tolerate-unregistered-redirect-uri
+// and par-ensure-jwt-client-assertions-nbf-8-seconds-in-the-future-is-accepted.
+func TestFAPI2TokenRequests(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	b := newBank(h)
+	browser := b.signedIn()
+	exchange := func() url.Values {
+		return exchangeOf(b.code(browser, b.request(), nil), "bank", webRedirect)
+	}
+	refused(t, b.post("/token", with(exchange(), "code_verifier", ""), b.proves, nil), http.StatusBadRequest, invalidGrant)
+	refused(t, b.post("/token", with(exchange(), "code_verifier", strings.Repeat("w", 43)), b.proves, nil), http.StatusBadRequest, invalidGrant)
+	refused(t, h.proved(b.proves, exchange()), http.StatusUnauthorized, invalidClient)
+	refused(t, b.post("/token", with(exchange(), "client_id", "another"), b.proves, nil), http.StatusUnauthorized, invalidClient)
+	refused(t, b.post("/par", b.request("redirect_uri", "https://unregistered.example/"), nil, nil), http.StatusBadRequest, invalidRequest)
+	h.tokens(b.post("/token", exchange(), b.proves, nil))
+	soon := func(c map[string]any) { c["nbf"] = h.clock.Now().Add(8 * time.Second).Unix() }
+	if a := b.post("/par", b.request(), nil, soon); a.status != http.StatusCreated {
+		t.Errorf("nbf in 8 s: %d %s", a.status, a.body)
+	}
+	late := func(c map[string]any) { c["nbf"] = h.clock.Now().Add(65 * time.Second).Unix() }
+	refused(t, b.post("/par", b.request(), nil, late), http.StatusUnauthorized, invalidClient)
+}
