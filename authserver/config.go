@@ -36,6 +36,7 @@ type Config struct {
 	AccessTokenLifespan time.Duration
 	DPoPNonceRequired   bool // RFC 9449 §8
 	SessionManagement   bool // OpenID Connect Session Management 1.0
+	ImplicitFlow        bool // and the hybrid one (OpenID Connect Core §3.2, §3.3)
 	Registration        registration.Policy
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
@@ -86,6 +87,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
 	c.DPoPNonceRequired = r.Bool("AUTHSERVER_DPOP_NONCE_REQUIRED")
 	c.SessionManagement = r.Bool("AUTHSERVER_SESSION_MANAGEMENT") || c.Development
+	c.ImplicitFlow = r.Bool("AUTHSERVER_IMPLICIT_FLOW")
 	c.Registration = readRegistration(r, c.Development)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer, c.Development)

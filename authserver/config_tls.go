@@ -53,7 +53,7 @@ func readTLS(r *env.Reader, issuer string, development bool) TLSConfig {
 // clientRules say what may be registered of a client here.
 func (c Config) clientRules(reachable func(uri string) error) client.Rules {
 	return client.Rules{
-		ResourceServers: c.ResourceServers, Reachable: reachable,
+		ResourceServers: c.ResourceServers, FrontChannel: c.ImplicitFlow, Reachable: reachable,
 		Certificates: c.TLS.MTLSURL != "", CertificateCAs: c.TLS.ClientCAs != "",
 	}
 }

@@ -136,7 +136,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		Config: oauth.Config{
 			Issuer: cfg.Issuer, AccessTokenLifespan: cfg.AccessTokenLifespan,
 			JWKSLifetime: keys.JWKSLifetime, ResourceServers: cfg.ResourceServers, DPoPNonceRequired: cfg.DPoPNonceRequired,
-			Registration: !cfg.Registration.Off(), MTLSURL: cfg.TLS.MTLSURL,
+			Registration: !cfg.Registration.Off(), FrontChannel: cfg.ImplicitFlow, MTLSURL: cfg.TLS.MTLSURL,
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys, ClientCAs: clientCAs,
 		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Logouts: c.logouts, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,

@@ -307,6 +307,42 @@ func TestEnsureIsIdempotent(t *testing.T) {
 	}
 }
 
+// Response types hang together with grants, and on the operator's setting.
+func TestResponseTypes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		on            bool
+		grants, types []string
+		want          string // pointer of the fault, "" for none
+	}{
+		"code":                         {false, []string{"authorization_code"}, []string{"code"}, ""},
+		"off":                          {false, []string{"authorization_code", "implicit"}, []string{"code"}, "/grant_types/1"},
+		"off, by type":                 {false, []string{"authorization_code"}, []string{"id_token"}, "/response_types/0"},
+		"implicit":                     {true, []string{"implicit"}, []string{"id_token", "token id_token"}, ""},
+		"hybrid":                       {true, []string{"authorization_code", "implicit"}, []string{"code id_token"}, ""},
+		"hybrid without implicit":      {true, []string{"authorization_code"}, []string{"code id_token"}, "/response_types"},
+		"hybrid without code":          {true, []string{"implicit"}, []string{"code id_token"}, "/response_types"},
+		"implicit for nothing":         {true, []string{"implicit"}, nil, "/response_types"},
+		"the bare token of OAuth 2.0 ": {true, []string{"implicit"}, []string{"token"}, "/response_types/0"},
+	} {
+		m := web()
+		m.GrantTypes, m.ResponseTypes = c.grants, c.types
+		err := client.Rules{FrontChannel: c.on, ResourceServers: rules().ResourceServers}.Check(&m)
+		var got []string
+		if shown, ok := errors.AsType[*fault.Error](err); ok {
+			for _, field := range shown.Fields {
+				got = append(got, field.Pointer)
+			}
+		}
+		if c.want == "" && err != nil || c.want != "" && !slices.Contains(got, c.want) {
+			t.Errorf("%s: %v %v, want %q", name, got, err, c.want)
+		}
+		if name == "implicit" && !slices.Equal(m.ResponseTypes, []string{"id_token", "id_token token"}) {
+			t.Errorf("%v", m.ResponseTypes)
+		}
+	}
+}
+
 func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 	t.Parallel()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -29,6 +29,9 @@ func (c *check) fapi2() {
 	if !c.m.DPoPBound && !c.m.CertificateBound {
 		c.fault("dpop_bound_access_tokens", "must be true for profile fapi2, or tls_client_certificate_bound_access_tokens")
 	}
+	if slices.Contains(c.m.GrantTypes, oidc.Implicit) {
+		c.fault("grant_types", "must not have implicit for profile fapi2")
+	}
 	if c.m.RequirePKCE != nil && !*c.m.RequirePKCE {
 		c.fault("require_pkce", "must not be false for profile fapi2")
 	}

@@ -23,6 +23,7 @@ const (
 // Rules say which metadata may be registered.
 type Rules struct {
 	ResourceServers []oidc.ResourceServer
+	FrontChannel    bool // the implicit and the hybrid flow may be registered for
 	// Reachable returns what is wrong with an address that we are to call; nil
 	// lets every one be registered.
 	Reachable func(uri string) error
@@ -100,23 +101,16 @@ func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicod
 
 func (c *check) grants() {
 	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange}
+	if c.rules.FrontChannel {
+		known = append(known, oidc.Implicit)
+	}
 	for i, g := range c.m.GrantTypes {
 		if !slices.Contains(known, g) {
 			c.fault(fmt.Sprintf("grant_types/%d", i), "must be one of %s", strings.Join(known, ", "))
 		}
 	}
 	code := slices.Contains(c.m.GrantTypes, oidc.AuthorizationCode)
-	for i, t := range c.m.ResponseTypes {
-		if t != "code" {
-			c.fault(fmt.Sprintf("response_types/%d", i), "must be code")
-		}
-	}
-	if !code && len(c.m.ResponseTypes) > 0 {
-		c.fault("response_types", "needs grant type authorization_code") // RFC 7591 §2.1
-	}
-	if code && len(c.m.RedirectURIs) == 0 {
-		c.fault("redirect_uris", "must not be empty for grant type authorization_code")
-	}
+	c.responses(code, slices.Contains(c.m.GrantTypes, oidc.Implicit))
 	if slices.Contains(c.m.GrantTypes, oidc.RefreshToken) && !code && !slices.Contains(c.m.GrantTypes, oidc.DeviceCode) {
 		c.fault("grant_types", "refresh_token needs authorization_code or the device grant")
 	}
@@ -128,6 +122,34 @@ func (c *check) grants() {
 	}
 	if len(c.m.MayAct) > maxActors || slices.ContainsFunc(c.m.MayAct, func(s string) bool { return !validID(s) }) {
 		c.fault("may_act", "must be at most %d client ids", maxActors)
+	}
+}
+
+// responses checks the response types against the grants that they need (RFC
+// 7591 §2.1, OpenID Connect Registration §2).
+func (c *check) responses(code, implicit bool) {
+	known := []string{"code"}
+	if c.rules.FrontChannel {
+		known = append(known, oidc.FrontChannelTypes()...)
+	}
+	for i, text := range c.m.ResponseTypes {
+		t := oidc.ResponseType(text)
+		c.m.ResponseTypes[i] = t
+		words := strings.Fields(t)
+		switch {
+		case !slices.Contains(known, t):
+			c.fault(fmt.Sprintf("response_types/%d", i), "must be one of: %s", strings.Join(known, ", "))
+		case slices.Contains(words, "code") && !code:
+			c.fault("response_types", "%s needs grant type authorization_code", t)
+		case t != "code" && !implicit:
+			c.fault("response_types", "%s needs grant type implicit", t)
+		}
+	}
+	if implicit && len(c.m.ResponseTypes) == 0 {
+		c.fault("response_types", "must be given for grant type implicit")
+	}
+	if (code || implicit) && len(c.m.RedirectURIs) == 0 {
+		c.fault("redirect_uris", "must not be empty for grant type authorization_code or implicit")
 	}
 }
 

@@ -95,13 +95,12 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 	if err := p.spendPushed(r.Context(), a.form); err != nil {
 		return err
 	}
-	code, err := p.issueCode(r.Context(), a, login)
+	parameters, err := p.respondWith(r, a, login)
 	if err != nil {
 		return err
 	}
-	answer := url.Values{"code": {code}}
-	p.addSessionState(w, r, a, answer)
-	return p.respondTo(w, r, a.target, answer)
+	p.addSessionState(w, r, a, parameters)
+	return p.respondTo(w, r, a.target, parameters)
 }
 
 // next says what the request waits for. With prompt=none it may wait for

@@ -103,7 +103,7 @@ func (p *Provider) findTarget(ctx context.Context, a *authorization) (err error)
 	mode := a.form.get("response_mode")
 	a.target = redirectTarget{
 		client: a.client, uri: uri, state: a.form.get("state"),
-		formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", signed: slices.Contains(responseModes(), mode) && strings.HasSuffix(mode, "jwt"),
+		fragment: p.Config.FrontChannel && a.frontChannel(), formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", signed: slices.Contains(responseModes(), mode) && strings.HasSuffix(mode, "jwt"),
 	}
 	return nil
 }
@@ -128,13 +128,16 @@ func (p *Provider) checkUnsupported(_ context.Context, a *authorization) error {
 }
 
 func (p *Provider) checkResponse(_ context.Context, a *authorization) error {
-	switch responseType := a.form.get("response_type"); {
+	switch responseType := oidc.ResponseType(a.form.get("response_type")); {
 	case responseType == "":
 		return newError(invalidRequest, "The parameter 'response_type' is missing.")
-	case responseType != "code":
-		return newError(unsupportedResponseType, "The response_type must be 'code'.")
-	case !slices.Contains(responseTypes(a.client), "code") || !a.client.AllowsGrant(oidc.AuthorizationCode):
-		return newError(unauthorizedClient, "The client is not registered for authorization codes.")
+	case !slices.Contains(p.responseTypesSupported(), responseType):
+		return newError(unsupportedResponseType, "The response_type must be one of: "+strings.Join(p.responseTypesSupported(), ", ")+".")
+	case !slices.Contains(responseTypes(a.client), responseType),
+		a.gives("code") && !a.client.AllowsGrant(oidc.AuthorizationCode), a.frontChannel() && !a.client.AllowsGrant(oidc.Implicit):
+		return newError(unauthorizedClient, "The client is not registered for this response_type.")
+	case a.frontChannel():
+		return p.checkFrontChannel(a)
 	}
 	if mode := a.form.get("response_mode"); mode != "" && !slices.Contains(responseModes(), mode) {
 		return newError(invalidRequest, "The response_mode must be one of: "+strings.Join(responseModes(), ", ")+".")
@@ -145,6 +148,9 @@ func (p *Provider) checkResponse(_ context.Context, a *authorization) error {
 // checkChallenge demands PKCE with S256 (RFC 7636 §4.3, RFC 9700 §2.1.1), now
 // and not after the person has signed in.
 func (p *Provider) checkChallenge(_ context.Context, a *authorization) error {
+	if !a.gives("code") {
+		return nil
+	}
 	challenge, method := a.form.get("code_challenge"), a.form.get("code_challenge_method")
 	if challenge == "" {
 		if method != "" {
@@ -269,6 +275,7 @@ func (p *Provider) checkByFosite(ctx context.Context, a *authorization) error {
 	ctx = withWork(ctx, &work{client: a.client})
 	values := maps.Clone(a.form.values)
 	values.Del("response_mode")
+	values.Set("response_type", "code") // what else there is to the answer is not made by fosite
 	r := &http.Request{Method: http.MethodGet, Header: http.Header{}, Form: values}
 	requester, err := p.engine.NewAuthorizeRequest(ctx, r)
 	if err != nil && !tolerateNoState(requester, err) {

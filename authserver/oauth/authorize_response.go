@@ -18,6 +18,7 @@ type redirectTarget struct {
 	client   *oidc.Client
 	uri      string
 	state    string // echoed as it came
+	fragment bool   // the answer stands in the fragment, unless it is a form (OpenID Connect Core §3.2.2.5)
 	formPost bool   // OAuth 2.0 Form Post Response Mode
 	signed   bool   // JARM: the response is one signed parameter
 }
@@ -72,7 +73,11 @@ func (p *Provider) respondTo(w http.ResponseWriter, r *http.Request, target redi
 		writeFormPost(w, target.uri, parameters)
 		return nil
 	}
-	h.Set("Location", withQuery(target.uri, parameters))
+	if target.fragment {
+		h.Set("Location", target.uri+"#"+parameters.Encode())
+	} else {
+		h.Set("Location", withQuery(target.uri, parameters))
+	}
 	// 303 makes a POST into a GET, so that no form goes on to the client (RFC
 	// 9700 §2.6).
 	w.WriteHeader(http.StatusSeeOther)

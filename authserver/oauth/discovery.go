@@ -103,7 +103,7 @@ func (p *Provider) metadata() metadata {
 		ScopesSupported: []string{
 			oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess,
 		},
-		ResponseTypesSupported: []string{"code"},
+		ResponseTypesSupported: p.responseTypesSupported(),
 		ResponseModesSupported: responseModes(),
 		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange},
 		SubjectTypesSupported:  []string{oidc.SubjectPublic, oidc.SubjectPairwise},
@@ -147,6 +147,10 @@ func (p *Provider) metadata() metadata {
 	}
 	if p.BrowserStates != nil {
 		m.CheckSessionIframe = issuer + checkSessionPath
+	}
+	if p.Config.FrontChannel {
+		m.ResponseModesSupported = append(m.ResponseModesSupported, "fragment")
+		m.GrantTypesSupported = append(m.GrantTypesSupported, oidc.Implicit)
 	}
 	if p.Config.Registration {
 		m.RegistrationEndpoint = issuer + "/connect/register"

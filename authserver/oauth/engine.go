@@ -160,8 +160,9 @@ func (c engineClient) GetScopes() fosite.Arguments     { return oidc.SplitScope(
 func (c engineClient) IsPublic() bool                  { return c.Public() }
 func (c engineClient) GetAudience() fosite.Arguments   { return c.Metadata.Resources }
 
-// GetResponseTypes is code for every client that may redeem one.
-func (c engineClient) GetResponseTypes() fosite.Arguments { return responseTypes(c.Client) }
+// GetResponseTypes is code: fosite makes nothing else, and whether the client
+// may have one was checked before.
+func (c engineClient) GetResponseTypes() fosite.Arguments { return fosite.Arguments{"code"} }
 
 // GetResponseModes are those that keep a code out of the fragment.
 func (c engineClient) GetResponseModes() []fosite.ResponseModeType {

@@ -32,6 +32,7 @@ type Config struct {
 	RefreshGrace        time.Duration // 30 seconds: how long a used refresh token gets its successor again
 	JWKSLifetime        time.Duration // 5 minutes: how long the key rotation lets others cache the JWKS
 	ResourceServers     []oidc.ResourceServer
+	FrontChannel        bool   // the implicit and the hybrid flow (OpenID Connect Core §3.2, §3.3)
 	Registration        bool   // whether clients can register themselves, at /connect/register
 	DPoPNonceRequired   bool   // refuse a DPoP proof without a nonce of ours (RFC 9449 §8)
 	MTLSURL             string // where clients show certificates (RFC 8705 §5), without a trailing slash; "" for nowhere
