@@ -18,6 +18,10 @@
 //	POST /par: form.go -> client_auth.go -> authorize_request.go -> par.go (Redis)
 //	    and /authorize?client_id&request_uri goes on with what was pushed
 //
+//	At both, request_object.go first replaces a request that its client signed
+//	(RFC 9101) by what it says: nothing behind it knows of request objects. With
+//	response_mode jwt signed_response.go signs the answer, be it an error (JARM).
+//
 //	POST /token: form.go -> client_auth.go -> token.go -> fosite
 //	    authorization_code   grant_authorization_code.go   one Redis, one Postgres
 //	    refresh_token        grant_refresh_token.go        one Postgres statement
