@@ -100,10 +100,18 @@ func TestEveryFaultIsReportedAtOnceAndNoSecretWithIt(t *testing.T) {
 		"AUTHSERVER_LOG_LEVEL":             "loud",
 		"AUTHSERVER_ACCESS_TOKEN_LIFESPAN": "10y",
 		"AUTHSERVER_DATABASE_CONNECTIONS":  "0",
+		"APPLE_PRIVATE_KEY":                "hidden, and no key",
+		"APPLE_CLIENT_ID":                  "com.example.larder",
+		"APPLE_TEAM_ID":                    "TEAM",
+		"GOOGLE_CLIENT_ID":                 "google's",
+		"AUTHSERVER_GOOGLE_URL":            "http://127.0.0.1:1",
 	}
 	_, err := loadConfig(lookup(bad), needServe)
 	if err == nil {
 		t.Fatal("accepted")
+	}
+	for _, missing := range []string{"APPLE_KEY_ID", "GOOGLE_CLIENT_SECRET"} {
+		bad[missing] = ""
 	}
 	for name := range maps.Keys(bad) {
 		if !strings.Contains(err.Error(), name) {

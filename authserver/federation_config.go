@@ -25,12 +25,13 @@ type FederationConfig struct {
 // readFederation takes a provider's settings all or none.
 func readFederation(r *env.Reader, development bool) FederationConfig {
 	var c FederationConfig
+	googleURL, appleURL := elsewhere(r, "AUTHSERVER_GOOGLE_URL", development), elsewhere(r, "AUTHSERVER_APPLE_URL", development)
 	if v, ok := together(r, "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"); ok {
-		c.Google = &federation.GoogleConfig{ClientID: v[0], Secret: secret.String(v[1]), URL: elsewhere(r, "AUTHSERVER_GOOGLE_URL", development)}
+		c.Google = &federation.GoogleConfig{ClientID: v[0], Secret: secret.String(v[1]), URL: googleURL}
 	}
 	if v, ok := together(r, "APPLE_CLIENT_ID", "APPLE_TEAM_ID", "APPLE_KEY_ID", "APPLE_PRIVATE_KEY"); ok {
 		c.Apple = &federation.AppleConfig{
-			ClientID: v[0], TeamID: v[1], KeyID: v[2], URL: elsewhere(r, "AUTHSERVER_APPLE_URL", development),
+			ClientID: v[0], TeamID: v[1], KeyID: v[2], URL: appleURL,
 			// An environment file holds one line: \n stands for a line break.
 			PrivateKey: secret.String(strings.ReplaceAll(v[3], `\n`, "\n")),
 		}
