@@ -8,6 +8,7 @@
 //	GET    /v1/families/{family_id}/members
 //	PATCH  …/members/{user_id}                role, name, until when
 //	DELETE …/members/{user_id}                remove another, or leave
+//	POST   …/members/{user_id}/transfer       he becomes admin, the caller a member
 //
 // A family has an admin at all times. Whatever could take away the last one
 // first locks the family's row, so that two admins who demote each other at

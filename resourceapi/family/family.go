@@ -38,6 +38,7 @@ func (h *Families) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/members", h.members)
 	rt.Handle(http.MethodPatch, "/v1/families/{family_id}/members/{user_id}", h.patchMember)
 	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/members/{user_id}", h.removeMember)
+	rt.Handle(http.MethodPost, "/v1/families/{family_id}/members/{user_id}/transfer", h.transfer)
 }
 
 type draft struct {
