@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"larder/internal/id"
+	"larder/resourceapi/policy"
 )
 
 func TestOthersSeeWhatToAvoidAndNotWhose(t *testing.T) {
@@ -52,6 +55,14 @@ func TestOthersSeeWhatToAvoidAndNotWhose(t *testing.T) {
 		t.Errorf("an admin sees another's: %s", got)
 	}
 	h.want(t, 404, h.guest, "GET", h.path+"/lists/"+h.shared+"/warnings", nil)
+	family, err := id.Parse(h.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := h.issuer.APIKey(family, policy.Scopes()...)
+	for _, path := range []string{diet, h.path + "/lists/" + h.granted + "/warnings"} { // an empty answer would look like safety
+		h.want(t, 403, caller{key}, "GET", path, nil)
+	}
 
 	// At rest it is sealed, and for its row alone.
 	keys, err := webhookKeys(h.cfg)

@@ -58,8 +58,12 @@ func TestRecipeGoesOnAListAndMeetsWhatIsThere(t *testing.T) {
 	done := h.want(t, 201, h.member, "POST", h.items(list), map[string]any{"text": "salt"}).field(t, "id")
 	h.want(t, 200, h.member, "PUT", h.items(list)+"/"+done+"/check", nil)
 	recipe := h.want(t, 201, h.member, "POST", h.path+"/recipes", map[string]any{"name": "Pancakes", "servings": 4, "ingredients": []any{
-		map[string]any{"text": "250 g Flour"}, map[string]any{"text": "3 eggs"}, map[string]any{"text": "1/2 l milk"},
-		map[string]any{"name": "Salt"}, map[string]any{"text": "2 tbsp oil"}, map[string]any{"text": "1 tbsp oil"},
+		map[string]any{"text": "250 g Flour"},
+		map[string]any{"text": "3 eggs"},
+		map[string]any{"text": "1/2 l milk"},
+		map[string]any{"name": "Salt"},
+		map[string]any{"text": "2 tbsp oil"},
+		map[string]any{"text": "1 tbsp oil"},
 	}}).field(t, "id")
 	path := h.path + "/recipes/" + recipe
 	h.want(t, 200, h.member, "POST", path+"/shop", map[string]any{"list_id": list, "servings": 8})

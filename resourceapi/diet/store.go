@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -168,6 +169,9 @@ func (h *Diets) selectWarnings(ctx context.Context, family, list id.ID) ([]Warni
 		}
 		if err := tx.May(ctx, policy.ListRead, facts.Resource()); err != nil {
 			return err
+		}
+		if !tx.IsUser() { // the database shows it no box, and an empty answer would look like safety
+			return fault.New(fault.Forbidden, "What people avoid is for people to see.").WithCode("people_only")
 		}
 		for user, box := range boxes {
 			s, err := h.open(family, user, box)

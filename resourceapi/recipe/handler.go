@@ -264,11 +264,11 @@ func (h *Recipes) shop(w http.ResponseWriter, r *http.Request) error {
 
 // scaled returns the ingredients for so many servings. A quantity too small to
 // be written becomes the smallest there is.
-func (p *Recipe) scaled(servings int) []shopping.Thing {
+func (s *Recipe) scaled(servings int) []shopping.Thing {
 	all := make([]shopping.Thing, 0, len(p.Ingredients))
-	for _, t := range p.Ingredients {
+	for _, t := range s.Ingredients {
 		if t.Quantity != nil {
-			q := math.Round(*t.Quantity*float64(servings)/float64(p.Servings)*1000) / 1000
+			q := math.Round(*t.Quantity*float64(servings)/float64(s.Servings)*1000) / 1000
 			t.Quantity = new(min(max(q, 0.001), shopping.MaxQuantity))
 		}
 		all = append(all, t)
