@@ -265,7 +265,7 @@ func (h *Recipes) shop(w http.ResponseWriter, r *http.Request) error {
 // scaled returns the ingredients for so many servings. A quantity too small to
 // be written becomes the smallest there is.
 func (s *Recipe) scaled(servings int) []shopping.Thing {
-	all := make([]shopping.Thing, 0, len(p.Ingredients))
+	all := make([]shopping.Thing, 0, len(s.Ingredients))
 	for _, t := range s.Ingredients {
 		if t.Quantity != nil {
 			q := math.Round(*t.Quantity*float64(servings)/float64(s.Servings)*1000) / 1000
