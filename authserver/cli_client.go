@@ -165,7 +165,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	name := flags.String("name", "", "what people are shown")
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
-	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, token_exchange; may be repeated")
+	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, token_exchange, jwt_bearer; may be repeated")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, client_secret_jwt, private_key_jwt,\n"+
 		"tls_client_auth, self_signed_tls_client_auth, none")
@@ -271,6 +271,8 @@ func grantTypes(given []string) []string {
 			names[i] = oidc.DeviceCode
 		case "token_exchange":
 			names[i] = oidc.TokenExchange
+		case "jwt_bearer":
+			names[i] = oidc.JWTBearer
 		}
 	}
 	return names

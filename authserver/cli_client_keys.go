@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 
@@ -15,6 +16,7 @@ func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	var requestURIs list
 	keys := flags.String("jwks-file", "", "`file` with its public JWK set, for private_key_jwt and request objects, and with x5c\n"+
 		"for self_signed_tls_client_auth")
+	issuers := flags.String("trusted-issuers-file", "", "`file` with a JSON array of those whose assertions it may bring (RFC 7523): issuer, jwks or jwks_uri, subjects")
 	keysURI := flags.String("jwks-uri", "", "`URI` where it publishes that set instead")
 	authAlg := flags.String("auth-alg", "", "the one `algorithm` of its client assertions")
 	requestAlg := flags.String("request-object-alg", "", "the one `algorithm` of its request objects: ES256, EdDSA, PS256 or RS256")
@@ -28,10 +30,10 @@ func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 			switch f.Name {
 			case "jwks-file":
 				m.JWKSURI = ""
-				var raw []byte
-				if raw, err = os.ReadFile(*keys); err == nil {
-					err = json.Unmarshal(raw, &m.JWKS)
-				}
+				err = errors.Join(err, readJSON(*keys, &m.JWKS))
+			case "trusted-issuers-file":
+				m.TrustedIssuers = nil
+				err = errors.Join(err, readJSON(*issuers, &m.TrustedIssuers))
 			case "jwks-uri":
 				if m.JWKSURI = *keysURI; *keysURI != "" && *keys == "" {
 					m.JWKS = nil // the keys move
@@ -52,4 +54,12 @@ func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 		})
 		return err
 	}
+}
+
+func readJSON(file string, into any) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
 }

@@ -17,7 +17,6 @@ const (
 	maxURI    = 2048
 	maxURIs   = 20
 	maxScopes = 50
-	maxActors = 20
 )
 
 // Rules say which metadata may be registered.
@@ -39,6 +38,7 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c := &check{m: m, rules: r}
 	c.name()
 	c.grants()
+	c.trust()
 	c.authentication()
 	c.certificates()
 	c.profile()
@@ -100,7 +100,7 @@ func (c *check) name() {
 func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 func (c *check) grants() {
-	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange}
+	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange, oidc.JWTBearer}
 	if c.rules.FrontChannel {
 		known = append(known, oidc.Implicit)
 	}
@@ -116,12 +116,6 @@ func (c *check) grants() {
 	}
 	if slices.Contains(c.m.GrantTypes, oidc.ClientCredentials) && c.public() {
 		c.fault("grant_types", "a public client cannot use client_credentials") // RFC 6749 §4.4
-	}
-	if slices.Contains(c.m.GrantTypes, oidc.TokenExchange) && c.public() {
-		c.fault("grant_types", "a public client cannot exchange tokens") // anybody could be the actor
-	}
-	if len(c.m.MayAct) > maxActors || slices.ContainsFunc(c.m.MayAct, func(s string) bool { return !validID(s) }) {
-		c.fault("may_act", "must be at most %d client ids", maxActors)
 	}
 }
 

@@ -82,22 +82,11 @@ func (p *Provider) checkAssertion(ctx context.Context, client *oidc.Client, show
 	if c.Issuer != client.ID || c.Subject != client.ID {
 		return errors.New("iss and sub are not the client")
 	}
-	if c.JTI == "" || len(c.JTI) > longestJTI {
-		return errors.New("jti is missing or too long")
-	}
 	now := p.Now()
-	expires := numericDate(c.Expires)
-	switch {
-	case !now.Before(expires.Add(clockLeeway)):
-		return errors.New("exp is missing or over")
-	case expires.After(now.Add(assertionLifespan + clockLeeway)):
-		return errors.New("exp is too far ahead")
-	case c.NotBefore != 0 && numericDate(c.NotBefore).After(now.Add(clockLeeway)):
-		return errors.New("nbf is ahead")
-	case c.IssuedAt != 0 && numericDate(c.IssuedAt).After(now.Add(clockLeeway)):
-		return errors.New("iat is ahead")
+	if err := c.checkTimes(now); err != nil {
+		return err
 	}
-	return p.spendJTI(ctx, client.ID, c.JTI, expires.Add(clockLeeway).Sub(now))
+	return p.spendJTI(ctx, client.ID, c.JTI, numericDate(c.Expires).Add(clockLeeway).Sub(now))
 }
 
 // verifyAssertion returns the claims of an assertion whose signature is good. The
@@ -146,10 +135,10 @@ func (p *Provider) isAssertionAudience(client *oidc.Client, aud json.RawMessage,
 	return len(several) > 0 && !slices.ContainsFunc(several, func(name string) bool { return !slices.Contains(ours, name) })
 }
 
-// spendJTI remembers a jti of this client for as long as its assertion lives;
-// one client's cannot block another's.
-func (p *Provider) spendJTI(ctx context.Context, clientID, jti string, ttl time.Duration) error {
-	sum := sha256.Sum256([]byte(clientMark(clientID) + jti))
+// spendJTI remembers a jti of this maker for as long as its assertion lives; one
+// client's cannot block another's.
+func (p *Provider) spendJTI(ctx context.Context, maker, jti string, ttl time.Duration) error {
+	sum := sha256.Sum256([]byte(clientMark(maker) + jti))
 	key := "oauth:jti:" + base64.RawURLEncoding.EncodeToString(sum[:])
 	first, err := p.Redis.SetNX(ctx, key, "", ttl).Result()
 	if err != nil {

@@ -19,7 +19,7 @@ type PublishedKeys interface {
 	Renewed(ctx context.Context, address string) (keys []jose.JSONWebKey, ok bool)
 }
 
-var errNoKey = errors.New("no key of the client made the signature")
+var errNoKey = errors.New("no registered key made the signature")
 
 // verifyByClient returns the payload of a token that one of the client's keys
 // signed, by an algorithm that its profile allows. A client that publishes its
@@ -29,16 +29,21 @@ func (p *Provider) verifyByClient(ctx context.Context, client *oidc.Client, jws 
 	if !allowsAlg(client, jws.Signatures[0].Protected.Algorithm) {
 		return nil, errors.New("alg is not one of the client's profile")
 	}
-	address := client.Metadata.JWKSURI
+	return p.verifyByKeys(ctx, client.Metadata.JWKS, client.Metadata.JWKSURI, jws)
+}
+
+// verifyByKeys returns the payload of a token that one of some registered keys
+// signed, or of those that are published at an address.
+func (p *Provider) verifyByKeys(ctx context.Context, registered *jose.JSONWebKeySet, address string, jws *jose.JSONWebSignature) ([]byte, error) {
 	switch {
-	case client.Metadata.JWKS != nil:
-		return verifyByOne(client.Metadata.JWKS.Keys, jws)
+	case registered != nil:
+		return verifyByOne(registered.Keys, jws)
 	case address == "":
-		return nil, errors.New("the client has no registered key")
+		return nil, errors.New("there is no registered key")
 	}
 	keys, err := p.PublishedKeys.Keys(ctx, address)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "The keys of the client cannot be read at its jwks_uri.", err)
+		return nil, fault.Wrap(fault.Invalid, "The keys cannot be read at the jwks_uri.", err)
 	}
 	if payload, err := verifyByOne(keys, jws); err == nil {
 		return payload, nil

@@ -105,7 +105,7 @@ func (p *Provider) metadata() metadata {
 		},
 		ResponseTypesSupported: p.responseTypesSupported(),
 		ResponseModesSupported: responseModes(),
-		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange},
+		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange, oidc.JWTBearer},
 		SubjectTypesSupported:  []string{oidc.SubjectPublic, oidc.SubjectPairwise},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
 		IDTokenEncryptionAlgs:  oidc.KeyManagementAlgs(),

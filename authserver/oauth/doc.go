@@ -28,6 +28,7 @@
 //	    device_code          grant_device_code.go          one Redis, one Postgres
 //	    client_credentials   grant_client_credentials.go   neither
 //	    token-exchange       grant_token_exchange.go       neither, and no fosite
+//	    jwt-bearer           grant_jwt_bearer.go           one Redis, and no fosite
 //	    and with a DPoP proof (dpop.go, one Redis) what is issued is bound to its
 //	    key: the access token always, refresh tokens of public clients (RFC 9449)
 //

@@ -101,6 +101,8 @@ func (p *Provider) grantOf(grantType string) (run runGrant, known bool) {
 		return p.grantDeviceCode, true
 	case oidc.TokenExchange:
 		return p.grantTokenExchange, true
+	case oidc.JWTBearer:
+		return p.grantJWTBearer, true
 	}
 	return nil, false
 }

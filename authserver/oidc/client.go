@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"larder/internal/id"
 	"larder/internal/mtls"
 )
 
@@ -152,9 +153,22 @@ type Metadata struct {
 	// MayAct names the clients that may act with this one's tokens for the person
 	// whom they speak of (RFC 8693 §4.4).
 	MayAct []string `json:"may_act,omitempty"`
+	// TrustedIssuers are those of whom the client may bring assertions (RFC 7523
+	// §2.1).
+	TrustedIssuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
 	// IntrospectResource makes the client the resource server of that
 	// resource: it may introspect every token meant for it.
 	IntrospectResource string `json:"introspect_resource,omitempty"`
+}
+
+// TrustedIssuer is somebody else whose word is taken on who a person is: by its
+// keys, or those that it publishes, and for its subjects that are named here.
+type TrustedIssuer struct {
+	Issuer   string              `json:"issuer"`
+	JWKS     *jose.JSONWebKeySet `json:"jwks,omitempty"`
+	JWKSURI  string              `json:"jwks_uri,omitempty"`
+	Subjects map[string]id.ID    `json:"subjects"` // its sub, and the user
+	Disabled bool                `json:"disabled,omitempty"`
 }
 
 // Public reports whether the client has no credential (RFC 6749 §2.1).

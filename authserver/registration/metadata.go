@@ -84,7 +84,7 @@ func (req *request) refuseUnsupported() error {
 func (h *Handler) metadata(req *request) (oidc.Metadata, error) {
 	m := req.Metadata
 	m.FirstParty, m.IntrospectResource, m.RequirePKCE = false, "", nil
-	m.MayAct = nil
+	m.MayAct, m.TrustedIssuers = nil, nil
 	if slices.Contains(m.GrantTypes, oidc.TokenExchange) || slices.Contains(m.GrantTypes, oidc.JWTBearer) {
 		return m, invalidMetadata("grant_types", "token exchange and JWT bearer are for clients that an operator registers")
 	}

@@ -203,9 +203,11 @@ func TestRegistrationTakesNothingThatOnlyAnOperatorGives(t *testing.T) {
 	p := setup(t, open())
 	a := p.register(map[string]any{
 		"redirect_uris": []string{callback}, "first_party": true, "introspect_resource": "https://api.example", "scope": "openid lists:read",
+		"may_act": []string{"evil"}, "trusted_issuers": []map[string]any{{"issuer": "https://evil.example", "jwks_uri": "https://evil.example/", "subjects": map[string]any{}}},
 		"client_id": "web", "client_secret": "mine", "registration_access_token": "mine",
 	})
 	if a.status != http.StatusCreated || a.body["first_party"] != nil || a.body["introspect_resource"] != nil ||
+		a.body["may_act"] != nil || a.body["trusted_issuers"] != nil ||
 		a.text("client_id") == "web" || a.text("client_secret") == "mine" || a.text("registration_access_token") == "mine" {
 		t.Errorf("%d %v", a.status, a.body)
 	}
@@ -237,6 +239,8 @@ func TestRegistrationRefusals(t *testing.T) {
 		"encrypted responses":                     {with("authorization_encrypted_response_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
 		"logo of another scheme":                  {with("logo_uri", "javascript:alert(1)"), "invalid_client_metadata"},
 		"implicit":                                {with("response_types", []string{"id_token token"}), "invalid_client_metadata"},
+		"token exchange":                          {with("grant_types", []string{"authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"}), "invalid_client_metadata"},
+		"assertions of others":                    {with("grant_types", []string{"authorization_code", "urn:ietf:params:oauth:grant-type:jwt-bearer"}), "invalid_client_metadata"},
 		"password grant":                          {with("grant_types", []string{"password"}), "invalid_client_metadata"},
 		"a subject type of another world":         {with("subject_type", "tripartite"), "invalid_client_metadata"},
 		"encrypted ID tokens without a key":       {with("id_token_encrypted_response_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
