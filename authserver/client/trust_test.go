@@ -22,7 +22,9 @@ func TestTrustIsCheckedWhenItIsRegistered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := func(key any) *jose.JSONWebKeySet { return &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "1"}}} }
+	set := func(key any) *jose.JSONWebKeySet {
+		return &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "1"}}}
+	}
 	good := oidc.TrustedIssuer{Issuer: "https://partner.example", JWKS: set(private.Public()), Subjects: map[string]id.ID{"a": id.New()}}
 	changed := func(change func(*oidc.TrustedIssuer)) []oidc.TrustedIssuer {
 		one := good
