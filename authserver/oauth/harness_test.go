@@ -333,7 +333,7 @@ type testKeys struct {
 }
 
 // rsaPair is made once: it takes longer than everything else in a test.
-var rsaPair = sync.OnceValues(func() (a, b *rsa.PrivateKey) { //nolint:gochecknoglobals // made once, never changed
+var rsaPair = sync.OnceValues(func() (a, b *rsa.PrivateKey) {
 	a, errA := rsa.GenerateKey(rand.Reader, 2048)
 	b, errB := rsa.GenerateKey(rand.Reader, 2048)
 	if err := errors.Join(errA, errB); err != nil {

@@ -27,13 +27,13 @@ func TestOIDCCFormPostBasic(t *testing.T) {
 
 func basicModules() map[string]module {
 	modules := map[string]module{
-		"oidcc-server": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-server": func(t *testing.T, s *suite, b *http.Client) {
 			on := s.signOn(b, s.request())
 			if info := s.info(on.tokens); len(info) != 1 || on.tokens.RefreshToken == "" {
 				t.Errorf("%v %+v", info, on.tokens)
 			}
 		},
-		"oidcc-server-client-secret-post": func(s *suite, _ *testing.T, b *http.Client) {
+		"oidcc-server-client-secret-post": func(_ *testing.T, s *suite, b *http.Client) {
 			m := suiteMetadata()
 			m.TokenEndpointAuthMethod = oidc.ClientSecretPost
 			s.addClient("poster"+s.mode, webSecret, m)
@@ -44,38 +44,38 @@ func basicModules() map[string]module {
 				"client_id": {"poster" + s.mode}, "client_secret": {webSecret},
 			}))
 		},
-		"oidcc-response-type-missing": func(s *suite, _ *testing.T, b *http.Client) {
+		"oidcc-response-type-missing": func(_ *testing.T, s *suite, b *http.Client) {
 			request := s.request("response_type", "")
 			response, _ := s.visit(b, request)
 			s.refusal(request, response, invalidRequest, unsupportedResponseType)
 		},
-		"oidcc-idtoken-signature": func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request()) },
-		"oidcc-idtoken-unsigned": func(s *suite, t *testing.T, _ *http.Client) {
+		"oidcc-idtoken-signature": func(_ *testing.T, s *suite, b *http.Client) { s.signOn(b, s.request()) },
+		"oidcc-idtoken-unsigned": func(t *testing.T, s *suite, _ *http.Client) {
 			if algs := s.get(nil, "/.well-known/openid-configuration").json(t)["id_token_signing_alg_values_supported"].([]any); slices.Contains(algs, any("none")) {
 				t.Errorf("%v", algs)
 			}
 		},
-		"oidcc-userinfo-get": func(s *suite, _ *testing.T, b *http.Client) { s.info(s.signOn(b, s.request()).tokens) },
-		"oidcc-userinfo-post-header": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-userinfo-get": func(_ *testing.T, s *suite, b *http.Client) { s.info(s.signOn(b, s.request()).tokens) },
+		"oidcc-userinfo-post-header": func(t *testing.T, s *suite, b *http.Client) {
 			r := s.harness.request(http.MethodPost, "/userinfo", nil)
 			r.Header.Set("Authorization", "Bearer "+s.signOn(b, s.request()).tokens.AccessToken)
 			if a := s.do(nil, r); a.json(t)["sub"] != s.user.ID.String() {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		},
-		"oidcc-userinfo-post-body": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-userinfo-post-body": func(t *testing.T, s *suite, b *http.Client) {
 			a := s.post("/userinfo", url.Values{"access_token": {s.signOn(b, s.request()).tokens.AccessToken}})
 			if a.json(t)["sub"] != s.user.ID.String() {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		},
-		"oidcc-ensure-request-without-nonce-succeeds-for-code-flow": func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request("nonce", "")) },
-		"oidcc-alternate-happy-flow": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-ensure-request-without-nonce-succeeds-for-code-flow": func(_ *testing.T, s *suite, b *http.Client) { s.signOn(b, s.request("nonce", "")) },
+		"oidcc-alternate-happy-flow": func(t *testing.T, s *suite, b *http.Client) {
 			if info := s.info(s.signOn(b, s.request("scope", "phone email openid profile")).tokens); info["email"] == nil || info["phone_number"] == nil {
 				t.Errorf("%v", info)
 			}
 		},
-		"oidcc-prompt-login": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-prompt-login": func(t *testing.T, s *suite, b *http.Client) {
 			first := s.signOn(b, s.request())
 			s.clock.Advance(2 * time.Second)
 			again := s.signOn(b, s.request("prompt", "login"))
@@ -83,12 +83,12 @@ func basicModules() map[string]module {
 				t.Errorf("%v, then %v", first, again)
 			}
 		},
-		"oidcc-prompt-none-not-logged-in": func(s *suite, _ *testing.T, b *http.Client) {
+		"oidcc-prompt-none-not-logged-in": func(_ *testing.T, s *suite, b *http.Client) {
 			request := s.request("prompt", "none")
 			response, _ := s.visit(b, request)
 			s.refusal(request, response, loginRequired)
 		},
-		"oidcc-prompt-none-logged-in": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-prompt-none-logged-in": func(t *testing.T, s *suite, b *http.Client) {
 			first := s.signOn(b, s.request())
 			s.clock.Advance(2 * time.Second)
 			again := s.signOn(b, s.request("prompt", "none"))
@@ -96,7 +96,7 @@ func basicModules() map[string]module {
 				t.Errorf("%v, then %v", first, again)
 			}
 		},
-		"oidcc-max-age-1": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-max-age-1": func(t *testing.T, s *suite, b *http.Client) {
 			first := s.signOn(b, s.request())
 			s.clock.Advance(2 * time.Second)
 			again := s.signOn(b, s.request("max_age", "1"))
@@ -104,7 +104,7 @@ func basicModules() map[string]module {
 				t.Errorf("%v, then %v", first, again)
 			}
 		},
-		"oidcc-max-age-10000": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-max-age-10000": func(t *testing.T, s *suite, b *http.Client) {
 			first := s.signOn(b, s.request("max_age", "15000"))
 			s.clock.Advance(2 * time.Second)
 			again := s.signOn(b, s.request("max_age", "10000"))
@@ -112,7 +112,7 @@ func basicModules() map[string]module {
 				t.Errorf("%v, then %v", first, again)
 			}
 		},
-		"oidcc-id-token-hint": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-id-token-hint": func(t *testing.T, s *suite, b *http.Client) {
 			first := s.signOn(b, s.request())
 			s.clock.Advance(2 * time.Second)
 			again := s.signOn(b, s.request("prompt", "none", "id_token_hint", first.tokens.IDToken))
@@ -120,17 +120,17 @@ func basicModules() map[string]module {
 				t.Errorf("%v, then %v", first, again)
 			}
 		},
-		"oidcc-ensure-request-with-acr-values-succeeds": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-ensure-request-with-acr-values-succeeds": func(t *testing.T, s *suite, b *http.Client) {
 			if on := s.signOn(b, s.request("acr_values", strings.Join(acrSupported(), " "))); on.id["acr"] != oidc.ACRPassword {
 				t.Errorf("%v", on.id)
 			}
 			s.signOn(b, s.request("acr_values", "1 2"))
 		},
-		"oidcc-codereuse": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-codereuse": func(t *testing.T, s *suite, b *http.Client) {
 			on := s.signOn(b, s.request())
 			refused(t, s.redeem(on.code), http.StatusBadRequest, invalidGrant)
 		},
-		"oidcc-codereuse-30seconds": func(shared *suite, t *testing.T, b *http.Client) {
+		"oidcc-codereuse-30seconds": func(t *testing.T, shared *suite, b *http.Client) {
 			s := newSuite(t, shared.mode) // revocation goes by the database's clock, which no other module may have left behind
 			s.signIn(b, s.user.ID)
 			on := s.signOn(b, s.request())
@@ -140,10 +140,10 @@ func basicModules() map[string]module {
 				t.Errorf("the access token lives: %d", a.status)
 			}
 		},
-		"oidcc-ensure-registered-redirect-uri": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-ensure-registered-redirect-uri": func(t *testing.T, s *suite, b *http.Client) {
 			shown(t, s.authorize(b, s.request("redirect_uri", suiteRedirect+"/elsewhere")), http.StatusBadRequest)
 		},
-		"oidcc-ensure-post-request-succeeds": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-ensure-post-request-succeeds": func(t *testing.T, s *suite, b *http.Client) {
 			s.signIn(b, s.user.ID)
 			request := s.request()
 			a := s.do(b, s.harness.request(http.MethodPost, "/authorize", request))
@@ -154,13 +154,13 @@ func basicModules() map[string]module {
 			}
 			s.tokens(s.redeem(s.answered(request, s.response(a))))
 		},
-		"oidcc-claims-essential": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-claims-essential": func(t *testing.T, s *suite, b *http.Client) {
 			on := s.signOn(b, s.request("claims", `{"userinfo":{"name":{"essential":true}}}`))
 			if info := s.info(on.tokens); info["name"] != "Ada" || len(info) != 2 {
 				t.Errorf("%v", info)
 			}
 		},
-		"oidcc-refresh-token": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-refresh-token": func(t *testing.T, s *suite, b *http.Client) {
 			first := s.signOn(b, s.request("scope", "openid offline_access", "prompt", "consent"))
 			if !slices.Contains(first.pages, "/consent") {
 				t.Errorf("%v", first.pages)
@@ -178,7 +178,7 @@ func basicModules() map[string]module {
 				t.Errorf("%v", again)
 			}
 		},
-		"oidcc-ensure-request-with-valid-pkce-succeeds": func(s *suite, _ *testing.T, b *http.Client) {
+		"oidcc-ensure-request-with-valid-pkce-succeeds": func(_ *testing.T, s *suite, b *http.Client) {
 			request := s.request("code_challenge", challengeOf(testVerifier), "code_challenge_method", "S256")
 			response, _ := s.visit(b, request)
 			s.checkID(s.tokens(s.post("/token", url.Values{
@@ -192,7 +192,7 @@ func basicModules() map[string]module {
 		"oidcc-claims-locales": {"claims_locales", "se"}, "oidcc-login-hint": {"login_hint", "ada@larder.test"},
 		"oidcc-ensure-request-with-unknown-parameter-succeeds": {"extra", "foobar"},
 	} {
-		modules[name] = func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request(parameter...)) }
+		modules[name] = func(_ *testing.T, s *suite, b *http.Client) { s.signOn(b, s.request(parameter...)) }
 	}
 	return modules
 }
@@ -206,7 +206,7 @@ func scopeModules() map[string]module {
 		if scope == all {
 			name = "oidcc-scope-all"
 		}
-		modules[name] = func(s *suite, t *testing.T, b *http.Client) {
+		modules[name] = func(t *testing.T, s *suite, b *http.Client) {
 			info := s.info(s.signOn(b, s.request("scope", "openid "+scope)).tokens)
 			for _, claim := range claimsOf(oidc.SplitScope(scope)) {
 				if info[claim] == nil {
@@ -259,8 +259,8 @@ func TestOIDCCDynamic(t *testing.T) {
 	two.RedirectURIs = []string{suiteRedirect + "?foo=bar", "https://suite.test/other"}
 	s.addClient("two", webSecret, two)
 	s.run(t, map[string]module{
-		"oidcc-idtoken-rs256": func(s *suite, _ *testing.T, b *http.Client) { s.signOn(b, s.request()) },
-		"oidcc-userinfo-rs256": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-idtoken-rs256": func(_ *testing.T, s *suite, b *http.Client) { s.signOn(b, s.request()) },
+		"oidcc-userinfo-rs256": func(t *testing.T, s *suite, b *http.Client) {
 			m := suiteMetadata()
 			m.UserinfoSignedAlg = rs256
 			s.addClient("jwt", webSecret, m)
@@ -275,20 +275,20 @@ func TestOIDCCDynamic(t *testing.T) {
 				t.Errorf("%v %v", a.header, info)
 			}
 		},
-		"oidcc-ensure-redirect-uri-in-authorization-request": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-ensure-redirect-uri-in-authorization-request": func(t *testing.T, s *suite, b *http.Client) {
 			shown(t, s.authorize(b, s.request("client_id", "two", "redirect_uri", "")), http.StatusBadRequest)
 		},
-		"oidcc-redirect-uri-query-OK": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-redirect-uri-query-OK": func(t *testing.T, s *suite, b *http.Client) {
 			s.signIn(b, s.user.ID)
 			a := s.authorize(b, s.request("client_id", "two", "redirect_uri", suiteRedirect+"?foo=bar"))
 			if !strings.HasPrefix(a.header.Get("Location"), suiteRedirect+"?foo=bar&") {
 				t.Errorf("%d %v", a.status, a.header)
 			}
 		},
-		"oidcc-redirect-uri-query-mismatch": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-redirect-uri-query-mismatch": func(t *testing.T, s *suite, b *http.Client) {
 			shown(t, s.authorize(b, s.request("client_id", "two", "redirect_uri", suiteRedirect+"?foo=baz")), http.StatusBadRequest)
 		},
-		"oidcc-redirect-uri-query-added": func(s *suite, t *testing.T, b *http.Client) {
+		"oidcc-redirect-uri-query-added": func(t *testing.T, s *suite, b *http.Client) {
 			shown(t, s.authorize(b, s.request("redirect_uri", suiteRedirect+"?foo=bar")), http.StatusBadRequest)
 		},
 	})

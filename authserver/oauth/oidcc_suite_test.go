@@ -40,7 +40,7 @@ func suiteMetadata() oidc.Metadata {
 }
 
 // module runs one of the suite's modules in a browser that is new.
-type module func(s *suite, t *testing.T, browser *http.Client)
+type module func(t *testing.T, s *suite, browser *http.Client)
 
 // run runs modules one after the other.
 func (s *suite) run(t *testing.T, modules map[string]module) {
@@ -50,7 +50,7 @@ func (s *suite) run(t *testing.T, modules map[string]module) {
 			h := *s.harness
 			h.t = t
 			h.consents.missing.Store(false)
-			m(&suite{harness: &h, mode: s.mode, user: s.user}, t, h.browser())
+			m(t, &suite{harness: &h, mode: s.mode, user: s.user}, h.browser())
 		})
 	}
 }

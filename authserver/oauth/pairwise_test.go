@@ -122,7 +122,8 @@ func TestAnswersAreSignedAndEncryptedAsRegistered(t *testing.T) {
 	rsaKey := testRSA(0)
 	c.Metadata.JWKS = &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
 		{Key: rsaKey.Public(), KeyID: "sig", Use: "sig"},
-		{Key: rsaKey.Public(), KeyID: "rsa", Use: "enc"}, {Key: ec.Public(), KeyID: "ec"},
+		{Key: rsaKey.Public(), KeyID: "rsa", Use: "enc"},
+		{Key: ec.Public(), KeyID: "ec"},
 	}}
 	browser, ada := h.browser(), h.addUser("Ada")
 	h.signIn(browser, ada.ID)
