@@ -42,7 +42,6 @@ type Config struct {
 	Development         bool // plain http on loopback, demo seeding
 	People              PeopleConfig
 	Federation          FederationConfig
-	SMSDir              string
 }
 
 // need says what a subcommand cannot do without.
@@ -92,7 +91,6 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer, c.Development)
 	c.Federation = readFederation(r, c.Development)
-	c.SMSDir = getenv("AUTHSERVER_SMS_DIR")
 	return c, r.Err()
 }
 

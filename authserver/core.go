@@ -17,11 +17,13 @@ import (
 	"larder/authserver/keys"
 	"larder/authserver/logout"
 	"larder/authserver/mfa"
+	"larder/authserver/onetime"
 	"larder/authserver/passkey"
 	"larder/authserver/session"
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/jobs"
+	"larder/internal/limit"
 	"larder/internal/link"
 	"larder/internal/outbound"
 	"larder/internal/password"
@@ -57,6 +59,7 @@ type core struct {
 	outbound *outbound.Client
 	passkeys *passkey.Passkeys
 	linked   *federation.Identities
+	codes    *onetime.Codes
 }
 
 // openCore connects nothing yet: the first use does.
@@ -98,6 +101,10 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.factors = &mfa.Factors{
 		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
+		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
+	}
+	c.codes = &onetime.Codes{
+		DB: db, Jobs: c.jobs, Teller: c.factors, Limits: &limit.Limiter{Redis: c.redis}, SMS: cfg.People.texts(c.outbound) != nil, Now: now,
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}
 	c.passkeys = &passkey.Passkeys{

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	netmail "net/mail"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -17,6 +18,7 @@ import (
 	"larder/authserver/flow"
 	"larder/authserver/forgot"
 	"larder/authserver/logout"
+	"larder/authserver/onetime"
 	"larder/authserver/privacy"
 	"larder/authserver/register"
 	"larder/authserver/session"
@@ -27,6 +29,7 @@ import (
 	"larder/internal/mail"
 	"larder/internal/password"
 	"larder/internal/secret"
+	"larder/internal/sms"
 	"larder/internal/web"
 )
 
@@ -41,13 +44,15 @@ type PeopleConfig struct {
 	SMTP     *mail.SMTP       // nil without a mail server
 	MailDir  string           // where mails land in development, "" for nowhere
 	MailFrom *netmail.Address // whom mails come from
+	SMS      *sms.Gateway     // nil without a provider of text messages
+	SMSDir   string           // where they land in development, "" for nowhere
 	// BreachedPasswords is the address of a range service of stolen passwords,
 	// such as https://api.pwnedpasswords.com; "" leaves it at our own list.
 	BreachedPasswords string
 }
 
 func readPeople(r *env.Reader, issuer string, development bool) PeopleConfig {
-	c := PeopleConfig{MailDir: r.String("AUTHSERVER_MAIL_DIR")}
+	c := PeopleConfig{MailDir: r.String("AUTHSERVER_MAIL_DIR"), SMSDir: r.String("AUTHSERVER_SMS_DIR")}
 	host := "localhost"
 	if u, err := url.Parse(issuer); err == nil && u.Hostname() != "" {
 		host = u.Hostname()
@@ -67,6 +72,13 @@ func readPeople(r *env.Reader, issuer string, development bool) PeopleConfig {
 			r.Fault("AUTHSERVER_SMTP_URL", "%v", err)
 		}
 		c.SMTP = smtp
+	}
+	if v := r.String("AUTHSERVER_SMS_URL"); v != "" {
+		gateway, err := sms.ParseGateway(secret.String(v), development)
+		if err != nil {
+			r.Fault("AUTHSERVER_SMS_URL", "%v", err)
+		}
+		c.SMS = gateway
 	}
 	if v := r.String("AUTHSERVER_BREACHED_PASSWORDS_URL"); v != "" {
 		if u, err := url.Parse(v); err != nil || u.Scheme != "https" || u.Host == "" {
@@ -97,6 +109,17 @@ func (c PeopleConfig) sender() mail.Sender {
 	return mail.Nowhere{}
 }
 
+// texts is the way that text messages take, nil without one.
+func (c PeopleConfig) texts(post sms.Poster) onetime.Texts {
+	switch {
+	case c.SMS != nil:
+		return c.SMS.Over(post)
+	case c.SMSDir != "":
+		return sms.Directory{Path: c.SMSDir}
+	}
+	return nil
+}
+
 // newCrew gathers what works off the jobs.
 func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 	composer, err := mail.NewComposer()
@@ -106,11 +129,17 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 	if s.cfg.People.SMTP == nil && s.cfg.People.MailDir == "" {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "no way to send mail is configured: set AUTHSERVER_SMTP_URL; mails wait a few hours for it")
 	}
+	if dir := s.cfg.People.SMSDir; dir != "" { // whoever looks for messages finds the place before the first one
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
 	postman := &mail.Postman{Composer: composer, Links: s.links, Sender: s.cfg.People.sender()}
 	workers := river.NewWorkers()
 	for _, err := range []error{
 		river.AddWorkerSafely(workers, &mail.Worker{Postman: postman}),
 		river.AddWorkerSafely(workers, &federation.RevokeWorker{Identities: s.linked}),
+		river.AddWorkerSafely(workers, &onetime.Worker{Codes: s.codes, Issuer: s.cfg.Issuer, Post: postman, Texts: s.cfg.People.texts(s.outbound)}),
 		river.AddWorkerSafely(workers, &account.EmailChangeWorker{Accounts: s.accounts}),
 		river.AddWorkerSafely(workers, &register.Worker{Registrations: s.registrations(), Users: s.accounts, Post: postman}),
 		river.AddWorkerSafely(workers, &logout.Worker{
@@ -162,6 +191,7 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 			{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }},
 			{Name: "second_factors", Read: s.factors.Export}, {Name: "passkeys", Read: s.passkeys.Export},
 			{Name: "linked_accounts", Read: func(ctx context.Context, user id.ID) (any, error) { return s.linked.List(ctx, user) }},
+			{Name: "message_factors", Read: s.codes.Export},
 		},
 	}).Mount(rt)
 }

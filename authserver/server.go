@@ -27,6 +27,7 @@ import (
 	"larder/authserver/keys"
 	"larder/authserver/mfa"
 	"larder/authserver/oauth"
+	"larder/authserver/onetime"
 	"larder/authserver/page"
 	"larder/authserver/passkey"
 	"larder/authserver/registration"
@@ -197,7 +198,8 @@ func (s *server) mountBrowser(rt *web.Router) {
 	}
 	keys.Mount(rt)
 	second := &mfa.Handler{
-		Factors: s.factors, Passkeys: keys, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
+		Messages: &onetime.Handler{Codes: s.codes, Browsers: s.sessions, Devices: devices, Pages: s.pages, Source: limit.Source},
+		Factors:  s.factors, Passkeys: keys, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
 		Throttle: &mfa.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}

@@ -58,6 +58,10 @@ DELETE FROM auth.session_clients WHERE (sid, client_id) IN (
 DELETE FROM auth.federation_events WHERE (issuer, jti) IN (
   SELECT issuer, jti FROM auth.federation_events WHERE received_at < now() - interval '15 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
+	deleteCodes = `
+DELETE FROM auth.one_time_codes WHERE id IN (
+  SELECT id FROM auth.one_time_codes WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 	deleteTrusted = `
 DELETE FROM auth.trusted_devices WHERE id IN (
   SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
@@ -72,6 +76,7 @@ const (
 	tableClients = "clients"
 	tableTokens  = "registration_tokens"
 	tableTrusted = "trusted_devices"
+	tableCodes   = "one_time_codes"
 	tableUsers   = "users"
 	tableParts   = "session_clients"
 	tableEvents  = "federation_events"
@@ -104,7 +109,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 	}
 	reg.MustRegister(s.swept, s.last)
 	for _, table := range []string{
-		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableEvents, tableUsers, tableParts,
+		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableCodes, tableEvents, tableUsers, tableParts,
 	} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
@@ -128,6 +133,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableClients, deleteClients)
 		s.sweep(ctx, tableTokens, deleteInitial)
 		s.sweep(ctx, tableTrusted, deleteTrusted)
+		s.sweep(ctx, tableCodes, deleteCodes)
 		s.sweep(ctx, tableParts, deleteParticipants)
 		s.sweep(ctx, tableEvents, deleteEvents)
 		s.sweepUsers(ctx)

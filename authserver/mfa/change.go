@@ -122,7 +122,7 @@ func (f *Factors) RemoveApp(ctx context.Context, by audit.Actor, user id.ID) (la
 // them what they vouched for: the person is signed out everywhere, and grants
 // that say acr mfa end. That there was no factor is fine.
 func (f *Factors) Remove(ctx context.Context, by audit.Actor, user id.ID) error {
-	_, err := f.remove(ctx, by, user, deleteTOTP, deleteKeys)
+	_, err := f.remove(ctx, by, user, deleteTOTP, deleteKeys, deleteWays)
 	return err
 }
 

@@ -55,7 +55,8 @@ func (f *Factors) Required(ctx context.Context, user id.ID, device string) (requ
 	return required, postgres.Translate(err)
 }
 
-// Enrolled reports whether the person has a second factor.
+// Enrolled reports whether the person has a second factor that is more than a
+// message.
 func (f *Factors) Enrolled(ctx context.Context, user id.ID) (enrolled bool, err error) {
 	err = f.DB.QueryRow(ctx, selectEnrolled, user).Scan(&enrolled)
 	return enrolled, postgres.Translate(err)

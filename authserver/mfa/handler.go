@@ -63,11 +63,22 @@ type Passkeys interface {
 	Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error
 }
 
+// Messages are the weaker factor, kept elsewhere: codes that are sent.
+type Messages interface {
+	Ways(ctx context.Context, user id.ID) ([]oidc.MessageWay, error)
+	SMS() bool
+	Send(ctx context.Context, user id.ID, device, source, channel string) error
+	Check(ctx context.Context, user id.ID, device, code string) (amr []string, err error)
+	// Act answers a button of theirs, for somebody who has given proof.
+	Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error
+}
+
 // Handler serves /login/mfa, and by Act its part of /account/security.
 type Handler struct {
 	Factors  *Factors
 	Throttle *Throttle
 	Passkeys Passkeys
+	Messages Messages
 	Sessions Sessions
 	Flows    Flows
 	Clients  Clients
@@ -93,13 +104,17 @@ func (h *Handler) Required(ctx context.Context, user id.ID, device string) (bool
 	return h.Factors.Required(ctx, user, device)
 }
 
-// View is Factors.View, and the passkeys.
+// View is Factors.View, and what is kept elsewhere.
 func (h *Handler) View(ctx context.Context, user id.ID, device string) (oidc.Factors, error) {
 	v, err := h.Factors.View(ctx, user, device)
 	if err != nil {
 		return v, err
 	}
-	v.Passkeys, err = h.Passkeys.List(ctx, user)
+	if v.Passkeys, err = h.Passkeys.List(ctx, user); err != nil {
+		return v, err
+	}
+	v.SMS = h.Messages.SMS()
+	v.Messages, err = h.Messages.Ways(ctx, user)
 	return v, err
 }
 
@@ -112,6 +127,8 @@ type codePage struct {
 	Held       bool // nobody is signed in yet, so somebody else may
 	// What the person has.
 	App, Passkey bool
+	Messages     []oidc.MessageWay
+	Sent         bool // a code is under way
 }
 
 // debtor is who stands before the page.
@@ -157,7 +174,13 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ways, err := h.Messages.Ways(r.Context(), d.Subject)
+	if err != nil {
+		return err
+	}
 	switch {
+	case !enrolled && len(ways) > 0 && (d.held || !slices.Contains(d.AMR, oidc.AMRChannels)):
+		return h.renderCode(w, r, http.StatusOK, "mfa-message", req, d, to, "")
 	case enrolled:
 		alert := ""
 		if r.URL.Query().Get("passkey") == "refused" {
@@ -192,9 +215,6 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 		}
 		return seeOther(w, r, to.Path())
 	}
-	if form.Get("action") != "verify" {
-		return noButton()
-	}
 	d, err := h.who(r)
 	if err != nil {
 		return err
@@ -202,11 +222,32 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 	if d == nil {
 		return seeOther(w, r, to.Via("/login"))
 	}
+	enrolled, err := h.Factors.Enrolled(r.Context(), d.Subject)
+	if err != nil {
+		return err
+	}
 	device, _ := h.Devices.Ensure(w, r)
-	amr, err := h.tryCode(r, d.Subject, device, form.Get("code"))
+	name, try := "mfa", h.Factors.check
+	if !enrolled {
+		name, try = "mfa-message", h.messaged(device)
+	}
+	var amr []string
+	switch form.Get("action") {
+	case "verify":
+		amr, err = h.tryCode(r, d.Subject, device, form.Get("code"), try)
+	case "send":
+		if enrolled {
+			return noButton()
+		}
+		if err = h.Messages.Send(r.Context(), d.Subject, device, h.Source(r), form.Get("channel")); err == nil {
+			return h.renderCode(w, r, http.StatusOK, name, req, d, to, "")
+		}
+	default:
+		return noButton()
+	}
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) {
 		web.SetRetryAfter(w, err)
-		return h.renderCode(w, r, statusOf(err), "mfa", req, d, to, messageOf(err))
+		return h.renderCode(w, r, statusOf(err), name, req, d, to, messageOf(err))
 	}
 	if err != nil {
 		return err
@@ -222,38 +263,56 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, to.Path())
 }
 
+// checker spends a code, or tells, for the audit log, why it refused.
+type checker func(ctx context.Context, user id.ID, code string) (amr []string, reason string, err error)
+
+// messaged checks codes that were sent to a device.
+func (h *Handler) messaged(device string) checker {
+	return func(ctx context.Context, user id.ID, code string) (amr []string, reason string, err error) {
+		amr, err = h.Messages.Check(ctx, user, device, code)
+		if fault.Is(err, fault.Unauthenticated) {
+			return nil, wrongCode, nil
+		}
+		return amr, "", err
+	}
+}
+
 // tryCode is one try at a code, limited and audited.
-func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string) (amr []string, err error) {
+func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string, check checker) (amr []string, err error) {
 	ctx := r.Context()
 	bucket, err := h.Throttle.take(ctx, user, device)
 	if err != nil {
 		if fault.Is(err, fault.RateLimited) {
-			h.audit(r, "mfa.failed", audit.Denied, user, "rate_limited")
+			h.audit(r, "mfa.failed", audit.Denied, user, "rate_limited", "")
 		}
 		return nil, err
 	}
-	amr, reason, err := h.Factors.check(ctx, user, code)
+	amr, reason, err := check(ctx, user, code)
 	if err != nil {
 		return nil, err
 	}
 	if reason != "" {
-		h.audit(r, "mfa.failed", audit.Failure, user, reason)
+		h.audit(r, "mfa.failed", audit.Failure, user, reason, "")
 		return nil, fault.New(fault.Unauthenticated, "This code is not right, or was used already. Wait for the next one and try again.")
 	}
 	return amr, h.Throttle.succeeded(ctx, bucket, user, device)
 }
 
-// raise starts a session that says two factors. Its auth_time stays that of the
+// raise starts a session that says two factors, or that a second channel was
+// seen. Its auth_time stays that of the
 // password: a code alone does not make an old sign-in a fresh one.
 func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login, amr []string) error {
 	raised := oidc.Login{
-		Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime, ACR: oidc.ACRMFA,
+		Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime, ACR: oidc.ACRPassword,
 		AMR: append(first(login), amr...),
+	}
+	if slices.Contains(amr, oidc.AMRMFA) {
+		raised.ACR = oidc.ACRMFA
 	}
 	if err := h.Sessions.Start(r.Context(), w, r, raised); err != nil {
 		return err
 	}
-	h.audit(r, "login.succeeded", audit.Success, login.Subject, "")
+	h.audit(r, "login.succeeded", audit.Success, login.Subject, "", raised.ACR)
 	return nil
 }
 
@@ -290,7 +349,8 @@ func (h *Handler) renderCode(w http.ResponseWriter, r *http.Request, status int,
 	}
 	page := codePage{
 		Flow: to.Flow, Next: to.Page, Email: user.Email, Alert: alert, Held: d.held,
-		App: !has.TOTPSince.IsZero(), Passkey: len(has.Passkeys) > 0,
+		App: !has.TOTPSince.IsZero(), Passkey: len(has.Passkeys) > 0, Messages: has.Messages,
+		Sent: r.Method == http.MethodPost,
 	}
 	return h.render(w, r, status, name, req, &page.AppName, &page)
 }
@@ -311,14 +371,14 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, status int, nam
 	return h.Pages.RenderFlow(w, r, status, name, req.Form.Get("redirect_uri"), page)
 }
 
-func (h *Handler) audit(r *http.Request, action string, result audit.Result, user id.ID, reason string) {
+func (h *Handler) audit(r *http.Request, action string, result audit.Result, user id.ID, reason, acr string) {
 	e := audit.Event{
 		OccurredAt: h.Now(), Action: action, Result: result, Reason: reason, Actor: audit.Actor{Kind: "anonymous"}, Target: user.String(),
 		SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 	}
 	if result == audit.Success {
 		e.Actor, e.Target = person(user), ""
-		e.Details = map[string]any{"acr": oidc.ACRMFA}
+		e.Details = map[string]any{"acr": acr}
 	}
 	h.Audit.Put(e)
 }

@@ -28,6 +28,7 @@ import (
 	"larder/authserver/flow"
 	"larder/authserver/mfa"
 	"larder/authserver/oidc"
+	"larder/authserver/onetime"
 	"larder/authserver/page"
 	"larder/authserver/session"
 	"larder/internal/audit"
@@ -76,6 +77,8 @@ type replica struct {
 	factors  *mfa.Factors
 	accounts *account.Accounts
 	sessions *session.Sessions
+	codes    *onetime.Codes
+	messages *onetime.Handler
 	url      string
 }
 
@@ -94,9 +97,16 @@ type place struct {
 type post struct {
 	mu       sync.Mutex
 	subjects []string
+	codes    []onetime.Job // that are to be delivered
 }
 
 func (p *post) Insert(_ context.Context, _ pgx.Tx, args river.JobArgs) error {
+	if job, ok := args.(onetime.Job); ok {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.codes = append(p.codes, job)
+		return nil
+	}
 	letter, ok := args.(mail.Letter)
 	if !ok || letter.To == "" || letter.Link != nil {
 		return fmt.Errorf("not a notice: %v", args)
@@ -176,9 +186,13 @@ func (p *place) start(t *testing.T, redisURL string) *replica {
 	}
 	flows := &flow.Flows{Redis: rdb, Devices: session.Devices{}}
 	limiter := &limit.Limiter{Redis: rdb}
+	r.codes = &onetime.Codes{
+		DB: p.db.Auth, MACKeys: r.factors.MACKeys, Jobs: p.post, Teller: r.factors, Limits: limiter, SMS: true, Now: p.clock.Now,
+	}
+	r.messages = &onetime.Handler{Codes: r.codes, Browsers: r.sessions, Devices: session.Devices{}, Pages: pages, Source: limit.Source}
 	handler := &mfa.Handler{
 		Factors: r.factors, Throttle: &mfa.Throttle{Redis: rdb, Limiter: limiter, Now: p.clock.Now},
-		Passkeys: noPasskeys{}, Sessions: r.sessions, Flows: flows, Clients: oneClient{}, Users: r.accounts, Devices: session.Devices{}, Pages: pages,
+		Passkeys: noPasskeys{}, Messages: r.messages, Sessions: r.sessions, Flows: flows, Clients: oneClient{}, Users: r.accounts, Devices: session.Devices{}, Pages: pages,
 		Audit: p.events, Source: limit.Source, Now: p.clock.Now,
 	}
 	rt := web.NewRouter(pages.Error)

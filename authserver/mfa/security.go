@@ -44,7 +44,8 @@ type codesPage struct {
 //	totp-off   remove the factor
 //	forget     end the trust in the device of the field "device"
 //
-// The buttons of passkeys are theirs to answer, after the same proof.
+// The buttons of passkeys and of codes by message are theirs to answer, after the
+// same proof.
 func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
 	var act func(http.ResponseWriter, *http.Request, *oidc.Login, url.Values) error
 	switch form.Get("action") {
@@ -60,6 +61,8 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 		return h.forget(w, r, login, form) // only makes things safer
 	case "passkey", "passkey-keep", "passkey-rename", "passkey-remove":
 		act = h.Passkeys.Act
+	case "mail-codes", "phone", "phone-verify", "codes-off":
+		act = h.Messages.Act
 	default:
 		return noButton()
 	}
@@ -85,8 +88,14 @@ func (h *Handler) proof(r *http.Request, login *oidc.Login, form url.Values) (st
 		return "", nil
 	}
 	enrolled, err := h.Factors.Enrolled(r.Context(), login.Subject)
-	if err != nil || !enrolled {
+	if err != nil {
 		return "", err
+	}
+	if !enrolled {
+		ways, err := h.Messages.Ways(r.Context(), login.Subject)
+		if err != nil || len(ways) == 0 || slices.Contains(login.AMR, oidc.AMRChannels) {
+			return "", err
+		}
 	}
 	return to.Via("/login/mfa"), nil
 }

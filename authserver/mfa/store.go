@@ -8,7 +8,7 @@ const (
 	hasStrong = `(EXISTS (SELECT 1 FROM auth.mfa_totp WHERE user_id = $1) OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1))`
 
 	selectRequired = `
-SELECT ` + hasStrong + `
+SELECT (` + hasStrong + ` OR EXISTS (SELECT 1 FROM auth.message_factors WHERE user_id = $1))
    AND NOT EXISTS (SELECT 1 FROM auth.trusted_devices d WHERE d.user_id = $1 AND d.device_hash = $2 AND ` + trustedNow + `)`
 
 	selectEnrolled = `SELECT ` + hasStrong
@@ -31,6 +31,7 @@ INSERT INTO auth.mfa_totp (user_id, id, secret, last_step, created_at, last_used
 ON CONFLICT (user_id) DO UPDATE SET id = excluded.id, secret = excluded.secret, last_step = excluded.last_step,
   created_at = excluded.created_at, last_used_at = excluded.last_used_at`
 	deleteTOTP  = `DELETE FROM auth.mfa_totp WHERE user_id = $1`
+	deleteWays  = `DELETE FROM auth.message_factors WHERE user_id = $1`
 	deleteKeys  = `DELETE FROM auth.passkeys WHERE user_id = $1`
 	insertCode  = `INSERT INTO auth.recovery_codes (user_id, hash) VALUES ($1, $2)`
 	deleteCodes = `DELETE FROM auth.recovery_codes WHERE user_id = $1`

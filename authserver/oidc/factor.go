@@ -14,6 +14,20 @@ type Factors struct {
 	RecoveryCodes int       // how many are left
 	Trusted       []TrustedDevice
 	Passkeys      []Passkey
+	Messages      []MessageWay
+	SMS           bool // text messages can be sent
+}
+
+// Messaged reports whether codes are sent by a channel.
+func (f Factors) Messaged(channel string) bool {
+	return slices.ContainsFunc(f.Messages, func(w MessageWay) bool { return w.Channel == channel })
+}
+
+// MessageWay is a way by which a person gets one-time codes.
+type MessageWay struct {
+	Channel string // email or sms
+	Target  string // of the address or number, what may be shown
+	Since   time.Time
 }
 
 // Strong reports whether there is a factor that makes a sign-in one of two.

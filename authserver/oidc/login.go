@@ -35,4 +35,8 @@ const (
 	// AMRFederated is a sign-in at another provider. RFC 8176 registers no name
 	// for it; this is the one that others use.
 	AMRFederated = "fed"
+
+	// A code that was sent is a second channel and no second factor.
+	AMRChannels = "mca"
+	AMRSMS      = "sms"
 )

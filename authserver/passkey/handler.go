@@ -3,6 +3,7 @@ package passkey
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,7 +175,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if proof.Asked && held != nil && held.Subject == proof.User {
-		login.AMR = append([]string{oidc.AMRPassword}, login.AMR...)
+		login.AMR = append(slices.Clone(held.AMR), login.AMR...)
 	}
 	if err := h.Browsers.Start(r.Context(), w, r, login); err != nil {
 		return err

@@ -27,6 +27,7 @@ import (
 	"larder/authserver/flow"
 	"larder/authserver/mfa"
 	"larder/authserver/oidc"
+	"larder/authserver/onetime"
 	"larder/authserver/page"
 	"larder/authserver/passkey"
 	"larder/authserver/session"
@@ -143,7 +144,7 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 		Audit: p, Source: limit.Source, Now: p.now,
 	}
 	second := &mfa.Handler{
-		Factors: p.factors, Passkeys: keys, Throttle: &mfa.Throttle{Redis: rdb, Limiter: limiter, Now: p.now}, Sessions: sessions, Flows: flows,
+		Factors: p.factors, Passkeys: keys, Messages: &onetime.Handler{Codes: &onetime.Codes{DB: p.db.Auth}}, Throttle: &mfa.Throttle{Redis: rdb, Limiter: limiter, Now: p.now}, Sessions: sessions, Flows: flows,
 		Clients: p, Users: p.accounts, Devices: devices, Pages: pages, Audit: p, Source: limit.Source, Now: p.now,
 	}
 	rt := web.NewRouter(pages.Error)

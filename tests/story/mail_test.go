@@ -46,3 +46,32 @@ func (n *narrator) mailed(ts *testscript.TestScript, args []string) error {
 	}
 	return fmt.Errorf("no mail %q came to %s", args[1], args[0])
 }
+
+// coded waits for the newest message with a code, and remembers the code.
+func (n *narrator) coded(ts *testscript.TestScript, args []string) error {
+	pattern := filepath.Join(ts.Getenv("AUTHSERVER_MAIL_DIR"), "*.eml")
+	if args[1] == "sms" {
+		pattern = filepath.Join(ts.Getenv("AUTHSERVER_SMS_DIR"), "*.txt")
+	}
+	code := regexp.MustCompile(`(?m)^ *(\d{6})( is your Larder code|\r?$)`)
+	for deadline := time.Now().Add(mailWithin); time.Now().Before(deadline); time.Sleep(pollEvery) {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			found := code.FindSubmatch(raw)
+			if n.mails[file] || found == nil {
+				continue
+			}
+			n.mails[file] = true
+			ts.Setenv(args[0], string(found[1]))
+			return nil
+		}
+	}
+	return fmt.Errorf("no code came by %s", args[1])
+}

@@ -118,6 +118,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"alert":     {"alert TEXT", 1, (*narrator).alert},
 		"look":      {"look NAME EXPRESSION", 2, (*narrator).look},
 		"mailed":    {"mailed ADDRESS SUBJECT", 2, (*narrator).mailed},
+		"coded":     {"coded NAME mail|sms", 2, (*narrator).coded},
 		"totp":      {"totp NAME SECRET STEPS", 3, (*narrator).totp},
 		"returned":  {"returned [name=value…]", 0, (*narrator).returned},
 		"redeem":    {"redeem", 0, (*narrator).redeem},
