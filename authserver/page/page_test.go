@@ -47,7 +47,7 @@ func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *h
 		}
 	}
 	return map[string]func(*page.Renderer, http.ResponseWriter, *http.Request) error{
-		"login":   named("login", values{"Flow": s, "Email": s, "Alert": s, "App": app}),
+		"login":   named("login", values{"Flow": s, "Email": s, "Alert": s, "App": app, "Providers": nil}),
 		"account": named("account", values{"Name": s, "Email": s, "SignedInAt": time.Now()}),
 		"consent": named("consent", values{
 			"Flow": s, "Session": s, "App": app, "UserName": s, "UserEmail": s, "ReturnHost": s,
