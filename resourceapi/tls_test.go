@@ -39,7 +39,12 @@ func TestServingTLS(t *testing.T) {
 		go func() {
 			done <- web.Serve(ctx, slog.New(slog.DiscardHandler), s.listeners(h), func(addrs []net.Addr) { bound <- addrs })
 		}()
-		t.Cleanup(func() { stop(); <-done })
+		t.Cleanup(func() {
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 		return <-bound
 	}
 	strict := listen(handler())

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,9 +23,7 @@ func (b *bank) arrive(browser *http.Client, request, outside url.Values) url.Val
 	}
 	requestURI, _ := a.json(b.h.t)["request_uri"].(string)
 	visit := url.Values{"client_id": {"bank"}, "request_uri": {requestURI}}
-	for name, values := range outside {
-		visit[name] = values
-	}
+	maps.Copy(visit, outside)
 	return callback(b.h.t, b.h.authorize(browser, visit), webRedirect)
 }
 

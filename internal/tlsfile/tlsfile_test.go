@@ -127,7 +127,7 @@ func TestOnlyTheSuitesOfBCP195AreSpoken(t *testing.T) {
 		}
 		addr := serve(t, cert, http.NotFoundHandler())
 		shake := func(least, most uint16, suites ...uint16) (tls.ConnectionState, error) {
-			config := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: least, MaxVersion: most, CipherSuites: suites} //nolint:gosec // what must be refused
+			config := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: least, MaxVersion: most, CipherSuites: suites}
 			config.RootCAs.AddCert(ca.Cert)
 			conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", addr)
 			if err != nil {
