@@ -42,7 +42,7 @@ func suites() []uint16 {
 func (c *Certificate) Server(askClients bool) *tls.Config {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12, CipherSuites: suites(),
-		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(hello.Context()), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil },
 	}
 	if askClients {
 		config.ClientAuth = tls.RequestClientCert
@@ -71,7 +71,7 @@ func OpenAuthorities(file string, now func() time.Time, log *slog.Logger) (*Auth
 
 // Verify checks that a chain, the client's own certificate first, leads to one
 // of the authorities, is in force now, and is meant for clients.
-func (a *Authorities) Verify(ctx context.Context, chain []*x509.Certificate) error {
+func (a *Authorities) Verify(_ context.Context, chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return errors.New("there is no certificate")
 	}
@@ -80,7 +80,7 @@ func (a *Authorities) Verify(ctx context.Context, chain []*x509.Certificate) err
 		between.AddCert(cert)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: a.get(ctx), Intermediates: between, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: a.get(), Intermediates: between, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	return err
 }

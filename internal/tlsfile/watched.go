@@ -2,7 +2,6 @@ package tlsfile
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -54,7 +53,7 @@ func (w *watched[T]) contents() ([][]byte, error) {
 }
 
 // get returns what the files say, or said when they last made sense.
-func (w *watched[T]) get(ctx context.Context) T {
+func (w *watched[T]) get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
@@ -70,13 +69,13 @@ func (w *watched[T]) get(ctx context.Context) T {
 		var value T
 		if value, err = w.parse(contents); err == nil {
 			w.value, w.read, w.refused = value, contents, ""
-			w.log.LogAttrs(ctx, slog.LevelInfo, "TLS files read again", slog.Any("files", w.paths))
+			w.log.Info("TLS files read again", slog.Any("files", w.paths))
 			return w.value
 		}
 	}
 	if complaint := err.Error(); complaint != w.refused {
 		w.refused = complaint
-		w.log.LogAttrs(ctx, slog.LevelWarn, "changed TLS files are not used", slog.Any("files", w.paths), slog.String("error", complaint))
+		w.log.Warn("changed TLS files are not used", slog.Any("files", w.paths), slog.String("error", complaint))
 	}
 	return w.value
 }
