@@ -51,7 +51,8 @@ func basicModules() map[string]module {
 		},
 		"oidcc-idtoken-signature": func(_ *testing.T, s *suite, b *http.Client) { s.signOn(b, s.request()) },
 		"oidcc-idtoken-unsigned": func(t *testing.T, s *suite, _ *http.Client) {
-			if algs := s.get(nil, "/.well-known/openid-configuration").json(t)["id_token_signing_alg_values_supported"].([]any); slices.Contains(algs, any("none")) {
+			algs := s.p.metadata().IDTokenSigningAlgs
+			if len(algs) == 0 || slices.Contains(algs, "none") {
 				t.Errorf("%v", algs)
 			}
 		},
@@ -174,7 +175,8 @@ func basicModules() map[string]module {
 					t.Errorf("%s: %v, then %v", claim, first.id[claim], again[claim])
 				}
 			}
-			if again["iat"].(float64) <= first.id["iat"].(float64) {
+			before, _ := first.id["iat"].(float64)
+			if after, _ := again["iat"].(float64); after <= before {
 				t.Errorf("%v", again)
 			}
 		},
