@@ -40,7 +40,7 @@ RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, ph
 UPDATE grocery.items
    SET checked_at = CASE WHEN $24 THEN now() END, checked_by = CASE WHEN $24 THEN $20 END, version = version + 1, updated_at = now()
  WHERE family_id = $16 AND list_id = $17 AND id = $19::text::uuid AND (checked_at IS NULL) = $24 AND EXISTS (SELECT FROM presumed)
-RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at`
+RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at`
 
 	deleteItem = `DELETE FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id = $3`
 
