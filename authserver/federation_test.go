@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -170,10 +171,7 @@ func TestAStateIsGoodOnceAndInItsOwnBrowser(t *testing.T) {
 		back := w.allow(t, one, "email", "tabs-"+provider+"@example.com")
 		other := w.allow(t, two, "email", "tabs-"+provider+"@example.com")
 		bend := func(change func(url.Values)) trip {
-			fields := url.Values{}
-			for name, values := range back.fields {
-				fields[name] = values
-			}
+			fields := maps.Clone(back.fields)
 			change(fields)
 			return trip{provider, fields}
 		}

@@ -189,7 +189,8 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 		DB: s.db, Sessions: s.sessions, Accounts: s.accounts, Identity: identity, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 		More: []privacy.Part{
 			{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }},
-			{Name: "second_factors", Read: s.factors.Export}, {Name: "passkeys", Read: s.passkeys.Export},
+			{Name: "second_factors", Read: s.factors.Export},
+			{Name: "passkeys", Read: s.passkeys.Export},
 			{Name: "linked_accounts", Read: func(ctx context.Context, user id.ID) (any, error) { return s.linked.List(ctx, user) }},
 			{Name: "message_factors", Read: s.codes.Export},
 		},

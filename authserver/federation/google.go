@@ -17,7 +17,7 @@ type GoogleConfig struct {
 // Google is "Sign in with Google". It is asked for no access beyond who
 // somebody is, so no token of it is kept.
 func Google(c GoogleConfig, common Common) *Provider {
-	p := &Provider{
+	p := &Provider{ //nolint:gosec // addresses, not credentials
 		SignInProvider: oidc.SignInProvider{Name: google, Title: "Google"}, clientID: c.ClientID, client: common.Client, now: common.Now,
 		issuer: "https://accounts.google.com", callback: common.Issuer + callbackPath(google),
 		authURL: "https://accounts.google.com/o/oauth2/v2/auth", tokenURL: "https://oauth2.googleapis.com/token",

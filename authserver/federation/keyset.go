@@ -45,7 +45,7 @@ type keySet struct {
 
 // VerifySignature returns the payload of a token that one of the keys signed.
 func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error
 	}
 	_, err, _ := s.once.Do("", func() (any, error) { return nil, s.fetch(context.WithoutCancel(ctx)) })
 	if err != nil && usable {
-		return found, nil //nolint:nilerr // what is known serves on
+		return found, nil // what is known serves on
 	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "The provider does not answer right now. Try again in a moment.", withoutURL(err))

@@ -80,10 +80,10 @@ func (w *RevokeWorker) Work(ctx context.Context, job *river.Job[RevokeJob]) erro
 		return withoutURL(err)
 	}
 	defer answer.Body.Close()
-	switch {
-	case answer.StatusCode == http.StatusOK:
+	switch answer.StatusCode {
+	case http.StatusOK:
 		return nil
-	case answer.StatusCode == http.StatusBadRequest: // the token is gone already, or not Apple's
+	case http.StatusBadRequest: // the token is gone already, or not Apple's
 		return river.JobCancel(fmt.Errorf("%s refused to take a token back: %s", p.Title, answer.Status))
 	}
 	return fmt.Errorf("%s: %s", p.Title, answer.Status)

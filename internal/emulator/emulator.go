@@ -55,7 +55,7 @@ func Listen(ctx context.Context, now func() time.Time) (*Emulator, error) {
 		return nil, err
 	}
 	e.Google.mount(e.mux, "/google", paths{auth: "/o/oauth2/v2/auth", token: "/token", keys: "/oauth2/v3/certs"})
-	e.Apple.mount(e.mux, "/apple", paths{auth: "/auth/authorize", token: "/auth/token", keys: "/auth/keys"})
+	e.Apple.mount(e.mux, "/apple", paths{auth: "/auth/authorize", token: "/auth/token", keys: "/auth/keys"}) //nolint:gosec // paths, not credentials
 	e.mux.HandleFunc("POST /apple/auth/revoke", e.Apple.revoke)
 	e.mux.HandleFunc("GET /events", e.showEvents)
 	e.mux.HandleFunc("POST /events", e.sendEvent)

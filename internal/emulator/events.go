@@ -19,7 +19,7 @@ const sendTimeout = 10 * time.Second
 const (
 	riscPrefix    = "https://schemas.openid.net/secevent/risc/event-type/"
 	verification  = riscPrefix + "verification"
-	tokensRevoked = "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked"
+	tokensRevoked = "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked" //nolint:gosec // a name, not a credential
 )
 
 func eventsPage() *template.Template {
