@@ -68,8 +68,8 @@ func (h *Handler) Check(ctx context.Context, user id.ID, device, code string) ([
 //	phone-verify    take the code that came there
 //	codes-off       end the way of the field "channel"
 func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
-	ctx, device := r.Context(), ""
-	device, _ = h.Devices.Ensure(w, r)
+	ctx := r.Context()
+	device, _ := h.Devices.Ensure(w, r)
 	switch form.Get("action") {
 	case "mail-codes":
 		if err := h.Codes.EnableMail(ctx, login.Subject); err != nil {

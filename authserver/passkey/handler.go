@@ -127,7 +127,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, err = w.Write(options)
+	_, err = w.Write(options) //nolint:gosec // JSON that we made, and nosniff
 	return err
 }
 

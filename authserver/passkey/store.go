@@ -12,10 +12,13 @@ SELECT h.user_id, h.handle, u.name, coalesce(e.address, '')
 	selectPersonByID     = selectPerson + ` WHERE h.user_id = $1`
 	selectPersonByHandle = selectPerson + ` WHERE h.handle = $1`
 
+	//nolint:gosec // statements, not credentials
 	selectPasskeys = `
 SELECT id, name, credential_id, public_key, sign_count, transports, aaguid, backup_eligible, backup_state, created_at, last_used_at
   FROM auth.passkeys WHERE user_id = $1 ORDER BY created_at, id LIMIT 100`
+	//nolint:gosec // as above
 	countPasskeys = `SELECT count(*) FROM auth.passkeys WHERE user_id = $1`
+	//nolint:gosec // as above
 	insertPasskey = `
 INSERT INTO auth.passkeys (id, user_id, credential_id, public_key, sign_count, transports, aaguid, backup_eligible, backup_state, name, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
