@@ -22,7 +22,10 @@ SELECT id, name, credential_id, public_key, sign_count, transports, aaguid, back
 	insertPasskey = `
 INSERT INTO auth.passkeys (id, user_id, credential_id, public_key, sign_count, transports, aaguid, backup_eligible, backup_state, name, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
-	usePasskey    = `UPDATE auth.passkeys SET sign_count = $3, backup_state = $4, last_used_at = $5 WHERE user_id = $1 AND id = $2`
+	//nolint:gosec // as above
+	usePasskey = `UPDATE auth.passkeys SET sign_count = $3, backup_state = $4, last_used_at = $5 WHERE user_id = $1 AND id = $2`
+	//nolint:gosec // as above
 	renamePasskey = `UPDATE auth.passkeys SET name = $3 WHERE user_id = $1 AND id = $2`
+	//nolint:gosec // as above
 	deletePasskey = `DELETE FROM auth.passkeys WHERE user_id = $1 AND id = $2 RETURNING name`
 )
