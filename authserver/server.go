@@ -192,14 +192,14 @@ func (s *server) mountBrowser(rt *web.Router) {
 	devices := session.Devices{Secure: s.cfg.secure()}
 	flows := s.flows(devices)
 	s.pages.Mount(rt)
-	keys := &passkey.Handler{
+	passkeys := &passkey.Handler{
 		Passkeys: s.passkeys, Issuer: s.cfg.Issuer, Browsers: s.sessions, Flows: flows, Users: s.accounts, Devices: devices, Pages: s.pages,
 		Limits: &limit.Limiter{Redis: s.redis}, Audit: s.audit, Source: limit.Source, Now: s.now,
 	}
-	keys.Mount(rt)
+	passkeys.Mount(rt)
 	second := &mfa.Handler{
 		Messages: &onetime.Handler{Codes: s.codes, Browsers: s.sessions, Devices: devices, Pages: s.pages, Source: limit.Source},
-		Factors:  s.factors, Passkeys: keys, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
+		Factors:  s.factors, Passkeys: passkeys, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
 		Throttle: &mfa.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}

@@ -108,13 +108,13 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	redirectURI := req.Form.Get("redirect_uri")
 	return h.Pages.RenderFlow(w, r, http.StatusOK, "consent", redirectURI, consentPage{
 		Flow: flowID, Session: login.SID, App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
-		Scopes: h.asked(r.Context(), login.Subject, req), ReturnHost: hostOf(redirectURI),
+		Scopes: asked(req), ReturnHost: hostOf(redirectURI),
 	})
 }
 
 // asked is what the client asks for, in plain words. Authorization details take
 // the place of the scopes that they limit.
-func (h *Handler) asked(ctx context.Context, _ id.ID, req *oidc.AuthRequest) []meaning {
+func asked(req *oidc.AuthRequest) []meaning {
 	return append(oidc.DetailMeanings(req.Details, nil), meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
 }
 

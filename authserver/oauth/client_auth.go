@@ -38,7 +38,7 @@ func (p *Provider) authenticateClient(ctx context.Context, r *http.Request, f fo
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	shown.chain = mtls.From(r.Context())
+	shown.chain = mtls.From(ctx)
 	if shown.method == oidc.AuthMethodNone && client != nil && client.AuthenticatesByCertificate() {
 		shown.method = client.Metadata.TokenEndpointAuthMethod // nothing in the request tells it from none
 	}

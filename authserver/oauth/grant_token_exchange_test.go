@@ -85,7 +85,8 @@ func TestTokenExchangeNarrowsAndDelegates(t *testing.T) {
 	if act, _ = claims["act"].(map[string]any); act["sub"] != "planner" || act["act"] == nil {
 		t.Errorf("passed back: %v", claims)
 	}
-	grant, err := id.Parse(claims["grant_id"].(string))
+	name, _ := claims["grant_id"].(string)
+	grant, err := id.Parse(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,9 @@ func TestTokenExchangeRefuses(t *testing.T) {
 			"planner", h.plannersToken(user, func(c *accessClaims) {
 				c.Details = []oidc.AuthorizationDetail{{Type: oidc.ListDetailType, FamilyID: id.New(), Actions: []string{"view"}}}
 			}),
-			accessTokenURN, []string{detailsParameter, detailsOf(`["view"]`, "")}, "invalid_authorization_details",
+			accessTokenURN,
+			[]string{detailsParameter, detailsOf(`["view"]`, "")},
+			"invalid_authorization_details",
 		},
 		"a key that is none":      {"planner", "lrd_live_nothing", apiKeyURN, nil, "invalid_request"},
 		"a token called a key":    {"planner", good, apiKeyURN, nil, "invalid_request"},

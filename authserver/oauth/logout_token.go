@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	logoutTokenType  = "logout+jwt" //nolint:gosec // the name of a type
-	logoutTokenEvent = "http://schemas.openid.net/event/backchannel-logout"
+	logoutTokenType  = "logout+jwt"                                         //nolint:gosec // the name of a type
+	logoutTokenEvent = "http://schemas.openid.net/event/backchannel-logout" //nolint:gosec // it is no credential
 
 	// logoutTokenLife is short, as OpenID Connect Back-Channel Logout 1.0 §2.4
 	// recommends: who is told again is sent another one.

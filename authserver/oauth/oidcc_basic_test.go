@@ -1,3 +1,4 @@
+//nolint:thelper // the functions of the maps are the tests themselves
 package oauth
 
 import (

@@ -37,8 +37,8 @@ const (
 
 // Grant types that an operator alone may register.
 const (
-	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
-	JWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1
+	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // RFC 8693 §2.1
+	JWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     //nolint:gosec // RFC 7523 §2.1
 )
 
 // Profiles say what is demanded of a client beyond the rules for all.

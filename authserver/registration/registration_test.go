@@ -323,8 +323,10 @@ func TestPairwiseClientsBelongToASector(t *testing.T) {
 func TestAClientLooksAfterItsRegistration(t *testing.T) {
 	t.Parallel()
 	p := setup(t, open())
-	made := p.register(map[string]any{"redirect_uris": []string{callback}, "initiate_login_uri": "https://app.example/login", "client_name": "One",
-		"backchannel_logout_uri": "https://app.example/back", "frontchannel_logout_uri": "https://app.example/front", "frontchannel_logout_session_required": true})
+	made := p.register(map[string]any{
+		"redirect_uris": []string{callback}, "initiate_login_uri": "https://app.example/login", "client_name": "One",
+		"backchannel_logout_uri": "https://app.example/back", "frontchannel_logout_uri": "https://app.example/front", "frontchannel_logout_session_required": true,
+	})
 	other := p.register(map[string]any{"redirect_uris": []string{callback}})
 	address, token := made.text("registration_client_uri"), made.text("registration_access_token")
 

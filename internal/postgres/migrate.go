@@ -48,6 +48,8 @@ func migrate(url secret.String, schema string, steps fs.FS, move func(*goose.Pro
 	p, err := goose.NewProvider(goose.DialectPostgres, db, steps,
 		goose.WithTableName("larder_"+schema+"_migrations"),
 		goose.WithSessionLocker(locker),
+		// Branches bring their migrations in ranges of their own, in any order.
+		goose.WithAllowOutofOrder(true),
 		goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("migrations of schema %s: %w", schema, err)

@@ -58,11 +58,9 @@ func NewPresumptions() (*Presumptions, error) {
 // Remember has Presume know the caller's standing and the list next time. A
 // guest's grants and an app's installation are looked at each time.
 func (tx *Tx) Remember(l *List) {
-	switch tx.standing {
-	case standing(policy.Admin), standing(policy.Member), asKey:
-		if l.ArchivedAt == nil {
-			tx.db.Presumptions.seen.Add(presumed{tx.Principal(), tx.Family, l.ID}, presumption{tx.standing, tx.role, *l})
-		}
+	whole := tx.role == policy.Admin || tx.role == policy.Member || tx.standing == asKey
+	if whole && l.ArchivedAt == nil {
+		tx.db.Presumptions.seen.Add(presumed{tx.Principal(), tx.Family, l.ID}, presumption{tx.standing, tx.role, *l})
 	}
 }
 
@@ -118,7 +116,7 @@ func (tx *Tx) alter(ctx context.Context, a Alteration, p *presumption, held *boo
 	e := tx.event(ctx, a.Event, audit.Success)
 	e.Target, e.Policies, e.Details = a.Entity, tx.policies, a.Details
 	args := append([]any{a.List, a.PrivateTo, a.Entity, tx.Principal(), p.list.Kind, p.list.CreatedBy, string(p.standing)}, a.Args...)
-	audit.Grocery().BatchAfter(tx.batch, e, `presumed AS (`+stillSo+`), changed AS (`+a.SQL+`), told AS (`+insertChanged+`)`, `SELECT * FROM changed`, args...).
+	audit.Grocery().BatchAfter(tx.batch, e, `presumed AS (`+stillSo+`), changed AS (`+a.SQL+`), told AS (`+insertChanged+`)`, `TABLE changed`, args...).
 		Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				*held = true

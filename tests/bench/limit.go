@@ -80,7 +80,7 @@ WITH changed AS (
   RETURNING id, list_id, name, quantity::float8, unit, note, category, checked_at, checked_by, position, version, added_by, created_at, updated_at
 ), fed AS (INSERT INTO limits.changes (item) SELECT id::text FROM changed
 ), audited AS (INSERT INTO limits.audit (item, actor) SELECT id::text, $2 FROM changed)
-SELECT * FROM changed`
+TABLE changed`
 )
 
 // limitPool is as large as 16 connections can use, where the server is fastest.

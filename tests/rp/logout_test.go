@@ -190,7 +190,7 @@ func (p *party) loadFrames(t *testing.T, page *stack.Page) {
 			if a.Key != "src" {
 				continue
 			}
-			resp, err := http.Get(a.Val) //nolint:gosec // an address of the test's own
+			resp, err := http.Get(a.Val)
 			if err != nil {
 				t.Fatal(err)
 			}
