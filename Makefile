@@ -7,6 +7,7 @@ LINT := go tool -modfile=tools/go.mod golangci-lint
 # The race detector takes a C compiler, which Go finds or does without.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 FUZZ_TIME ?= 60s
+CRASH_ROUNDS ?= 50
 TEST_TIMEOUT ?= 20m
 PACKAGES ?= ./...
 
@@ -39,6 +40,10 @@ fuzz: larder-dev ## Fuzz each parser for a minute (FUZZ_TIME)
 			$(LARDER_DEV) test -- go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$package || exit 1; \
 		done; \
 	done
+
+.PHONY: crash
+crash: larder-dev ## Kill both services in the midst of writes, fifty times each (CRASH_ROUNDS)
+	@LARDER_CRASH_ROUNDS=$(CRASH_ROUNDS) $(LARDER_DEV) test -- go test -count=1 -v ./tests/crash
 
 .PHONY: services
 services: larder-dev ## Keep the servers for tests running, so that plain go test finds them

@@ -1,0 +1,170 @@
+package crash_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"larder/internal/devstack/demo"
+	"larder/tests/stack"
+)
+
+const (
+	quickRounds = 8
+	people      = 4
+	// perRound is how much has to be acknowledged, of writes and of rotations each, from one kill to the next.
+	perRound = 16
+	patience = time.Minute
+	// pace leaves the processor to the services.
+	pace  = 2 * time.Millisecond
+	scope = "openid offline_access family:read lists:read lists:write"
+)
+
+// rounds is how often each service is killed; LARDER_CRASH_ROUNDS asks for more.
+func rounds(t *testing.T) int {
+	t.Helper()
+	told := os.Getenv("LARDER_CRASH_ROUNDS")
+	if told == "" {
+		return quickRounds
+	}
+	n, err := strconv.Atoi(told)
+	if err != nil || n < 1 {
+		t.Fatalf("LARDER_CRASH_ROUNDS is %q, want a number of rounds", told)
+	}
+	return n
+}
+
+// trial is one stack under attack.
+type trial struct {
+	*stack.Stack
+	t       *testing.T
+	web     *stack.Client
+	writes  atomic.Int64 // acknowledged
+	turns   atomic.Int64 // acknowledged rotations
+	again   atomic.Int64 // of either that was sent again
+	people  []*person
+	stopped context.Context
+}
+
+// person is a client with a session of its own: one part rotates its tokens, the other writes with them.
+type person struct {
+	*writer
+	refresh string
+	access  atomic.Pointer[string]
+}
+
+func TestKillingLosesNothingThatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
+	c := &trial{Stack: s, t: t, web: s.Client(s.Demo.Clients.Web), stopped: ctx}
+	c.gather()
+	before := c.people[0].sync("")
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
+	for _, p := range c.people {
+		work.Go(func() { c.until(p.rotate) })
+		work.Go(func() { c.until(p.write) })
+	}
+	total := rounds(t)
+	for range total {
+		for _, victim := range []*stack.Service{s.ResourceAPIs[0], s.AuthServers[0]} {
+			c.progress()
+			victim.Kill()
+			if err := victim.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.progress()
+	stop()
+	work.Wait()
+	if t.Failed() {
+		return
+	}
+	t.Logf("%d rounds: %d writes and %d rotations were acknowledged, %d sent again", total, c.writes.Load(), c.turns.Load(), c.again.Load())
+	if c.again.Load() == 0 {
+		t.Error("no kill met a request: this shows nothing")
+	}
+	for _, p := range c.people {
+		p.rotate() // nobody is logged out
+		p.check()
+	}
+	c.checkFeed(before)
+	c.checkRows()
+}
+
+// gather signs everyone in and gives each a list.
+func (c *trial) gather() {
+	ada, browser := c.User(c.t, demo.Admin), c.NewBrowser()
+	for n := range people {
+		tokens, err := c.web.Authorize(c.t.Context(), browser, ada, scope, url.Values{"resource": {c.API}})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		p := &person{refresh: tokens.RefreshToken}
+		p.access.Store(&tokens.AccessToken)
+		p.writer = newWriter(c, p, fmt.Sprintf("List %d", n))
+		c.people = append(c.people, p)
+	}
+}
+
+// until repeats work until the end, or until something is wrong.
+func (c *trial) until(work func()) {
+	for c.stopped.Err() == nil && !c.t.Failed() {
+		work()
+		time.Sleep(pace)
+	}
+}
+
+// progress waits until enough of both was acknowledged since it was called, and then for a moment that nobody can tell.
+func (c *trial) progress() {
+	c.t.Helper()
+	writes, turns := c.writes.Load()+perRound, c.turns.Load()+perRound
+	for deadline := time.Now().Add(patience); c.writes.Load() < writes || c.turns.Load() < turns; time.Sleep(pace) {
+		if c.t.Failed() || time.Now().After(deadline) {
+			c.t.Fatalf("after %s there are %d writes and %d rotations, want %d and %d", patience, c.writes.Load(), c.turns.Load(), writes, turns)
+		}
+	}
+	time.Sleep(rand.N(20 * time.Millisecond))
+}
+
+// insist sends a request until it is answered: a service that is gone, or only just back, is asked again.
+func (c *trial) insist(send func(ctx context.Context) (*stack.Response, error)) (answer *stack.Response, first bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), patience)
+	defer cancel()
+	for first = true; ; first = false {
+		answer, err := send(ctx)
+		if err == nil && answer.Status != http.StatusBadGateway && answer.Status != http.StatusServiceUnavailable {
+			return answer, first
+		}
+		if ctx.Err() != nil {
+			c.t.Errorf("not answered within %s: %v, %v", patience, answer, err)
+			return &stack.Response{}, first
+		}
+		c.again.Add(1)
+		time.Sleep(pace)
+	}
+}
+
+// rotate uses the refresh token up. Whatever was killed when, its holder has to get the next one.
+func (p *person) rotate() {
+	answer, _ := p.trial.insist(func(ctx context.Context) (*stack.Response, error) { return p.trial.web.Refresh(ctx, p.refresh) })
+	tokens, err := answer.Tokens()
+	if err != nil {
+		p.trial.t.Errorf("a forced logout: %v", err)
+		return
+	}
+	p.refresh = tokens.RefreshToken
+	p.access.Store(&tokens.AccessToken)
+	p.trial.turns.Add(1)
+}
