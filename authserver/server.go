@@ -20,6 +20,7 @@ import (
 	"larder/authserver/apikey"
 	"larder/authserver/client"
 	"larder/authserver/consent"
+	"larder/authserver/detailname"
 	"larder/authserver/device"
 	"larder/authserver/federation"
 	"larder/authserver/flow"
@@ -220,13 +221,14 @@ func (s *server) mountBrowser(rt *web.Router) {
 	others.Mount(rt)
 	others.MountEvents(rt.With(web.Problem))
 	s.mountPeople(rt, devices, flows, accounts)
+	names := &detailname.Names{APIs: s.outbound, Sign: s.provider.SignForPerson, Log: s.log}
 	(&consent.Handler{
-		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts,
+		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Names: names,
 		Pages: s.pages, Audit: s.audit, Now: s.now,
 	}).Mount(rt)
 	(&device.Handler{
 		Authorizations: s.devices, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Consents: s.consents(),
-		Limiter: &limit.Limiter{Redis: s.redis}, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
+		Names: names, Limiter: &limit.Limiter{Redis: s.redis}, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 	}).Mount(rt)
 }
 

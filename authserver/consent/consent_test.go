@@ -95,7 +95,7 @@ func setup(t *testing.T) *place {
 	p.flows = &flow.Flows{Redis: rdb, Devices: session.Devices{}}
 	p.consents = &consent.Consents{DB: p.db, Now: time.Now}
 	h := &consent.Handler{
-		Consents: p.consents, Sessions: sessions, Flows: p.flows, Users: people{p.ada: "Ada", p.bob: "Bob"}, Pages: pages, Audit: p.events, Now: time.Now,
+		Consents: p.consents, Sessions: sessions, Flows: p.flows, Users: people{p.ada: "Ada", p.bob: "Bob"}, Names: nameless{}, Pages: pages, Audit: p.events, Now: time.Now,
 		Clients: clients{"planner": {ClientName: "Meal <i>Planner</i>", LogoURI: "https://planner.example/logo.png", PolicyURI: "javascript:alert(1)"}},
 	}
 	rt := web.NewRouter(pages.Error)
@@ -366,4 +366,11 @@ func TestConsentGrowsAndGoesWithItsGrants(t *testing.T) {
 	if err != nil || dead != 1 || revoked != mine.String() || feed != mine.String() {
 		t.Errorf("%d revoked: %s, feed %s, %v; want %s", dead, revoked, feed, err, mine)
 	}
+}
+
+// nameless is an API that cannot be asked.
+type nameless struct{}
+
+func (nameless) Of(context.Context, id.ID, []string, []oidc.AuthorizationDetail) oidc.DetailNames {
+	return nil
 }

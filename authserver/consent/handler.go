@@ -48,6 +48,12 @@ type Auditor interface {
 	Put(e audit.Event)
 }
 
+// Names tells a person what authorization details are about; what it does not
+// know is shown by its id. detailname.Names does.
+type Names interface {
+	Of(ctx context.Context, person id.ID, resources []string, details []oidc.AuthorizationDetail) oidc.DetailNames
+}
+
 // Handler serves /consent.
 type Handler struct {
 	Consents *Consents
@@ -56,6 +62,7 @@ type Handler struct {
 	Clients  Clients
 	Users    Users
 	Pages    Pages
+	Names    Names
 	Audit    Auditor
 	Now      func() time.Time
 
@@ -108,14 +115,15 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	redirectURI := req.Form.Get("redirect_uri")
 	return h.Pages.RenderFlow(w, r, http.StatusOK, "consent", redirectURI, consentPage{
 		Flow: flowID, Session: login.SID, App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
-		Scopes: asked(req), ReturnHost: hostOf(redirectURI),
+		Scopes: h.asked(r.Context(), login.Subject, req), ReturnHost: hostOf(redirectURI),
 	})
 }
 
 // asked is what the client asks for, in plain words. Authorization details take
 // the place of the scopes that they limit.
-func asked(req *oidc.AuthRequest) []meaning {
-	return append(oidc.DetailMeanings(req.Details, nil), meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
+func (h *Handler) asked(ctx context.Context, person id.ID, req *oidc.AuthRequest) []meaning {
+	names := h.Names.Of(ctx, person, req.Resources, req.Details)
+	return append(oidc.DetailMeanings(req.Details, names), meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
 }
 
 // answer records what the person decided and sends the browser back to the

@@ -111,7 +111,7 @@ func setup(t *testing.T) *place {
 	h := &device.Handler{
 		Authorizations: p.codes, Sessions: sessions, Flows: &flow.Flows{Redis: rdb, Devices: session.Devices{}},
 		Clients: clients{"fridge": {ClientName: "Smart <b>Fridge</b>"}}, Users: people{p.ada: "Ada", p.bob: "Bob"}, Consents: p.consents,
-		Limiter: &limit.Limiter{Redis: rdb}, Pages: pages, Audit: p.events,
+		Limiter: &limit.Limiter{Redis: rdb}, Names: nameless{}, Pages: pages, Audit: p.events,
 		Source: func(r *http.Request) string { return "network " + r.Header.Get("From-Network") }, Now: p.now,
 	}
 	rt := web.NewRouter(pages.Error)
@@ -446,4 +446,11 @@ func TestRestore(t *testing.T) {
 		}
 		restore()
 	}
+}
+
+// nameless is an API that cannot be asked.
+type nameless struct{}
+
+func (nameless) Of(context.Context, id.ID, []string, []oidc.AuthorizationDetail) oidc.DetailNames {
+	return nil
 }

@@ -65,6 +65,12 @@ type Auditor interface {
 	Put(e audit.Event)
 }
 
+// Names tells a person what authorization details are about; what it does not
+// know is shown by its id. detailname.Names does.
+type Names interface {
+	Of(ctx context.Context, person id.ID, resources []string, details []oidc.AuthorizationDetail) oidc.DetailNames
+}
+
 // Handler serves /device.
 type Handler struct {
 	Authorizations *Authorizations
@@ -75,6 +81,7 @@ type Handler struct {
 	Consents       Consents
 	Limiter        Limiter
 	Pages          Pages
+	Names          Names
 	Audit          Auditor
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
@@ -227,7 +234,8 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, flowID string)
 	if err != nil {
 		return err
 	}
-	asked := append(oidc.DetailMeanings(req.Details, nil), oidc.Meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
+	names := h.Names.Of(r.Context(), login.Subject, req.Resources, req.Details)
+	asked := append(oidc.DetailMeanings(req.Details, names), oidc.Meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
 	return h.Pages.Render(w, r, http.StatusOK, "device-confirm", confirmPage{
 		Flow: flowID, Session: login.SID, Code: inGroups(code), App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
 		Scopes: asked, AskedAt: req.AskedAt.UTC(), AskedFrom: req.AskedFrom,
