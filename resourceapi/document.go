@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,10 +32,44 @@ func mountDocument(rt *web.Router) error {
 	return nil
 }
 
+// documentJSON returns the document with what holds for every operation below
+// /v1 written into each, so that nobody has to repeat it.
 func documentJSON() ([]byte, error) {
-	var v map[string]any
+	var v struct {
+		Rest  map[string]any            `yaml:",inline"`
+		Paths map[string]map[string]any `yaml:"paths"`
+	}
 	if err := yaml.Unmarshal(document, &v); err != nil {
 		return nil, err
 	}
-	return json.Marshal(v)
+	for path, item := range v.Paths {
+		for method, operation := range item {
+			if op, ok := operation.(map[string]any); ok && strings.HasPrefix(path, "/v1/") {
+				describeConventions(method, path, op)
+			}
+		}
+	}
+	v.Rest["paths"] = v.Paths
+	return json.Marshal(v.Rest)
+}
+
+// describeConventions adds to an operation what all of its kind have.
+func describeConventions(method, path string, operation map[string]any) {
+	responses, ok := operation["responses"].(map[string]any)
+	if !ok {
+		return
+	}
+	answer := func(status string) {
+		if _, own := responses[status]; !own {
+			responses[status] = map[string]any{"$ref": "#/components/responses/E" + status}
+		}
+	}
+	answer("429")
+	if method != "post" && method != "patch" || strings.HasSuffix(path, "/sync") {
+		return
+	}
+	answer("409")
+	answer("422")
+	parameters, _ := operation["parameters"].([]any)
+	operation["parameters"] = append(parameters, map[string]any{"$ref": "#/components/parameters/idempotency_key"})
 }

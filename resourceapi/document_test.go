@@ -19,7 +19,11 @@ import (
 
 // described is the document, loaded and made into a router once for all tests.
 var described = sync.OnceValues(func() (routers.Router, error) {
-	loaded, err := openapi3.NewLoader().LoadFromData(document)
+	served, err := documentJSON()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := openapi3.NewLoader().LoadFromData(served)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ import (
 	"larder/resourceapi/diet"
 	"larder/resourceapi/family"
 	"larder/resourceapi/feed"
+	"larder/resourceapi/idempotency"
 	"larder/resourceapi/invite"
 	"larder/resourceapi/item"
 	"larder/resourceapi/list"
@@ -72,7 +73,8 @@ type server struct {
 	feeds       *feed.Hub
 	courier     *webhook.Courier
 	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
-	confined    atomic.Bool          // the database role was found to be bound by row-level security
+	keeper      *idempotency.Keeper
+	confined    atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
 }
@@ -118,6 +120,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		s.feeds.Changed(family)
 		s.courier.Changed(family)
 	}
+	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
 	(&diet.Diets{DB: s.tenants, Keys: secrets}).Mount(s.api)
@@ -190,7 +193,7 @@ func (s *server) public() (http.Handler, error) {
 	if err := mountDocument(rt); err != nil {
 		return nil, err
 	}
-	rt.HandlePrefix("/v1/", s.gated(s.api))
+	rt.HandlePrefix("/v1/", s.gated(s.keeper.Wrap(s.api)))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
 	h := observer.Wrap(headers(rt, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
 	h = web.BehindProxies(h, s.cfg.TrustedProxies)
@@ -276,6 +279,7 @@ func (s *server) serve(ctx context.Context) error {
 	// Streams end when draining begins: they would never end by themselves.
 	work.Go(func() error { s.feeds.Run(ctx); return nil })
 	work.Go(func() error { s.denials.Run(background); return nil })
+	work.Go(func() error { s.tenants.SweepKeys(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })
 	work.Go(func() error {
 		err := s.confine(background)

@@ -23,6 +23,7 @@ const (
 	UnsupportedMedia               // Content-Type is not one we read
 	MethodNotAllowed               // the path exists, the method does not
 	RateLimited                    // too often; retry after a while
+	Unprocessable                  // well formed, but it cannot be what is meant
 )
 
 // Field is one fault in one part of the request, addressed by a JSON pointer

@@ -40,6 +40,8 @@ func Status(err error) int {
 		return http.StatusMethodNotAllowed
 	case fault.RateLimited:
 		return http.StatusTooManyRequests
+	case fault.Unprocessable:
+		return http.StatusUnprocessableEntity
 	case fault.Internal:
 		return http.StatusInternalServerError
 	}

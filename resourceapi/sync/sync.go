@@ -89,7 +89,7 @@ func (h *Sync) sync(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx := r.Context()
+	ctx := tenant.WithKey(r.Context(), nil) // each operation has an id of its own
 	// Who may not have the changes is told so before anything is changed.
 	if _, err := h.page(ctx, family, tenant.Cursor{}); err != nil {
 		return err

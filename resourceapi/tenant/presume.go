@@ -74,8 +74,8 @@ func (db *DB) Presume(ctx context.Context, family, list id.ID, action policy.Act
 	if err != nil {
 		return false, err
 	}
-	if tx.Caller.Limit != nil {
-		return false, nil // to the database he stands otherwise than he does
+	if tx.Caller.Limit != nil || keyedFrom(ctx) != nil {
+		return false, nil // to the database he stands otherwise than he does; or the answer is to be kept
 	}
 	key := presumed{tx.Principal(), family, list}
 	p, ok := db.Presumptions.seen.Get(key)

@@ -144,25 +144,56 @@ func (tx *Tx) write(ctx context.Context, enter func(), f func(tx *Tx) error) err
 	if err != nil {
 		return postgres.Translate(err)
 	}
-	defer conn.Release() // a connection that is still in a transaction is closed, not pooled
 	tx.conn = conn
+	defer func() {
+		if !tx.held {
+			tx.abandon(ctx)
+		}
+	}()
 	tx.batch.Queue("begin")
 	enter()
-	err = f(tx)
-	if err == nil && (!tx.sent || !tx.asked || tx.refused) {
-		err = errors.New("a change was made without leave of the policy")
-	}
-	if err == nil {
-		tx.batch.Queue("commit")
-		err = tx.send(ctx)
-		if tx.changed && tx.db.Changed != nil {
-			tx.db.Changed(tx.Family)
+	if tx.keyed = keyedFrom(ctx); tx.keyed != nil {
+		if err := tx.keyed.claim(tx); err != nil {
+			return err
 		}
 	}
-	if err != nil && tx.sent && !conn.Conn().IsClosed() {
+	err = f(tx)
+	switch {
+	case err != nil:
+		return err
+	case !tx.sent || !tx.asked || tx.refused:
+		return errors.New("a change was made without leave of the policy")
+	case tx.keyed != nil:
+		err = tx.send(ctx)
+		tx.held = err == nil
+		return err
+	}
+	return tx.commit(ctx)
+}
+
+// commit sends what is queued and commits.
+func (tx *Tx) commit(ctx context.Context) error {
+	defer tx.abandon(ctx)
+	tx.batch.Queue("commit")
+	err := tx.send(ctx)
+	tx.done = err == nil
+	if tx.changed && tx.db.Changed != nil {
+		tx.db.Changed(tx.Family)
+	}
+	return err
+}
+
+// abandon lets go of the connection, after rolling back what was not committed.
+func (tx *Tx) abandon(ctx context.Context) {
+	conn := tx.conn
+	if conn == nil {
+		return
+	}
+	tx.conn, tx.held = nil, false
+	defer conn.Release() // a connection that is still in a transaction is closed, not pooled
+	if tx.sent && !tx.done && !conn.Conn().IsClosed() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
 		defer cancel()
 		_, _ = conn.Exec(ctx, "rollback")
 	}
-	return err
 }

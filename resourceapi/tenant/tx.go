@@ -35,6 +35,9 @@ type Tx struct {
 	asked    bool // May was asked and said yes
 	refused  bool
 	changed  bool     // Record was called
+	done     bool     // it was committed
+	held     bool     // it waits for Keyed.Keep
+	keyed    *Keyed   // nil unless the request has an Idempotency-Key
 	policies []string // that said yes
 }
 
@@ -62,6 +65,11 @@ func (tx *Tx) Send(ctx context.Context) error {
 			return outside
 		}
 	}
+	if first && tx.keyed != nil {
+		if before := tx.keyed.verdict(err); before != nil {
+			return before
+		}
+	}
 	return err
 }
 
@@ -81,9 +89,17 @@ func (tx *Tx) send(ctx context.Context) error {
 // refused what the policy had let pass is a defect, but the caller's answer is
 // a plain no.
 func translate(err error) error {
-	const insufficientPrivilege = "42501"
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == insufficientPrivilege {
-		return fault.Wrap(fault.Forbidden, "This is not allowed.", err).WithCode("row_level_security")
+	const (
+		insufficientPrivilege = "42501"
+		keyInUse              = "LR409" // grocery.claim
+	)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case insufficientPrivilege:
+			return fault.Wrap(fault.Forbidden, "This is not allowed.", err).WithCode("row_level_security")
+		case keyInUse:
+			return fault.Wrap(fault.Conflict, "A request with this Idempotency-Key is under way. Try again in a moment.", errInUse).WithCode("idempotency_key_in_use")
+		}
 	}
 	return postgres.Translate(err)
 }
