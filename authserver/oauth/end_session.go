@@ -195,14 +195,15 @@ func (p *Provider) logoutClient(ctx context.Context, hint *logoutHint, clientID 
 	return client, err
 }
 
-// takeReturnURI accepts post_logout_redirect_uri only as a string that the
-// client registered (§3.1). Without a client there is nothing to compare it
+// takeReturnURI accepts post_logout_redirect_uri only as the client registered
+// it (§3.1), by the rule for redirect URIs: an app that listens on any loopback
+// port for sign-in comes back to the same port from sign-out. Without a client there is nothing to compare it
 // with, and it is left aside.
 func (req *logoutRequest) takeReturnURI(uri string) error {
 	if uri == "" || req.client == nil {
 		return nil
 	}
-	if !slices.Contains(req.client.Metadata.PostLogoutRedirectURIs, uri) {
+	if !matchRedirectURI(uri, req.client.Metadata.PostLogoutRedirectURIs) {
 		return fault.New(fault.Invalid, "The application asked to return to an address that it has not registered.")
 	}
 	req.registeredURI = uri

@@ -275,3 +275,22 @@ func TestLogoutPagesGetForeignTextAsText(t *testing.T) {
 		}
 	}
 }
+
+func TestLogoutComesBackToThePortOfTheMoment(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addClient("phone", "", oidc.Metadata{ClientName: "Phone", PostLogoutRedirectURIs: []string{"http://127.0.0.1/bye", "http://localhost:3000/"}})
+	ada := h.addUser("Ada")
+	for uri, known := range map[string]bool{
+		"http://127.0.0.1/bye": true, "http://127.0.0.1:49152/bye": true, "http://localhost:3000/": true,
+		"http://127.0.0.1:49152/": false, "http://127.0.0.2:49152/bye": false, "http://localhost:3001/": false, "https://127.0.0.1:49152/bye": false,
+	} {
+		browser := h.browser()
+		a := h.get(browser, logoutURL("id_token_hint", h.idToken(h.signIn(browser, ada.ID), "phone"), "post_logout_redirect_uri", uri))
+		if known {
+			expectRedirect(t, uri, a, uri)
+		} else {
+			expectPage(t, uri, a, http.StatusBadRequest, "error page")
+		}
+	}
+}

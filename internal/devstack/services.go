@@ -92,9 +92,14 @@ func (s *Stack) Test(ctx context.Context, command []string) error {
 	if err != nil {
 		return err
 	}
+	browser, err := s.chromium(ctx)
+	if err != nil {
+		return err
+	}
+	tools := []string{"PATH=" + path, "CHROMIUM=" + browser}
 	if running, ok := s.running(ctx); ok {
 		s.say("Using the servers that `larder-dev services` keeps running.")
-		return s.with(ctx, running, path, command)
+		return s.with(ctx, running, tools, command)
 	}
 	kept, err := dir.loadSecrets()
 	if err != nil {
@@ -105,7 +110,7 @@ func (s *Stack) Test(ctx context.Context, command []string) error {
 		return err
 	}
 	defer up.Stop()
-	return s.with(ctx, servers.Addresses{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, path, command)
+	return s.with(ctx, servers.Addresses{DatabaseURL: up.DatabaseURL, RedisURL: up.RedisURL}, tools, command)
 }
 
 // running returns the servers of services.json if they answer and the environment names no others.
@@ -142,8 +147,9 @@ type ExitError struct {
 
 func (e *ExitError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
 
-func (s *Stack) with(ctx context.Context, at servers.Addresses, path string, command []string) error {
-	env := append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL, "PATH="+path)
+func (s *Stack) with(ctx context.Context, at servers.Addresses, tools, command []string) error {
+	env := append(os.Environ(), "DATABASE_URL="+at.DatabaseURL, "REDIS_URL="+at.RedisURL)
+	env = append(env, tools...)
 	err := process.Attached(ctx, command, env, s.Stdout, s.Stderr)
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() > 0 {
 		return &ExitError{Code: failed.ExitCode()}

@@ -28,19 +28,22 @@ func TestNode(t *testing.T) {
 	for _, script := range []string{"openid-client.mjs", "oauth4webapi.mjs", "dpop.mjs", "signed.mjs"} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
-			converse(t, stack.New(t, binaries, stack.Options{}), dir, script)
+			converse(t, stack.New(t, binaries, stack.Options{}), dir, script, nil)
 		})
 	}
 }
 
-func converse(t *testing.T, s *stack.Stack, dir, script string) {
+// deeds are what a script may ask of its test, by {"please": deed}. The script gets what the deed returns, one line.
+type deeds map[string]func() string
+
+func converse(t *testing.T, s *stack.Stack, dir, script string, can deeds, env ...string) {
 	t.Helper()
 	document, err := json.Marshal(s.Demo)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "node", script)
-	cmd.Dir, cmd.Stderr = dir, t.Output()
+	cmd.Dir, cmd.Stderr, cmd.Env = dir, t.Output(), append(os.Environ(), env...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -60,13 +63,21 @@ func converse(t *testing.T, s *stack.Stack, dir, script string) {
 	say(string(document))
 	steps := 0
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		var said struct{ Open, Done string }
+		var said struct{ Open, Done, Please string }
 		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
 			t.Errorf("%s printed %q", script, lines.Text())
 			continue
 		}
 		if said.Open != "" {
 			say(browse(t, s, s.User(t, demo.Admin), said.Open).String())
+		}
+		if said.Please != "" {
+			deed, ok := can[said.Please]
+			if !ok {
+				t.Errorf("%s asks for %q", script, said.Please)
+				continue
+			}
+			say(deed())
 		}
 		if said.Done != "" {
 			steps++
@@ -81,18 +92,25 @@ func converse(t *testing.T, s *stack.Stack, dir, script string) {
 // install copies the scripts to the development directory and installs exactly what their lock file says.
 func install(t *testing.T) string {
 	t.Helper()
+	return installFrom(t, "node", "node", "*.mjs")
+}
+
+// installFrom copies the files of from that match the patterns, with package.json and its lock file, into a folder of
+// the development directory and has npm install what the lock file says, unless that is there already.
+func installFrom(t *testing.T, from, name string, patterns ...string) string {
+	t.Helper()
 	requireNode(t)
 	dev, err := servers.Directory(os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(dev, "test", "node")
+	dir := filepath.Join(dev, "test", name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	fresh := same(t, filepath.Join(dir, "node_modules", ".locked"), filepath.Join("node", "package-lock.json"))
-	for _, pattern := range []string{"*.mjs", "package.json", "package-lock.json"} {
-		names, err := filepath.Glob(filepath.Join("node", pattern))
+	locked := filepath.Join(from, "package-lock.json")
+	for _, pattern := range append(patterns, "package.json", "package-lock.json") {
+		names, err := filepath.Glob(filepath.Join(from, pattern))
 		if err != nil || len(names) == 0 {
 			t.Fatalf("no %s: %v", pattern, err)
 		}
@@ -100,16 +118,21 @@ func install(t *testing.T) string {
 			copyFile(t, name, filepath.Join(dir, filepath.Base(name)))
 		}
 	}
-	if fresh {
+	if same(t, filepath.Join(dir, "node_modules", ".locked"), locked) {
 		return dir
 	}
-	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	run(t, dir, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	copyFile(t, locked, filepath.Join(dir, "node_modules", ".locked"))
+	return dir
+}
+
+func run(t *testing.T, dir, program string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir
 	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, output)
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, output)
 	}
-	copyFile(t, filepath.Join("node", "package-lock.json"), filepath.Join(dir, "node_modules", ".locked"))
-	return dir
 }
 
 func requireNode(t *testing.T) {

@@ -17,6 +17,8 @@ const startLimit = 2 * time.Minute
 // Options says what a test needs; the zero value is one replica of each service.
 type Options struct {
 	AuthServers, ResourceAPIs int
+	// Env is added to the environment of both services, as "NAME=value".
+	Env []string
 }
 
 // New starts a stack of the test's own and stops it at the end. A replica that does not exit with code 0 fails the
@@ -35,7 +37,7 @@ func New(t testing.TB, binaries Binaries, options Options) *Stack {
 	s, err := Start(ctx, Config{
 		Binaries: binaries, Dir: dir,
 		OwnerURL: db.OwnerURL, AuthURL: db.AuthURL, GroceryURL: db.GroceryURL, RedisURL: redis,
-		AuthServers: options.AuthServers, ResourceAPIs: options.ResourceAPIs,
+		AuthServers: options.AuthServers, ResourceAPIs: options.ResourceAPIs, Env: options.Env,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,8 @@ type Config struct {
 	AuthServers, ResourceAPIs int
 	// Direct leaves out fronts and lines, so that figures are those of the services alone. It takes one replica of each.
 	Direct bool
+	// Env is added to the environment of both services, as "NAME=value".
+	Env []string
 }
 
 // Stack is a running copy of Larder with the demo family in it.
@@ -123,7 +125,7 @@ func (s *Stack) lay(ctx context.Context) error {
 			return err
 		}
 	}
-	s.env = s.environment()
+	s.env = append(s.environment(), s.config.Env...)
 	s.AuthServers = s.replicas("authserver", s.config.Binaries.AuthServer(), s.Issuer, s.config.AuthServers, 0)
 	s.ResourceAPIs = s.replicas("resourceapi", s.config.Binaries.ResourceAPI(), s.API, s.config.ResourceAPIs, 1)
 	return nil
