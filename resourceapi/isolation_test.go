@@ -42,11 +42,14 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"POST /v1/families/{family_id}/recipes":                              map[string]any{"name": "Mine", "servings": 1},
 		"PATCH /v1/families/{family_id}/recipes/{recipe_id}":                 map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/recipes/{recipe_id}/shop":             map[string]any{"list_id": h.shared},
-		"PUT /v1/families/{family_id}/diet":                                  map[string]any{"avoid": []string{"nuts"}},
-		"POST /v1/families/{family_id}/sync":                                 map[string]any{"operations": h.probeOperations()},
-		"POST /v1/families/{family_id}/webhooks":                             map[string]any{"url": "http://127.0.0.1:9/evil"},
-		"PATCH /v1/families/{family_id}/webhooks/{webhook_id}":               map[string]any{"url": "http://127.0.0.1:9/evil"},
-		"POST /v1/families/{family_id}/apps":                                 map[string]any{"client_id": "evil", "scopes": []string{"lists:read"}},
+		"POST /v1/families/{family_id}/import": map[string]any{"format": "larder.family", "version": 1, "items": []any{
+			map[string]any{"id": id.New(), "list_id": h.shared, "name": "Mine"},
+		}},
+		"PUT /v1/families/{family_id}/diet":                    map[string]any{"avoid": []string{"nuts"}},
+		"POST /v1/families/{family_id}/sync":                   map[string]any{"operations": h.probeOperations()},
+		"POST /v1/families/{family_id}/webhooks":               map[string]any{"url": "http://127.0.0.1:9/evil"},
+		"PATCH /v1/families/{family_id}/webhooks/{webhook_id}": map[string]any{"url": "http://127.0.0.1:9/evil"},
+		"POST /v1/families/{family_id}/apps":                   map[string]any{"client_id": "evil", "scopes": []string{"lists:read"}},
 	}
 	return method, path, bodies[route]
 }

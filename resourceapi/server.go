@@ -43,6 +43,7 @@ import (
 	"larder/resourceapi/list"
 	"larder/resourceapi/pantry"
 	"larder/resourceapi/policy"
+	"larder/resourceapi/portable"
 	"larder/resourceapi/recipe"
 	"larder/resourceapi/store"
 	"larder/resourceapi/suggest"
@@ -166,6 +167,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&suggest.Suggestions{DB: db}).Mount(rt)
 	(&pantry.Pantry{DB: db, Items: items}).Mount(rt)
 	(&recipe.Recipes{DB: db, Items: items}).Mount(rt)
+	portable.New(db).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 }
@@ -212,7 +214,7 @@ func (s *server) gated(next http.Handler) http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := r.Context(), context.CancelFunc(func() {})
-		if !strings.HasSuffix(r.URL.Path, "/feed") { // a stream bounds each of its readings
+		if !streams(r.URL.Path) {
 			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		}
 		defer cancel()
@@ -222,6 +224,20 @@ func (s *server) gated(next http.Handler) http.Handler {
 			s.gate.Problem(w, r, err)
 		}
 	})
+}
+
+// streams reports whether an answer takes as long as it takes: it bounds each
+// of its readings itself.
+func streams(path string) bool {
+	return strings.HasSuffix(path, "/feed") || strings.HasSuffix(path, "/export") || strings.HasSuffix(path, "/export.csv")
+}
+
+// maxBody lets a file be larger than any other body.
+func maxBody(r *http.Request) int64 {
+	if strings.HasSuffix(r.URL.Path, "/import") {
+		return portable.MaxBody
+	}
+	return web.MaxBody
 }
 
 func source(r *http.Request) tenant.Source {
@@ -249,14 +265,14 @@ func (s *server) checks() []web.Check {
 // would be asked for certificates too.
 func (s *server) listeners(public http.Handler) []web.Listener {
 	all := []web.Listener{
-		{Name: "public", Addr: s.cfg.Addr, Handler: public},
+		{Name: "public", Addr: s.cfg.Addr, Handler: public, MaxBody: maxBody},
 		{Name: "internal", Addr: s.cfg.InternalAddr, Handler: web.Internal(s.registry, s.checks()...)},
 	}
 	if s.certificate != nil {
 		all[0].TLS = s.certificate.Server(false)
 	}
 	if s.cfg.MTLSAddr != "" {
-		all = append(all, web.Listener{Name: "mtls", Addr: s.cfg.MTLSAddr, Handler: public, TLS: s.certificate.Server(true)})
+		all = append(all, web.Listener{Name: "mtls", Addr: s.cfg.MTLSAddr, Handler: public, TLS: s.certificate.Server(true), MaxBody: maxBody})
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package shopping
 
 import (
 	"math"
+	"net/url"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -24,6 +25,17 @@ type Thing struct {
 // Key is what two names of the same thing have in common.
 func Key(name string) string {
 	return strings.ToLower(strings.Join(strings.Fields(norm.NFC.String(name)), " "))
+}
+
+// Photo reports whether a photo can be meant: by an https address, or by a key
+// that some store of photos knows.
+func Photo(photo string) bool {
+	key := !strings.ContainsFunc(photo, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	})
+	u, err := url.Parse(photo)
+	address := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
+	return len(photo) <= 500 && (key || address)
 }
 
 // ValidQuantity reports whether q can be a quantity.

@@ -22,6 +22,9 @@ func (f *Form) Fault(pointer, detail string) {
 	f.faults = append(f.faults, fault.Field{Pointer: pointer, Detail: detail})
 }
 
+// Len is the number of faults so far.
+func (f *Form) Len() int { return len(f.faults) }
+
 // Err returns fault.Invalid with every fault, or nil.
 func (f *Form) Err() error {
 	if len(f.faults) == 0 {

@@ -12,9 +12,12 @@ import (
 
 const (
 	maxHeaderBytes = 32 << 10
-	maxBodyBytes   = 1 << 20
 	drainTimeout   = 20 * time.Second
 )
+
+// MaxBody is how many bytes of a request's body are read, where a Listener says
+// nothing else.
+const MaxBody = 1 << 20
 
 // Listener is one address and what it serves.
 type Listener struct {
@@ -22,6 +25,9 @@ type Listener struct {
 	Addr    string // host:port
 	Handler http.Handler
 	TLS     *tls.Config // nil for plain http
+
+	// MaxBody is how many bytes of a request's body are read; nil for MaxBody of all.
+	MaxBody func(r *http.Request) int64
 }
 
 // Serve answers on every listener until ctx is done, then stops accepting,
@@ -44,7 +50,7 @@ func Serve(ctx context.Context, log *slog.Logger, listeners []Listener, ready fu
 			return err
 		}
 		srv := &http.Server{
-			Handler:           limit(l.Handler),
+			Handler:           limit(l.Handler, l.MaxBody),
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       30 * time.Second,
 			IdleTimeout:       2 * time.Minute,
@@ -91,10 +97,14 @@ func shutdown(ctx context.Context, log *slog.Logger, servers []*http.Server) {
 }
 
 // limit caps the body of every request before a handler can read it.
-func limit(h http.Handler) http.Handler {
+func limit(h http.Handler, most func(r *http.Request) int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+			n := int64(MaxBody)
+			if most != nil {
+				n = most(r)
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, n)
 		}
 		h.ServeHTTP(w, r)
 	})

@@ -2,8 +2,6 @@ package item
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"larder/internal/fault"
@@ -137,16 +135,8 @@ func checkBarcode(f *valid.Form, pointer, code string) {
 	}
 }
 
-// checkPhoto takes an https address, or a key that some store of photos knows.
 func checkPhoto(f *valid.Form, pointer, photo string) {
-	if photo == "" {
-		return
-	}
-	key := !strings.ContainsFunc(photo, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
-	})
-	u, err := url.Parse(photo)
-	if address := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil; len(photo) > 500 || !key && !address {
+	if photo != "" && !shopping.Photo(photo) {
 		f.Fault(pointer, "must be an https address, or a key of letters, digits, -, _ and .; 500 characters at most")
 	}
 }

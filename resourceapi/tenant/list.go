@@ -13,6 +13,9 @@ import (
 const selectListFacts = `
 SELECT kind, coalesce(owner, ''), created_by, archived_at FROM grocery.lists WHERE family_id = $1 AND id = $2`
 
+const selectListsFacts = `
+SELECT id, kind, coalesce(owner, ''), created_by, archived_at FROM grocery.lists WHERE family_id = $1 AND id = ANY ($2)`
+
 // List is what the policy needs to know of a list and its items.
 type List struct {
 	ID         id.ID
@@ -34,6 +37,24 @@ func (tx *Tx) List(list id.ID) *List {
 		return row.Scan(&l.Kind, &l.Owner, &l.CreatedBy, &l.ArchivedAt)
 	}, selectListFacts, tx.Family, list)
 	return l
+}
+
+// Lists queues the reading of those of the lists that the caller can reach.
+// What is missing in the map after Send is not there for him.
+func (tx *Tx) Lists(lists []id.ID) map[id.ID]*List {
+	found := make(map[id.ID]*List, len(lists))
+	tx.Queue(selectListsFacts, tx.Family, lists).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			l := &List{family: tx.Family}
+			if err := rows.Scan(&l.ID, &l.Kind, &l.Owner, &l.CreatedBy, &l.ArchivedAt); err != nil {
+				return err
+			}
+			l.Grants = tx.grants[l.ID.String()]
+			found[l.ID] = l
+		}
+		return rows.Err()
+	})
+	return found
 }
 
 // Resource is the list for the policy.
