@@ -84,6 +84,7 @@ func TestListIsSortedByTheWayThroughAStore(t *testing.T) {
 		h.want(t, 201, h.member, "POST", path+"/prices", map[string]any{"name": "Milk", "amount": amount, "currency": "EUR", "unit": "l"})
 	}
 	h.want(t, 400, h.member, "POST", path+"/prices", map[string]any{"name": "Milk", "amount": -1, "currency": "euro"})
+	h.want(t, 400, h.member, "POST", path+"/prices", map[string]any{"name": "Milk", "currency": "EUR"})
 	h.want(t, 404, h.guest, "POST", path+"/prices", map[string]any{"name": "Milk", "amount": 1, "currency": "EUR"})
 	var prices struct{ Prices []struct{ Amount int } }
 	h.want(t, 200, h.member, "GET", path+"/prices", nil).into(t, &prices)

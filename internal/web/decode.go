@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -27,6 +28,9 @@ func DecodeJSON(r *http.Request, v any) error {
 	}
 	if deep(body) {
 		return fault.New(fault.Invalid, "The body is nested too deeply.")
+	}
+	if string(bytes.TrimSpace(body)) == "null" { // which Go would take for nothing said
+		return fault.New(fault.Invalid, "The body must not be null.")
 	}
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	dec.DisallowUnknownFields()

@@ -9,10 +9,10 @@ import (
 )
 
 // ID returns a path variable that is an identifier. One that is malformed
-// names nothing: fault.NotFound.
+// or the nil UUID names nothing: fault.NotFound.
 func ID(r *http.Request, name string) (id.ID, error) {
 	v, err := id.Parse(Var(r, name))
-	if err != nil {
+	if err != nil || v.IsZero() {
 		return id.ID{}, fault.Wrap(fault.NotFound, "There is no such thing here.", err)
 	}
 	return v, nil

@@ -34,7 +34,9 @@ type endpoint struct{ method, path string }
 func NewRouter(report ErrorWriter) *Router {
 	wrongMethod := fault.New(fault.MethodNotAllowed, "This address does not take this method.")
 	spoken := make(map[string]ErrorWriter)
-	m := mux.NewRouter().UseEncodedPath()
+	// An address is taken as it is written: cleaned up, it would be another, and
+	// a redirect there would turn a DELETE into a GET.
+	m := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	m.NotFoundHandler = failing(report, fault.New(fault.NotFound, "There is nothing at this address."))
 	m.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", strings.Join(allowed(m, r), ", ")) // RFC 9110 §15.5.6

@@ -94,7 +94,7 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 	for _, c := range []struct {
 		method, path string
 		want         int
-	}{{http.MethodPost, "/nothing", 404}, {http.MethodGet, "/things/7", 405}, {http.MethodDelete, "/things/7", 405}} {
+	}{{http.MethodPost, "/nothing", 404}, {http.MethodGet, "/things/7", 405}, {http.MethodDelete, "/things/7", 405}, {http.MethodPost, "//things/7", 404}} {
 		w := serve(t, io.Discard, nil, httptest.NewRequestWithContext(t.Context(), c.method, c.path, nil))
 		if w.Code != c.want || w.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Header().Get("Content-Type"))
@@ -126,6 +126,7 @@ func TestDecodeJSONRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		"form":          {"application/x-www-form-urlencoded", `{"name":"x"}`, fault.UnsupportedMedia},
 		"no type":       {"", `{"name":"x"}`, fault.UnsupportedMedia},
 		"empty":         {"application/json", ``, fault.Invalid},
+		"null":          {"application/json", " null\n", fault.Invalid},
 		"half":          {"application/json", `{"name":`, fault.Invalid},
 		"wrong type":    {"application/json", `{"name":7}`, fault.Invalid},
 		"unknown":       {"application/json", `{"name":"x","role":"admin"}`, fault.Invalid},

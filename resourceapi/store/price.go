@@ -94,7 +94,7 @@ func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
 
 type priceDraft struct {
 	Name     string   `json:"name"`
-	Amount   int64    `json:"amount"`
+	Amount   *int64   `json:"amount"`
 	Currency string   `json:"currency"`
 	Quantity *float64 `json:"quantity"`
 	Unit     string   `json:"unit"`
@@ -104,7 +104,7 @@ func (d *priceDraft) check() error {
 	var f valid.Form
 	d.Name = f.Text("/name", d.Name, 1, 200)
 	d.Unit = f.Text("/unit", d.Unit, 0, 32)
-	if d.Amount < 0 || d.Amount > maxAmount {
+	if d.Amount == nil || *d.Amount < 0 || *d.Amount > maxAmount {
 		f.Fault("/amount", "must be 0 to 1000000000, in the smallest coin")
 	}
 	if len(d.Currency) != 3 || strings.ContainsFunc(d.Currency, func(r rune) bool { return r < 'A' || r > 'Z' }) {
@@ -150,7 +150,7 @@ func (h *Stores) insertPrice(ctx context.Context, family, store id.ID, d priceDr
 			return err
 		}
 		key := shopping.Key(d.Name)
-		tx.Row(p.scan, insertPrice, family, store, id.New(), d.Name, key, d.Amount, d.Currency, *d.Quantity, d.Unit, tx.Principal())
+		tx.Row(p.scan, insertPrice, family, store, id.New(), d.Name, key, *d.Amount, d.Currency, *d.Quantity, d.Unit, tx.Principal())
 		tx.Queue(forgetPrices, family, store, key)
 		tx.Record(ctx, tenant.Change{Event: "store.priced", Entity: store.String(), Version: s.Version})
 		return nil
