@@ -73,7 +73,7 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 	now, code := p.Now(), w.code
 	g := &grant{
 		ID: code.GrantID, ClientID: code.ClientID, UserID: code.Subject, SID: code.SID, Scopes: code.Scopes, Resources: code.Resources, Details: code.Details,
-		Session: code.Login, JKT: w.refreshKey(), X5T: w.refreshCertificate(), Salt: w.salt, CreatedAt: now,
+		Session: code.Login, JKT: w.refreshKey(), X5T: w.refreshCertificate(), Salt: w.salt, AskedAt: code.IssuedAt, CreatedAt: now,
 		// Without a refresh token the row only remembers the code.
 		IdleExpiresAt: now.Add(p.Config.AccessTokenLifespan), ExpiresAt: now.Add(p.Config.AccessTokenLifespan),
 	}
@@ -94,7 +94,7 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 		}
 		return newError(invalidGrant, "The code has been used.").because(err)
 	case errors.Is(err, errGrantRefused):
-		return newError(invalidGrant, "The account that the code is for is closed.").because(err)
+		return newError(invalidGrant, "The account is closed, or its person has signed out since.").because(err)
 	default:
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"larder/authserver/oidc"
 	"larder/internal/id"
@@ -214,4 +215,27 @@ func TestRevocationRefusesMalformedRequests(t *testing.T) {
 	h := newHarness(t)
 	h.addWeb()
 	malformed(t, h, "/revoke", "web", webSecret)
+}
+
+// A code is redeemed at a replica that has not read yet that another one ended
+// the session, shut the person out, or the client.
+func TestNoGrantIsMadeOfWhatEndedElsewhere(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addWeb()
+	ada := h.addUser("Ada")
+	browser := h.browser()
+	login := h.signIn(browser, ada.ID)
+	for kind, value := range map[string]string{
+		revocation.Session: login.SID, revocation.Subject: ada.ID.String(), revocation.Client: "web",
+	} {
+		code := h.code(browser, webRequest())
+		if _, err := h.db.Owner.Exec(t.Context(), `INSERT INTO auth.revocations (kind, value, revoked_at, expires_at) VALUES ($1, $2, $3, $4)`,
+			kind, value, h.clock.Now().Add(time.Second), h.clock.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, h.webExchange(code), 400, "invalid_grant")
+		h.clock.Advance(2 * time.Second)
+	}
+	h.tokens(h.webExchange(h.code(browser, webRequest())))
 }

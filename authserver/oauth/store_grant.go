@@ -32,6 +32,7 @@ type grant struct {
 	Salt          []byte
 	PreviousSalt  []byte
 	RotatedAt     time.Time // zero before the first rotation
+	AskedAt       time.Time // when the code was made that this comes of
 	CreatedAt     time.Time
 	IdleExpiresAt time.Time
 	ExpiresAt     time.Time
@@ -63,7 +64,9 @@ INSERT INTO auth.grants (id, code_hash, client_id, user_id, sid, scopes, resourc
                          created_at, idle_expires_at, expires_at, dpop_jkt, certificate_x5t, authorization_details, revoked_at, revoked_reason)
 SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
   FROM auth.users u LEFT JOIN auth.revocations r ON r.kind = 'grant_id' AND r.value = $1::uuid::text
- WHERE u.id = $4 AND u.disabled_at IS NULL`
+ WHERE u.id = $4 AND u.disabled_at IS NULL AND NOT EXISTS (
+   SELECT FROM auth.revocations over
+    WHERE (over.kind, over.value) IN (('sid', $5), ('sub', $4::uuid::text), ('client_id', $3)) AND over.revoked_at >= $16)`
 
 // A grant of a client that wants to hear of the session's end is written
 // together with its part in the session. A browser session lives for less than
@@ -73,8 +76,9 @@ WITH made AS (` + insertGrant + ` RETURNING sid, client_id, user_id)
 INSERT INTO auth.session_clients (sid, client_id, user_id, expires_at) SELECT sid, client_id, user_id, now() + interval '31 days' FROM made
 ON CONFLICT (sid, client_id) DO UPDATE SET expires_at = excluded.expires_at`
 
-// errGrantRefused says that the person may not be acted for any more.
-var errGrantRefused = errors.New("the account is gone or disabled")
+// errGrantRefused says that the person may not be acted for any more, or not
+// upon what was said before the session, the account's access or the client ended.
+var errGrantRefused = errors.New("the account is closed, or the session was ended")
 
 // errCodeSpent says that a grant was made from this code before.
 var errCodeSpent = errors.New("the code has made a grant before")
@@ -87,7 +91,7 @@ func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte, clie
 		statement = insertParticipant
 	}
 	tag, err := s.db.Exec(ctx, statement, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
-		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, g.X5T, detailsColumn(g.Details))
+		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, g.X5T, detailsColumn(g.Details), g.AskedAt)
 	switch err = postgres.Translate(err); {
 	case fault.Is(err, fault.Conflict):
 		return errCodeSpent

@@ -70,7 +70,7 @@ func (h *harness) grant(user id.ID, sid string, scopes ...string) (*grant, strin
 	now := h.clock.Now()
 	g := &grant{
 		ID: id.New(), ClientID: "web", UserID: user, SID: sid, Scopes: scopes, Resources: []string{testAPI}, Salt: newSalt(),
-		Session: grantSession{AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{"pwd"}}, CreatedAt: now,
+		Session: grantSession{AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{"pwd"}}, AskedAt: now, CreatedAt: now,
 		IdleExpiresAt: now.Add(30 * 24 * time.Hour), ExpiresAt: now.Add(90 * 24 * time.Hour),
 	}
 	if err := h.p.grants.create(h.t.Context(), g, []byte(rand.Text()), &oidc.Client{}); err != nil {
