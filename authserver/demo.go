@@ -137,6 +137,8 @@ func (s *seeder) clientsOf(ctx context.Context) error {
 		{&d.Web, "web", true, oidc.Metadata{
 			ClientName: "Larder Web", GrantTypes: interactive, Scope: signIn + oidc.ScopeAdmin + " " + s.scopes,
 			TokenEndpointAuthMethod: oidc.ClientSecretBasic,
+			// Where examples/nextjs listens.
+			BackchannelLogoutURI: "http://localhost:3000/api/backchannel-logout", BackchannelLogoutSessionRequired: true,
 		}},
 		{&d.SPA, "spa", false, oidc.Metadata{
 			ClientName: "Larder Phone", GrantTypes: interactive, Scope: signIn + s.scopes,

@@ -1,5 +1,6 @@
 // Sign-in. Auth.js does the code flow with PKCE, state and nonce, and keeps a cookie that says who is signed in. The
 // tokens are not in it: they stay in the session store, under the sid of the ID token.
+import { decodeJwt } from 'jose'
 import NextAuth from 'next-auth'
 import { API, ISSUER } from '@/lib/provider'
 import { sessions } from '@/lib/sessions'
@@ -19,6 +20,7 @@ export const { handlers, auth, signIn, signOut } = NextAuth({
       type: 'oidc',
       issuer: ISSUER, // Auth.js takes AUTH_LARDER_ID and AUTH_LARDER_SECRET from the environment by itself
       checks: ['pkce', 'state', 'nonce'],
+      idToken: false, // name and email are at userinfo; the ID token is verified all the same
       authorization: {
         params: {
           // Without offline_access the tokens end when the person signs out, which is what a web app wants.
@@ -33,7 +35,7 @@ export const { handlers, auth, signIn, signOut } = NextAuth({
   callbacks: {
     async jwt({ token, account, profile }) {
       if (account && profile) {
-        const sid = String(profile.sid)
+        const sid = String(decodeJwt(account.id_token!).sid)
         const sub = String(profile.sub)
         await sessions.open(sid, {
           sub,

@@ -13,7 +13,7 @@ const enter = async (tab) => {
   await tab.goto(app)
   await tab.getByRole('button', { name: 'Sign in' }).click()
   await signIn(tab, ada, `${app}/`)
-  await tab.getByText(ada.name).first().waitFor()
+  await tab.locator('header', { hasText: ada.name }).waitFor()
 }
 
 await enter(tab)
