@@ -100,7 +100,7 @@ func TestContextDoesNotOutliveItsTransaction(t *testing.T) {
 		var settings string
 		err = conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM grocery.items), concat(current_setting('app.family', true),
 			current_setting('app.standing', true), current_setting('app.principal', true), current_setting('app.user', true),
-			current_setting('app.lists', true), current_setting('app.families', true))`).Scan(&n, &settings)
+			current_setting('app.lists', true), current_setting('app.families', true), current_setting('app.rules', true))`).Scan(&n, &settings)
 		if err != nil || n != 0 || settings != "" {
 			t.Errorf("a pooled connection shows %d rows under %q, %v", n, settings, err)
 		}

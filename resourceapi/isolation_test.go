@@ -27,6 +27,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
 		"PATCH /v1/families/{family_id}/members/{user_id}":                   map[string]any{"role": "admin"},
+		"PUT /v1/families/{family_id}/rules":                                 map[string]any{"read_only": map[string]any{"from": "00:00", "until": "24:00"}},
 		"POST /v1/families/{family_id}/invitations":                          map[string]any{"role": "admin"},
 		"POST /v1/families/{family_id}/lists":                                map[string]any{"name": "Mine", "kind": "shared"},
 		"PATCH /v1/families/{family_id}/lists/{list_id}":                     map[string]any{"name": "Mine now"},

@@ -45,6 +45,7 @@ import (
 	"larder/resourceapi/policy"
 	"larder/resourceapi/portable"
 	"larder/resourceapi/recipe"
+	"larder/resourceapi/rules"
 	"larder/resourceapi/store"
 	"larder/resourceapi/suggest"
 	"larder/resourceapi/sync"
@@ -162,6 +163,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	lists.Mount(rt)
 	(&sync.Sync{DB: db, Items: items, Lists: lists}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
+	(&rules.Rules{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
 	(&store.Stores{DB: db}).Mount(rt)
 	(&suggest.Suggestions{DB: db}).Mount(rt)

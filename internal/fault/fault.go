@@ -40,8 +40,16 @@ type Error struct {
 	Code       string // a stable word for programs, such as "last_admin"; may be empty
 	Message    string
 	Fields     []Field
+	Refusal    *Refusal      // by a policy; nil where none spoke
 	RetryAfter time.Duration // for Unavailable and RateLimited; 0 lets the surface choose
 	cause      error
+}
+
+// Refusal is a policy's no.
+type Refusal struct {
+	Policy string `json:"policy,omitempty"` // its @id, or what decided when no policy did
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"` // what would help
 }
 
 // New returns an error of the given kind with a message for the caller.
@@ -59,6 +67,13 @@ func Wrap(kind Kind, message string, cause error) *Error {
 func (e *Error) WithCode(code string) *Error {
 	c := *e
 	c.Code = code
+	return &c
+}
+
+// WithRefusal returns a copy of e that tells of the policy behind it.
+func (e *Error) WithRefusal(r Refusal) *Error {
+	c := *e
+	c.Refusal = &r
 	return &c
 }
 

@@ -16,6 +16,7 @@ type problem struct {
 	Instance string        `json:"instance,omitempty"`
 	Code     string        `json:"code,omitempty"`
 	Errors   []fault.Field `json:"errors,omitempty"`
+	*fault.Refusal
 }
 
 // Problem answers with application/problem+json (RFC 9457). Its type is
@@ -27,7 +28,7 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 		p.Instance = "urn:request:" + rid
 	}
 	if e, ok := Shown(err); ok {
-		p.Detail, p.Code, p.Errors = e.Message, e.Code, e.Fields
+		p.Detail, p.Code, p.Errors, p.Refusal = e.Message, e.Code, e.Fields, e.Refusal
 		if e.Code != "" {
 			p.Type = "/problems/" + e.Code
 		}

@@ -30,6 +30,8 @@ type Caller struct {
 	Limit     *Limit    // what the scopes are limited to (RFC 9396); nil for no limit
 	AuthTime  time.Time // when the person last authenticated; zero for a machine
 	ACR       string    // how; "" when the token does not say
+	Risk      string    // of the sign-in: low, medium or high; "" when the token does not say
+	Device    string    // known or new; "" when the token does not say
 	JTI       string    // the token's id; of an API key the key's id
 	APIKeyID  string    // of an API key, also where it was exchanged for a token
 	GrantID   string

@@ -43,7 +43,7 @@ func (c *challenge) Unwrap() error { return c.cause }
 
 // InsufficientScope refuses a caller whose credential lacks the scope: 403 and
 // a challenge that names it (RFC 6750 §3.1).
-func InsufficientScope(scope string) error {
+func InsufficientScope(scope string) *fault.Error {
 	return fault.Wrap(fault.Forbidden, "The access token does not carry the scope "+scope+".",
 		&challenge{code: insufficientScope, scope: scope}).WithCode(insufficientScope)
 }
@@ -51,7 +51,7 @@ func InsufficientScope(scope string) error {
 // StepUp refuses a caller until the person signs in afresh or more strongly:
 // 401 and a challenge that says how (RFC 9470 §3). maxAge 0 asks for no
 // particular age.
-func StepUp(acrValues []string, maxAge time.Duration) error {
+func StepUp(acrValues []string, maxAge time.Duration) *fault.Error {
 	return fault.Wrap(fault.Unauthenticated, "This takes a fresh or stronger sign-in.",
 		&challenge{code: insufficientAuthentication, acr: acrValues, maxAge: maxAge}).WithCode(insufficientAuthentication)
 }

@@ -58,6 +58,8 @@ type accessClaims struct {
 	GrantID  string             `json:"grant_id"`
 	AuthTime *jwt.NumericDate   `json:"auth_time"`
 	ACR      string             `json:"acr"`
+	Risk     string             `json:"risk"`
+	Device   string             `json:"device"`
 	Cnf      stdjson.RawMessage `json:"cnf"`
 	Details  stdjson.RawMessage `json:"authorization_details"` // RFC 9396 §9.1
 	FamilyID string             `json:"family_id"`             // of an API key, or of a token that one was exchanged for
@@ -161,7 +163,7 @@ func (c *accessClaims) caller(resource string) (*Caller, error) {
 	}
 	caller := &Caller{
 		Kind: User, Subject: c.Subject, ClientID: c.ClientID, Scopes: strings.Fields(c.Scope), Limit: limit,
-		AuthTime: c.AuthTime.Time(), ACR: c.ACR, JTI: c.ID, GrantID: c.GrantID, SID: c.SID,
+		AuthTime: c.AuthTime.Time(), ACR: c.ACR, Risk: c.Risk, Device: c.Device, JTI: c.ID, GrantID: c.GrantID, SID: c.SID,
 		IssuedAt: c.IssuedAt.Time(), ExpiresAt: c.Expiry.Time(),
 	}
 	switch {

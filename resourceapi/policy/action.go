@@ -50,6 +50,9 @@ const (
 	FeedRead Action = "feed.read" // follow the changes of what one may see anyway
 
 	AuditRead Action = "audit.read"
+
+	RulesRead   Action = "rules.read" // the family's ready-made rules (Rules)
+	RulesChange Action = "rules.change"
 )
 
 // The scopes of the API.
@@ -78,13 +81,13 @@ type rule struct {
 // lookup costs nothing and there is nothing global to change.
 func ruleOf(a Action) (rule, bool) {
 	switch a {
-	case FamilyRead, MemberList, AppList:
+	case FamilyRead, MemberList, AppList, RulesRead:
 		return rule{a, ScopeFamilyRead, FamilyResource}, true
 	case WebhookList, WebhookManage: // what is sent out is for those to see who decide where to
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case InvitationList: // invitations are an admin's tool, and listing them is part of handing them out
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
-	case FamilyCreate, FamilyUpdate, FamilyDelete:
+	case FamilyCreate, FamilyUpdate, FamilyDelete, RulesChange:
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case DietKeep: // the sensitive takes more than reading
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
@@ -124,5 +127,6 @@ func Actions() []Action {
 		DietKeep,
 		FeedRead,
 		AuditRead,
+		RulesRead, RulesChange,
 	}
 }

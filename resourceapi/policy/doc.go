@@ -3,13 +3,13 @@
 //
 //	Request{Principal, Action, Resource, Context}
 //	   | check: every attribute is there and known          -> deny "malformed_request"
-//	   | Cedar: guards.cedar + family.cedar, those policies
-//	   |        whose scope can match the action
+//	   | Cedar: guards.cedar + rules.cedar + family.cedar, those
+//	   |        policies whose scope can match the action
 //	   |          evaluation error                          -> deny "evaluation_error"
 //	   |          any forbid                                -> deny, with @id and @reason
 //	   |          no permit                                 -> deny "default_deny"
 //	   v          a permit and no forbid                    -> allow
-//	Decision{Allowed, Policies, Reason, MissingScope, StepUp}
+//	Decision{Allowed, Policies, Reason, Remedy, MissingScope, StepUp}
 //
 // The principal is a membership (a user in one family), an installed app or an
 // API key, so that one person may hold different roles in two families. What

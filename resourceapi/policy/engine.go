@@ -62,16 +62,16 @@ func (e *Engine) Authorize(ctx context.Context, r Request) Decision {
 		e.log.LogAttrs(ctx, slog.LevelError, "malformed policy request",
 			slog.String("action", string(r.Action)), slog.String("error", err.Error()))
 		e.decisions.WithLabelValues("malformed", "deny").Inc()
-		return Decision{Policies: []string{MalformedRequest}, Reason: "This could not be decided."}
+		return Decision{Policies: []string{MalformedRequest}, Reason: "This could not be decided.", Remedy: ours}
 	}
 	set := e.set.Load()
 	d := e.decide(ctx, set, r, "", set.candidates[r.Action].all)
 	if !d.Allowed && d.Policies[0] != EvaluationError {
 		d = e.relax(ctx, set, r, d)
 	}
-	outcome := "deny"
-	if d.Allowed {
-		outcome = "allow"
+	outcome := "allow"
+	if !d.Allowed {
+		outcome, d.Remedy = "deny", set.remedy(r.Principal, d)
 	}
 	e.decisions.WithLabelValues(string(r.Action), outcome).Inc()
 	return d
@@ -142,6 +142,41 @@ func (s *Set) stepUp(policies []string) *StepUp {
 		}
 	}
 	return joined
+}
+
+// ours is the remedy for what is a defect of the service or of its policies.
+const ours = "Tell the operator of the service."
+
+// remedy says in words what would turn the denial into a yes.
+func (s *Set) remedy(p Principal, d Decision) string {
+	switch {
+	case d.Policies[0] == EvaluationError:
+		return ours
+	case d.MissingScope != "" && d.StepUp != nil:
+		return "Ask the identity provider for a token with the scope " + d.MissingScope + ", after signing in again" + d.StepUp.how() + "."
+	case d.MissingScope != "":
+		return "Ask the identity provider for a token with the scope " + d.MissingScope + "."
+	case d.StepUp != nil:
+		return "Sign in again" + d.StepUp.how() + "."
+	}
+	if remedy, ok := s.remedies[cedar.PolicyID(d.Policies[0])]; ok {
+		return remedy
+	}
+	switch {
+	case p.Kind != User:
+		return "An admin of the family can do it himself."
+	case p.Role == None:
+		return "Ask an admin of the family for an invitation."
+	default:
+		return "An admin of the family can do it, or allow you more."
+	}
+}
+
+func (su *StepUp) how() string {
+	if len(su.ACRValues) > 0 {
+		return ", with a second factor"
+	}
+	return ""
 }
 
 func unpermitted(p Principal) string {

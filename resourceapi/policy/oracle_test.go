@@ -30,17 +30,22 @@ func oracle(r Request) bool {
 	if r.Context.Limited && !limitedMay(noun, verb, r.Context.Allowed) {
 		return false
 	}
+	if ruledOut(r, noun, verb) {
+		return false
+	}
 	if p.Kind != User {
 		return machineMay(noun, verb, res)
 	}
 	switch noun {
+	case "rules":
+		return p.Role == Admin && (verb == "read" || fresh(r)) || p.Role == Member && verb == "read"
 	case "family":
 		return userFamily(p.Role, verb)
 	case "member":
 		return verb == "leave" && p.Role != None && res.Owner == p.ID ||
 			verb == "list" && (p.Role == Admin || p.Role == Member) ||
 			verb == "change_role" && p.Role == Admin ||
-			verb == "remove" && p.Role == Admin && r.Context.Now.Sub(r.Context.AuthTime) <= 10*time.Minute
+			verb == "remove" && p.Role == Admin && fresh(r)
 	case "invitation":
 		return verb == "accept" || p.Role == Admin
 	case "app":
@@ -68,6 +73,33 @@ func oracle(r Request) bool {
 	default:
 		return false
 	}
+}
+
+func fresh(r Request) bool { return r.Context.Now.Sub(r.Context.AuthTime) <= 10*time.Minute }
+
+// ruledOut says what the family's ready-made rules hold against a request.
+func ruledOut(r Request, noun, verb string) bool {
+	var (
+		c       = r.Context
+		on      = func(rule Rule) bool { return slices.Contains(c.Rules, rule) }
+		changes = verb != "read" && verb != "list"
+		factor  = c.ACR == "urn:larder:acr:mfa"
+	)
+	if on(ReadOnlyNow) && changes && (noun == "list" || noun == "item" || noun == "kitchen") {
+		return true
+	}
+	if r.Principal.Kind != User {
+		return false
+	}
+	if changes && (on(FreshSignIn) && !fresh(r) || on(SecondFactor) && !factor) {
+		return true
+	}
+	if noun == "member" && verb == "leave" {
+		return false
+	}
+	return on(OutsideHours) ||
+		on(GuestsOnlyAtHome) && r.Principal.Role == Guest && c.Place != Home ||
+		changes && (on(NewDevicesReadOnly) && c.Device == NewDevice || on(HighRiskReadOnly) && c.RiskScore >= 70 && !(factor && fresh(r)))
 }
 
 // limitedMay is what a token may do that a person narrowed down to some lists.
@@ -195,11 +227,17 @@ func drawRequest(t *rapid.T) Request {
 	}
 	if rapid.Bool().Draw(t, "circumstances known") {
 		r.Context.SourceIP = netip.MustParseAddr(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"}).Draw(t, "ip"))
+		r.Context.Place = rapid.SampledFrom([]string{Home, Away}).Draw(t, "place")
+		r.Context.Device = rapid.SampledFrom([]string{KnownDevice, NewDevice}).Draw(t, "device")
+		r.Context.ACR = rapid.SampledFrom([]string{"urn:larder:acr:pwd", "urn:larder:acr:mfa"}).Draw(t, "acr")
 		r.Context.RiskScore = rapid.Int64Range(-1, 100).Draw(t, "risk")
 		r.Context.AuthTime = r.Context.Now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "minutes since the sign-in")) * time.Minute)
 	}
 	if r.Context.Limited = rapid.IntRange(0, 3).Draw(t, "limited") == 0; r.Context.Limited {
 		r.Context.Allowed = subset(t, "allowed", verbs())
+	}
+	if rapid.IntRange(0, 2).Draw(t, "rules") == 0 {
+		r.Context.Rules = subset(t, "which rules", allRules())
 	}
 	return r
 }
@@ -267,11 +305,14 @@ func TestCedarAgreesWithOracle(t *testing.T) {
 				continue
 			}
 			denied++
-			if len(d.Policies) == 0 || d.Reason == "" {
+			if len(d.Policies) == 0 || d.Reason == "" || d.Remedy == "" {
 				rt.Fatalf("a no without a policy or reason: %+v", d)
 			}
 			if d.StepUp != nil {
 				r.Context.AuthTime = r.Context.Now
+				if len(d.StepUp.ACRValues) > 0 {
+					r.Context.ACR = d.StepUp.ACRValues[0]
+				}
 			}
 			if d.MissingScope != "" || d.StepUp != nil {
 				r.Principal.Scopes = append(r.Principal.Scopes, d.MissingScope)

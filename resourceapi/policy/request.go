@@ -96,13 +96,41 @@ const Unknown = "unknown"
 // RiskUnknown is the risk score of a request that nobody scored.
 const RiskUnknown int64 = -1
 
+// Where a request comes from, as far as the family named its home networks.
+const (
+	Home = "home"
+	Away = "away"
+)
+
+// What the identity provider says of a device.
+const (
+	KnownDevice = "known"
+	NewDevice   = "new"
+)
+
+// RiskOf is the score that stands for the word of the identity provider: low,
+// medium or high; RiskUnknown for any other.
+func RiskOf(word string) int64 {
+	switch word {
+	case "low":
+		return 10
+	case "medium":
+		return 50
+	case "high":
+		return 90
+	}
+	return RiskUnknown
+}
+
 // Context is the circumstances of a request. Every attribute is mandatory;
 // one that is not known says so. A zero AuthTime means that no person
 // authenticated (a machine) and fails every rule on freshness.
 type Context struct {
 	Now       time.Time
-	SourceIP  netip.Addr // netip.IPv6Unspecified() when unknown
-	Device    string
+	Zone      *time.Location // the family's, in which Now has a weekday and a time of day
+	SourceIP  netip.Addr     // netip.IPv6Unspecified() when unknown
+	Place     string         // Home, Away or Unknown
+	Device    string         // KnownDevice, NewDevice or Unknown
 	AuthTime  time.Time
 	ACR       string
 	RiskScore int64 // 0 to 100, or RiskUnknown
@@ -110,11 +138,16 @@ type Context struct {
 	// 9396). Allowed is what it may do on the resource then.
 	Limited bool
 	Allowed []Verb
+	// Rules are the family's ready-made rules that bear on the request
+	// (Rules.For).
+	Rules []Rule
 }
 
 // UnknownContext returns circumstances of which only the time is known.
 func UnknownContext(now time.Time) Context {
-	return Context{Now: now, SourceIP: netip.IPv6Unspecified(), Device: Unknown, ACR: Unknown, RiskScore: RiskUnknown}
+	return Context{
+		Now: now, Zone: time.UTC, SourceIP: netip.IPv6Unspecified(), Place: Unknown, Device: Unknown, ACR: Unknown, RiskScore: RiskUnknown,
+	}
 }
 
 // Request is one question.
@@ -137,6 +170,8 @@ type Decision struct {
 	Allowed  bool
 	Policies []string // @id of the policies that decided, in the order of the files
 	Reason   string   // @reason of the first of them; for the 403 and the audit log
+	// Remedy is what would help, in words, when the answer is no.
+	Remedy string
 	// MissingScope and StepUp say what would turn a denial into a yes; they
 	// are empty when it would stay a no all the same.
 	MissingScope string  // RFC 6750 §3.1, insufficient_scope
@@ -176,16 +211,27 @@ func (r Request) check() error {
 		return errors.New("only a list has a kind and grants")
 	case res.Type == MemberResource && res.Owner == "":
 		return errors.New("a member has no subject")
+	case slices.ContainsFunc(res.Grants, func(v Verb) bool { return !slices.Contains(verbs(), v) }):
+		return errors.New("unknown verb")
+	default:
+		return c.check()
+	}
+}
+
+func (c Context) check() error {
+	switch {
+	case c.Now.IsZero() || c.Zone == nil:
+		return errors.New("no time")
+	case !c.SourceIP.IsValid(), c.Device == "", c.ACR == "":
+		return errors.New("a circumstance is missing")
+	case c.Place != Home && c.Place != Away && c.Place != Unknown:
+		return errors.New("unknown place")
+	case slices.ContainsFunc(c.Rules, func(r Rule) bool { return !slices.Contains(allRules(), r) }):
+		return errors.New("unknown rule")
 	case !c.Limited && len(c.Allowed) > 0:
 		return errors.New("a token without a limit has nothing that it is limited to")
 	case slices.ContainsFunc(c.Allowed, func(v Verb) bool { return !slices.Contains(verbs(), v) }):
 		return errors.New("unknown verb in the limit")
-	case slices.ContainsFunc(res.Grants, func(v Verb) bool { return !slices.Contains(verbs(), v) }):
-		return errors.New("unknown verb")
-	case c.Now.IsZero():
-		return errors.New("no time")
-	case !c.SourceIP.IsValid(), c.Device == "", c.ACR == "":
-		return errors.New("a circumstance is missing")
 	case c.RiskScore < RiskUnknown || c.RiskScore > 100:
 		return errors.New("the risk score is out of range")
 	}

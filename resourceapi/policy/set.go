@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -17,12 +18,13 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
 
-//go:embed schema.cedarschema guards.cedar family.cedar
+//go:embed schema.cedarschema guards.cedar rules.cedar family.cedar
 var embedded embed.FS
 
 const (
 	schemaFile = "schema.cedarschema"
 	guardsFile = "guards.cedar"
+	rulesFile  = "rules.cedar"
 	familyFile = "family.cedar"
 )
 
@@ -37,6 +39,7 @@ type Set struct {
 	candidates map[Action]candidates
 	stepUps    map[cedar.PolicyID]StepUp
 	reasons    map[cedar.PolicyID]string
+	remedies   map[cedar.PolicyID]string
 	actions    map[cedar.EntityUID]cedar.Entity
 }
 
@@ -74,11 +77,15 @@ func embeddedDocument(name string) (Document, error) {
 	return Document{Name: name, Text: text}, err
 }
 
-// Compile makes a set of the guards and the documents. Every policy needs an
+// Compile makes a set of the guards, the ready-made rules and the documents. Every policy needs an
 // @id that no other has and a @reason; every policy must fit the schema. All
 // faults are reported together.
 func Compile(documents ...Document) (*Set, error) {
 	guards, err := embeddedDocument(guardsFile)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := embeddedDocument(rulesFile)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +97,7 @@ func Compile(documents ...Document) (*Set, error) {
 		candidates: make(map[Action]candidates),
 		stepUps:    make(map[cedar.PolicyID]StepUp),
 		reasons:    make(map[cedar.PolicyID]string),
+		remedies:   make(map[cedar.PolicyID]string),
 		actions:    make(map[cedar.EntityUID]cedar.Entity, len(sch.Actions)),
 	}
 	for uid, a := range sch.Actions {
@@ -100,7 +108,7 @@ func Compile(documents ...Document) (*Set, error) {
 		policies list
 		checker  = validate.New(sch)
 	)
-	for _, doc := range append([]Document{guards}, documents...) {
+	for _, doc := range append([]Document{guards, rules}, documents...) {
 		parsed, err := cedar.NewPolicyListFromBytes(doc.Name, doc.Text)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", doc.Name, err))
@@ -135,6 +143,9 @@ func (s *Set) admit(checker *validate.Validator, p *cedar.Policy) (cedar.PolicyI
 		return "", fmt.Errorf("the @id %q is used twice", pid)
 	}
 	s.reasons[pid] = reason
+	if remedy, ok := notes["remedy"]; ok {
+		s.remedies[pid] = string(remedy)
+	}
 	if text, ok := notes["step_up"]; ok {
 		if p.Effect() != cedar.Forbid {
 			return "", fmt.Errorf("%s: @step_up belongs on a forbid", pid)
@@ -144,6 +155,11 @@ func (s *Set) admit(checker *validate.Validator, p *cedar.Policy) (cedar.PolicyI
 			return "", fmt.Errorf("%s: %w", pid, err)
 		}
 		s.stepUps[pid] = su
+	}
+	if text := p.MarshalCedar(); bytes.Contains(text, []byte(`List::"`)) || bytes.Contains(text, []byte(`Item::"`)) {
+		// What one list answers would else not be what another like it does, and
+		// pages of lists are told apart by kind, owner and grants alone.
+		return "", fmt.Errorf("%s: a policy is about kinds of lists and items, never about a single one", pid)
 	}
 	return pid, checker.Policy(string(pid), (*ast.Policy)(p.AST()))
 }

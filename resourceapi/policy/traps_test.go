@@ -90,7 +90,7 @@ forbid (principal, action == Action::"item.check", resource) when { context.risk
 	dir := t.TempDir()
 	writeFamily(t, dir, overflow)
 	d := newEngine(t, dir).Authorize(context.Background(), r)
-	want := Decision{Policies: []string{EvaluationError, "overflow"}, Reason: "This could not be decided."}
+	want := Decision{Policies: []string{EvaluationError, "overflow"}, Reason: "This could not be decided.", Remedy: "Tell the operator of the service."}
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Errorf("decision (-want +got):\n%s", diff)
 	}
@@ -330,7 +330,7 @@ func TestRoleHoldsInItsOwnFamilyOnly(t *testing.T) {
 
 // Trap 7: a denial names its policy, says why, and what would help.
 func TestDenialSaysWhatWouldHelp(t *testing.T) {
-	const fresh = `@id("fresh_sign_in") @reason("Please sign in again.") @step_up("max_age=300 acr=urn:larder:mfa")
+	const fresh = `@id("fresh_for_check") @reason("Please sign in again.") @step_up("max_age=300 acr=urn:larder:mfa")
 forbid (principal, action == Action::"list.delete", resource)
 unless { context.now.durationSince(context.auth_time) <= duration("5m") };`
 	dir := t.TempDir()
@@ -355,29 +355,30 @@ unless { context.now.durationSince(context.auth_time) <= duration("5m") };`
 		},
 		"stale": {
 			func(*Request) {},
-			Decision{Policies: []string{"fresh_sign_in"}, Reason: "Please sign in again.", StepUp: stepUp},
+			Decision{Policies: []string{"fresh_for_check"}, Reason: "Please sign in again.", Remedy: "Sign in again, with a second factor.", StepUp: stepUp},
 		},
 		"never signed in": {
 			func(r *Request) { r.Context.AuthTime = time.Time{} },
-			Decision{Policies: []string{"fresh_sign_in"}, Reason: "Please sign in again.", StepUp: stepUp},
+			Decision{Policies: []string{"fresh_for_check"}, Reason: "Please sign in again.", Remedy: "Sign in again, with a second factor.", StepUp: stepUp},
 		},
 		"no scope": {
 			func(r *Request) { r.Principal.Scopes, r.Context.AuthTime = nil, r.Context.Now },
 			Decision{
 				Policies: []string{"scope_ceiling"}, Reason: "The token does not carry the scope that this takes.",
-				MissingScope: ScopeListsWrite,
+				Remedy: "Ask the identity provider for a token with the scope lists:write.", MissingScope: ScopeListsWrite,
 			},
 		},
 		"no scope and stale": {
 			func(r *Request) { r.Principal.Scopes = []string{ScopeListsRead} },
 			Decision{
-				Policies: []string{"scope_ceiling", "fresh_sign_in"}, Reason: "The token does not carry the scope that this takes.",
+				Policies: []string{"scope_ceiling", "fresh_for_check"}, Reason: "The token does not carry the scope that this takes.",
+				Remedy:       "Ask the identity provider for a token with the scope lists:write, after signing in again, with a second factor.",
 				MissingScope: ScopeListsWrite, StepUp: stepUp,
 			},
 		},
 		"neither scope nor sign-in would help": {
 			func(r *Request) { r.Principal.Role, r.Principal.Scopes = Guest, nil },
-			Decision{Policies: []string{DefaultDeny}, Reason: "Your role in the family does not allow this."},
+			Decision{Policies: []string{DefaultDeny}, Reason: "Your role in the family does not allow this.", Remedy: "An admin of the family can do it, or allow you more."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,11 +35,14 @@ type vocabulary struct {
 	sets  []cedar.Set
 }
 
-func newVocabulary(words []string) vocabulary {
-	v := vocabulary{words: words, sets: make([]cedar.Set, 1<<len(words))}
+func newVocabulary[W ~string](words []W) vocabulary {
+	v := vocabulary{sets: make([]cedar.Set, 1<<len(words))}
+	for _, w := range words {
+		v.words = append(v.words, string(w))
+	}
 	for mask := range v.sets {
 		var members []cedar.Value
-		for i, w := range words {
+		for i, w := range v.words {
 			if mask&(1<<i) != 0 {
 				members = append(members, cedar.String(w))
 			}
@@ -60,14 +63,11 @@ func (v vocabulary) mask(word string) int {
 type translator struct {
 	scopes vocabulary
 	verbs  vocabulary
+	rules  vocabulary
 }
 
 func newTranslator() translator {
-	var words []string
-	for _, v := range verbs() {
-		words = append(words, string(v))
-	}
-	return translator{scopes: newVocabulary(Scopes()), verbs: newVocabulary(words)}
+	return translator{scopes: newVocabulary(Scopes()), verbs: newVocabulary(verbs()), rules: newVocabulary(allRules())}
 }
 
 // question translates r, which passed check, as if its principal held the
@@ -117,7 +117,7 @@ func (t translator) resourceRecord(res Resource, family cedar.String) cedar.Reco
 	case res.listed():
 		attrs["kind"] = cedar.String(res.Kind)
 		attrs["owner"] = cedar.String(res.Owner)
-		attrs["grants"] = t.verbSet(res.Grants)
+		attrs["grants"] = set(t.verbs, res.Grants)
 	case res.Type == MemberResource:
 		attrs["owner"] = cedar.String(res.Owner)
 		attrs["target_role"] = cedar.String(res.TargetRole)
@@ -125,12 +125,13 @@ func (t translator) resourceRecord(res Resource, family cedar.String) cedar.Reco
 	return cedar.NewRecord(attrs)
 }
 
-func (t translator) verbSet(verbs []Verb) cedar.Set {
+// set is the ready Set of the words.
+func set[W ~string](v vocabulary, words []W) cedar.Set {
 	mask := 0
-	for _, v := range verbs {
-		mask |= t.verbs.mask(string(v))
+	for _, w := range words {
+		mask |= v.mask(string(w))
 	}
-	return t.verbs.sets[mask]
+	return v.sets[mask]
 }
 
 func (t translator) contextRecord(c Context, scope string) cedar.Record {
@@ -139,16 +140,21 @@ func (t translator) contextRecord(c Context, scope string) cedar.Record {
 	if !c.AuthTime.IsZero() {
 		authTime = cedar.NewDatetime(c.AuthTime)
 	}
+	local := c.Now.In(c.Zone)
 	return cedar.NewRecord(cedar.RecordMap{
 		"required_scope": cedar.String(scope),
 		"now":            cedar.NewDatetime(c.Now),
+		"weekday":        cedar.String(weekdayOf(local)),
+		"minute":         cedar.Long(clockOf(local)),
 		"source_ip":      cedar.IPAddr(netip.PrefixFrom(ip, ip.BitLen())),
+		"place":          cedar.String(c.Place),
 		"device":         cedar.String(c.Device),
 		"auth_time":      authTime,
 		"acr":            cedar.String(c.ACR),
 		"risk_score":     cedar.Long(c.RiskScore),
 		"limited":        cedar.Boolean(c.Limited),
-		"allowed":        t.verbSet(c.Allowed),
+		"allowed":        set(t.verbs, c.Allowed),
+		"rules":          set(t.rules, c.Rules),
 	})
 }
 

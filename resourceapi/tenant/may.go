@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"larder/internal/audit"
@@ -23,7 +24,7 @@ const notHere = "There is no such family here."
 //	scope missing in the token   403 insufficient_scope (RFC 6750 §3.1)
 //	a fresh sign-in would help   401 insufficient_user_authentication (RFC 9470)
 //	he may not even read it      404
-//	he may read it, not do this  403 with the policy's id and reason
+//	he may read it, not do this  403 with the policy's id, its reason and what would help
 func (tx *Tx) May(ctx context.Context, action policy.Action, resource policy.Resource) error {
 	if !tx.sent {
 		return fault.New(fault.Internal, "the policy was asked before the caller's standing was read")
@@ -44,6 +45,37 @@ func (tx *Tx) Can(ctx context.Context, action policy.Action, resource policy.Res
 	return tx.decide(ctx, action, resource).Allowed
 }
 
+// Permitted lists which of the actions Can allows, so that a front end need not
+// repeat the policy. Things that are alike to the policy are judged once in a
+// transaction: a page of lists costs little more than one.
+func (tx *Tx) Permitted(ctx context.Context, resource policy.Resource, actions ...policy.Action) []string {
+	like := likeness{resource.Type, resource.Kind, resource.Owner, string(resource.TargetRole), fmt.Sprint(resource.Grants, actions)}
+	if tx.Caller.Limit != nil {
+		like.verbs += fmt.Sprint(tx.allowed(resource))
+	}
+	if known, ok := tx.permitted[like]; ok {
+		return known
+	}
+	may := []string{}
+	for _, a := range actions {
+		if tx.Can(ctx, a, resource) {
+			may = append(may, string(a))
+		}
+	}
+	if tx.permitted == nil {
+		tx.permitted = make(map[likeness][]string)
+	}
+	tx.permitted[like] = may
+	return may
+}
+
+// likeness is what the policy knows of a thing, but for its id: no policy is
+// about a single thing (policy.Compile).
+type likeness struct {
+	kind                           policy.ResourceType
+	listKind, owner, target, verbs string
+}
+
 // FamilyResource is the family itself.
 func (tx *Tx) FamilyResource() policy.Resource { return tx.Resource(policy.FamilyResource, tx.Family) }
 
@@ -53,23 +85,12 @@ func (tx *Tx) Resource(kind policy.ResourceType, thing id.ID) policy.Resource {
 }
 
 func (tx *Tx) decide(ctx context.Context, action policy.Action, resource policy.Resource) policy.Decision {
-	circumstances := policy.UnknownContext(tx.db.Now())
-	circumstances.SourceIP = tx.source.IP
-	circumstances.AuthTime = tx.Caller.AuthTime
-	if tx.Caller.ACR != "" {
-		circumstances.ACR = tx.Caller.ACR
-	}
-	if tx.Caller.Limit != nil {
-		circumstances.Limited, circumstances.Allowed = true, tx.allowed(resource)
-	}
-	return tx.db.Authorizer.Authorize(ctx, policy.Request{
-		Principal: policy.Principal{
-			Kind: kindOf(tx.Caller), ID: nameOf(tx.Caller), Family: tx.home(), Role: tx.role, Scopes: tx.scopes,
-		},
-		Action:   action,
-		Resource: resource,
-		Context:  circumstances,
-	})
+	return tx.db.Authorizer.Authorize(ctx, tx.request(action, resource))
+}
+
+func (tx *Tx) request(action policy.Action, resource policy.Resource) policy.Request {
+	p := policy.Principal{Kind: kindOf(tx.Caller), ID: nameOf(tx.Caller), Family: tx.home(), Role: tx.role, Scopes: tx.scopes}
+	return policy.Request{Principal: p, Action: action, Resource: resource, Context: tx.circumstances(p, action, resource)}
 }
 
 // home is the family in which the caller has the standing that he claims. A
@@ -96,16 +117,16 @@ func (tx *Tx) turnAway(ctx context.Context) error {
 }
 
 func (tx *Tx) refusal(ctx context.Context, resource policy.Resource, d policy.Decision) error {
+	told := fault.Refusal{Policy: d.Policies[0], Reason: d.Reason, Remedy: d.Remedy}
 	switch {
 	case d.MissingScope != "":
-		return bearer.InsufficientScope(d.MissingScope)
+		return bearer.InsufficientScope(d.MissingScope).WithRefusal(told)
 	case d.StepUp != nil:
-		return bearer.StepUp(d.StepUp.ACRValues, d.StepUp.MaxAge)
+		return bearer.StepUp(d.StepUp.ACRValues, d.StepUp.MaxAge).WithRefusal(told)
 	case !tx.readable(ctx, resource):
 		return fault.New(fault.NotFound, "There is no such thing here.")
 	}
-	return fault.New(fault.Forbidden, d.Reason+" An admin of the family can change that. (policy "+d.Policies[0]+")").
-		WithCode(d.Policies[0])
+	return fault.New(fault.Forbidden, d.Reason+" "+d.Remedy).WithCode(d.Policies[0]).WithRefusal(told)
 }
 
 // readable reports whether the caller may know of the resource: of a list and
@@ -118,7 +139,7 @@ func (tx *Tx) readable(ctx context.Context, resource policy.Resource) bool {
 		return true // it is about to be made
 	}
 	resource.Type = policy.ListResource
-	return tx.Can(ctx, policy.ListRead, resource)
+	return tx.knows(ctx, policy.ListRead, resource)
 }
 
 func (tx *Tx) needScope(scope string) error {

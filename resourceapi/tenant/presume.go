@@ -14,12 +14,13 @@ import (
 
 const (
 	// stillSo finds a row if the caller stands in the family as he is presumed
-	// to, and the list is what it is presumed to be. Its first parameters are
+	// to, its rules and time zone are those that he was judged by, and the list
+	// is what it is presumed to be. Its first parameters are
 	// those of the change's rows (insertChanged).
 	stillSo = `
 SELECT FROM grocery.lists
  WHERE family_id = $16 AND id = $17 AND owner IS NOT DISTINCT FROM nullif($18, '') AND kind = $21 AND created_by = $22
-   AND archived_at IS NULL AND grocery.standing() = $23`
+   AND archived_at IS NULL AND grocery.standing() || ' ' || grocery.rules_mark() = $23`
 
 	// insertChanged is insertChange for a row that was changed.
 	insertChanged = `
@@ -30,11 +31,12 @@ SELECT $16, $3, $17, nullif($18, ''), $19::text, version, $20 FROM changed`
 // maxPresumed callers and lists are remembered.
 const maxPresumed = 10_000
 
-// presumption is how a caller stood and what a list was when this process last
-// looked.
+// presumption is how a caller stood, what the family's rules were and what a
+// list was when this process last looked.
 type presumption struct {
 	standing standing
 	role     policy.Role
+	house    house
 	list     List
 }
 
@@ -60,7 +62,7 @@ func NewPresumptions() (*Presumptions, error) {
 func (tx *Tx) Remember(l *List) {
 	whole := tx.role == policy.Admin || tx.role == policy.Member || tx.standing == asKey
 	if whole && l.ArchivedAt == nil {
-		tx.db.Presumptions.seen.Add(presumed{tx.Principal(), tx.Family, l.ID}, presumption{tx.standing, tx.role, *l})
+		tx.db.Presumptions.seen.Add(presumed{tx.Principal(), tx.Family, l.ID}, presumption{tx.standing, tx.role, tx.house, *l})
 	}
 }
 
@@ -83,7 +85,7 @@ func (db *DB) Presume(ctx context.Context, family, list id.ID, action policy.Act
 		return false, nil
 	}
 	tx.enter()
-	tx.standing, tx.role = p.standing, p.role
+	tx.standing, tx.role, tx.house = p.standing, p.role, p.house
 	d := tx.decide(ctx, action, p.list.Item())
 	if !d.Allowed {
 		return false, nil
@@ -115,7 +117,7 @@ type Alteration struct {
 func (tx *Tx) alter(ctx context.Context, a Alteration, p *presumption, held *bool) {
 	e := tx.event(ctx, a.Event, audit.Success)
 	e.Target, e.Policies, e.Details = a.Entity, tx.policies, a.Details
-	args := append([]any{a.List, a.PrivateTo, a.Entity, tx.Principal(), p.list.Kind, p.list.CreatedBy, string(p.standing)}, a.Args...)
+	args := append([]any{a.List, a.PrivateTo, a.Entity, tx.Principal(), p.list.Kind, p.list.CreatedBy, string(p.standing) + " " + p.house.mark}, a.Args...)
 	audit.Grocery().BatchAfter(tx.batch, e, `presumed AS (`+stillSo+`), changed AS (`+a.SQL+`), told AS (`+insertChanged+`)`, `TABLE changed`, args...).
 		Query(func(rows pgx.Rows) error {
 			for rows.Next() {

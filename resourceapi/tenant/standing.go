@@ -27,7 +27,7 @@ const (
 
 	// enterAsUser and enterAsApp enter the family by the caller's own row. What
 	// a user's entry does stands in the database, because every request makes it.
-	enterAsUser = `SELECT coalesce(role, ''), grants FROM grocery.enter($1, $2, $3)`
+	enterAsUser = `SELECT coalesce(role, ''), grants, coalesce(zone, ''), rules, coalesce(mark, '') FROM grocery.enter_ruled($1, $2, $3)`
 
 	enterAsApp = `
 SELECT scopes, set_config('app.family', family_id::text, true), set_config('app.standing', 'app', true)
@@ -36,7 +36,12 @@ SELECT scopes, set_config('app.family', family_id::text, true), set_config('app.
 
 	// A key says itself which family it is for: the issuer vouches for that.
 	setKey     = `SELECT set_config('app.principal', $1, true), set_config('app.family', $2::uuid::text, true), set_config('app.standing', 'api_key', true)`
-	enterAsKey = `SELECT true FROM grocery.families WHERE id = $1`
+	enterAsKey = selectRules
+
+	// selectRules reads what a family's rules are and puts their mark beside the
+	// standing.
+	selectRules = `
+SELECT timezone, rules, set_config('app.rules', rules_version || ' ' || timezone, true) FROM grocery.families WHERE id = $1`
 
 	setArrival = `
 SELECT set_config('app.principal', $1, true), set_config('app.user', $2, true), set_config('app.family', $3::uuid::text, true),
@@ -63,7 +68,7 @@ func (tx *Tx) enterFully() {
 	switch kindOf(c) {
 	case policy.User:
 		tx.prove(func(row pgx.Row) error {
-			err := row.Scan(&tx.role, &tx.grants)
+			err := tx.scanHouse(row, &tx.role, &tx.grants)
 			tx.standing = standing(tx.role)
 			return err
 		}, enterAsUser, tx.Principal(), c.Subject, tx.Family)
@@ -78,6 +83,14 @@ func (tx *Tx) enterFully() {
 			tx.scopes = slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return !slices.Contains(granted, s) })
 			return nil
 		}, enterAsApp, tx.Family, c.ClientID)
+		tx.batch.Queue(selectRules, tx.Family).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := tx.scanHouse(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
 	case policy.APIKey:
 		if c.Family != tx.Family {
 			tx.queuePrincipal()
@@ -85,12 +98,8 @@ func (tx *Tx) enterFully() {
 		}
 		tx.batch.Queue(setKey, tx.Principal(), tx.Family)
 		tx.prove(func(row pgx.Row) error {
-			var there bool
-			if err := row.Scan(&there); err != nil {
-				return err
-			}
 			tx.standing = asKey
-			return nil
+			return tx.scanHouse(row)
 		}, enterAsKey, tx.Family)
 	}
 }

@@ -37,6 +37,8 @@ type DB struct {
 	// after the commit; also when it is not known whether there was one. It must
 	// not block.
 	Changed func(family id.ID)
+
+	zones atlas
 }
 
 // Source is where a request came from, for policies and the audit log.

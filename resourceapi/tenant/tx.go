@@ -29,6 +29,7 @@ type Tx struct {
 	standing standing
 	role     policy.Role
 	grants   map[string][]policy.Verb // of a guest, by list
+	house    house
 	scopes   []string                 // the ceiling, for an app cut down to its installation
 
 	sent     bool // the context and at least one batch have gone
@@ -39,6 +40,8 @@ type Tx struct {
 	held     bool     // it waits for Keyed.Keep
 	keyed    *Keyed   // nil unless the request has an Idempotency-Key
 	policies []string // that said yes
+
+	permitted map[likeness][]string // what Permitted found
 }
 
 // Queue adds a query to the next round trip. Every query names the family in
