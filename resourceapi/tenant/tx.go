@@ -30,7 +30,7 @@ type Tx struct {
 	role     policy.Role
 	grants   map[string][]policy.Verb // of a guest, by list
 	house    house
-	scopes   []string                 // the ceiling, for an app cut down to its installation
+	scopes   []string // the ceiling, for an app cut down to its installation
 
 	sent     bool // the context and at least one batch have gone
 	asked    bool // May was asked and said yes
