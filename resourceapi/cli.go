@@ -39,6 +39,9 @@ Environment (every fault is reported at once):
   RESOURCEAPI_DATABASE_CONNECTIONS  size of the pool (16)
   RESOURCEAPI_REDIS_URL             Redis, for tokens that are bound to a key (DPoP); without it they are refused
   RESOURCEAPI_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)
+  RESOURCEAPI_QUOTA_PRINCIPAL       requests of one caller in a minute (1200; in development 1000000, as the next two)
+  RESOURCEAPI_QUOTA_FAMILY          of a family with all its callers (6000)
+  RESOURCEAPI_QUOTA_ADDRESS         of an address, without a credential that is believed (600)
   RESOURCEAPI_TRUSTED_PROXIES       comma-separated addresses and networks whose X-Forwarded-For is believed
   RESOURCEAPI_TLS_CERT, RESOURCEAPI_TLS_KEY  PEM files, read again when they change (none: a proxy speaks TLS)
   RESOURCEAPI_MTLS_ADDR             a second public listener, which asks clients for certificates (RFC 8705; none)

@@ -60,7 +60,9 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Config{Addr: "localhost:9100", InternalAddr: "127.0.0.1:9101", DatabaseConns: 16}, c); diff != "" {
+	if diff := cmp.Diff(Config{
+		Addr: "localhost:9100", InternalAddr: "127.0.0.1:9101", DatabaseConns: 16, QuotaPrincipal: 1200, QuotaFamily: 6000, QuotaAddress: 600,
+	}, c); diff != "" {
 		t.Error(diff)
 	}
 }

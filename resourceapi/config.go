@@ -26,6 +26,9 @@ type Config struct {
 	ClientID           string        // how we authenticate to the issuer
 	ClientSecret       secret.String
 
+	// Requests in a minute; 0 lets in whatever comes.
+	QuotaPrincipal, QuotaFamily, QuotaAddress int
+
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For we believe
 
 	TLSCert, TLSKey string         // PEM files; empty where a proxy speaks TLS
@@ -53,6 +56,13 @@ const (
 	defaultAddr          = "localhost:9100"
 	defaultInternalAddr  = "127.0.0.1:9101"
 	defaultDatabaseConns = 16
+
+	// Requests in a minute. A person shopping makes a few; a family with all its
+	// apps some hundred. In development load tests are to measure the service.
+	defaultQuotaPrincipal = 1_200
+	defaultQuotaFamily    = 6_000
+	defaultQuotaAddress   = 600
+	developmentQuota      = 1_000_000
 )
 
 // loadConfig reads the environment through getenv. Its error names every fault
@@ -79,6 +89,13 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	if n := len(c.ClientSecret); n > 0 && n < 16 {
 		r.Fault("RESOURCEAPI_CLIENT_SECRET", "must have at least 16 characters")
 	}
+	usual := [...]int{defaultQuotaPrincipal, defaultQuotaFamily, defaultQuotaAddress}
+	if c.Development {
+		usual = [...]int{developmentQuota, developmentQuota, developmentQuota}
+	}
+	c.QuotaPrincipal = r.Quota("RESOURCEAPI_QUOTA_PRINCIPAL", usual[0])
+	c.QuotaFamily = r.Quota("RESOURCEAPI_QUOTA_FAMILY", usual[1])
+	c.QuotaAddress = r.Quota("RESOURCEAPI_QUOTA_ADDRESS", usual[2])
 	c.TrustedProxies = r.Prefixes("RESOURCEAPI_TRUSTED_PROXIES")
 	readTLS(r, &c)
 	if v := getenv("RESOURCEAPI_KEY_ENCRYPTION_KEYS"); v != "" {

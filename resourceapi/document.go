@@ -32,8 +32,8 @@ func mountDocument(rt *web.Router) error {
 	return nil
 }
 
-// documentJSON returns the document with what holds for every operation below
-// /v1 written into each, so that nobody has to repeat it.
+// documentJSON returns the document with what holds for every operation but
+// health checks written into each, so that nobody has to repeat it.
 func documentJSON() ([]byte, error) {
 	var v struct {
 		Rest  map[string]any            `yaml:",inline"`
@@ -44,7 +44,7 @@ func documentJSON() ([]byte, error) {
 	}
 	for path, item := range v.Paths {
 		for method, operation := range item {
-			if op, ok := operation.(map[string]any); ok && strings.HasPrefix(path, "/v1/") {
+			if op, ok := operation.(map[string]any); ok && path != "/healthz" && path != "/readyz" {
 				describeConventions(method, path, op)
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/limit"
 	"larder/internal/mtls"
 	"larder/internal/outbound"
 	"larder/internal/paging"
@@ -44,6 +45,7 @@ import (
 	"larder/resourceapi/pantry"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/portable"
+	"larder/resourceapi/quota"
 	"larder/resourceapi/recipe"
 	"larder/resourceapi/rules"
 	"larder/resourceapi/store"
@@ -76,6 +78,7 @@ type server struct {
 	courier     *webhook.Courier
 	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
 	keeper      *idempotency.Keeper
+	quotas      *quota.Quotas
 	confined    atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -116,6 +119,10 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		return nil, err
 	}
 	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Presumptions: presumptions, Now: now}
+	if s.quotas, err = s.newQuotas(now); err != nil {
+		return nil, err
+	}
+	s.tenants.Quota = s.quotas
 	s.courier = webhook.NewCourier(s.tenants, secrets, hooks, log, s.registry)
 	s.feeds.Heard = s.courier.Changed // the replica of a change need not be the one that knows the webhooks
 	s.tenants.Changed = func(family id.ID) {
@@ -145,6 +152,18 @@ func (s *server) newGate(now func() time.Time) (*bearer.Gate, error) {
 		config.Redis = s.redis
 	}
 	return bearer.New(config, now, s.log, s.registry)
+}
+
+func (s *server) newQuotas(now func() time.Time) (*quota.Quotas, error) {
+	var shared redis.Cmdable // nil and not a nil client, where there is none
+	if s.redis != nil {
+		shared = s.redis
+	}
+	leases, err := limit.NewLeases(shared, now)
+	return &quota.Quotas{
+		Leases: leases, Report: s.gate.Problem,
+		Principal: s.cfg.QuotaPrincipal, Family: s.cfg.QuotaFamily, Address: s.cfg.QuotaAddress,
+	}, err
 }
 
 // close lets go of the stores.
@@ -197,9 +216,9 @@ func (s *server) public() (http.Handler, error) {
 	if err := mountDocument(rt); err != nil {
 		return nil, err
 	}
-	rt.HandlePrefix("/v1/", s.gated(s.keeper.Wrap(s.api)))
+	rt.HandlePrefix("/v1/", s.gated(s.quotas.Wrap(s.keeper.Wrap(s.api))))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
-	h := observer.Wrap(headers(rt, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
+	h := observer.Wrap(headers(s.quotas.Documents(rt), strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
 	h = web.BehindProxies(h, s.cfg.TrustedProxies)
 	return mtls.Handler(h, s.cfg.CertProxies), nil // first, while the peer's address is the peer's
 }
@@ -222,6 +241,7 @@ func (s *server) gated(next http.Handler) http.Handler {
 		defer cancel()
 		r = r.WithContext(tenant.WithSource(ctx, source(r)))
 		if err := enter(w, r); err != nil {
+			err = s.quotas.Refused(w, r, err)
 			web.Annotate(ctx, slog.String("refused", err.Error()))
 			s.gate.Problem(w, r, err)
 		}

@@ -79,6 +79,20 @@ func (r *Reader) Count(name string, usual int32) int32 {
 	return int32(n)
 }
 
+// Quota reads how many in a while are let in, at least 1; unset is usual.
+func (r *Reader) Quota(name string, usual int) int {
+	v := r.getenv(name)
+	if v == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > 1_000_000 {
+		r.Fault(name, "must be a whole number from 1 to 1000000")
+		return usual
+	}
+	return n
+}
+
 // Duration reads a duration within bounds; unset is 0, which leaves the choice
 // to its user.
 func (r *Reader) Duration(name string, least, most time.Duration) time.Duration {

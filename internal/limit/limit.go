@@ -108,7 +108,7 @@ func (l *Limiter) run(ctx context.Context, cost int, bucket string, rates []Rate
 }
 
 // Exceeded is the error of a try that came too soon, by wait.
-func Exceeded(wait time.Duration) error {
+func Exceeded(wait time.Duration) *fault.Error {
 	err := fault.New(fault.RateLimited, "Too many attempts. Please wait "+inWords(wait)+" and try again.")
 	err.RetryAfter = wait
 	return err

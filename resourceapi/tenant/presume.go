@@ -90,6 +90,9 @@ func (db *DB) Presume(ctx context.Context, family, list id.ID, action policy.Act
 	if !d.Allowed {
 		return false, nil
 	}
+	if err := tx.count(ctx); err != nil {
+		return false, err
+	}
 	tx.policies = d.Policies
 	tx.alter(ctx, f(&p.list), &p, &held)
 	err = tx.send(ctx)

@@ -25,6 +25,11 @@ type Denials interface {
 	Put(e audit.Event)
 }
 
+// Quota counts requests; its Enter fails when a family made too many.
+type Quota interface {
+	Enter(ctx context.Context, family id.ID) error
+}
+
 // DB opens transactions in the name of the caller in ctx (bearer.From).
 type DB struct {
 	Pool       *pgxpool.Pool // of a role that row-level security binds
@@ -32,6 +37,7 @@ type DB struct {
 	Denials    Denials
 	// Presumptions spares the changes that are made most often a round trip.
 	Presumptions *Presumptions
+	Quota        Quota // nil counts nothing
 	Now          func() time.Time
 	// Changed, if set, hears of each family with new changes in its feed, right
 	// after the commit; also when it is not known whether there was one. It must

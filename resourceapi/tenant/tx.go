@@ -68,12 +68,30 @@ func (tx *Tx) Send(ctx context.Context) error {
 			return outside
 		}
 	}
+	if first {
+		if over := tx.count(ctx); over != nil {
+			return over
+		}
+	}
 	if first && tx.keyed != nil {
 		if before := tx.keyed.verdict(err); before != nil {
 			return before
 		}
 	}
 	return err
+}
+
+// count counts the request against the family's quota, if the caller stands in
+// the family.
+func (tx *Tx) count(ctx context.Context) error {
+	switch tx.standing {
+	case nobody, founder, joiner, asCourier:
+		return nil
+	}
+	if tx.db.Quota == nil || tx.Family.IsZero() {
+		return nil
+	}
+	return tx.db.Quota.Enter(ctx, tx.Family)
 }
 
 func (tx *Tx) send(ctx context.Context) error {
