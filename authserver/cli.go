@@ -136,6 +136,7 @@ Environment (every fault is reported at once):
   AUTHSERVER_MAIL_FROM             whom mails come from (Larder <no-reply@host of the issuer>)
   AUTHSERVER_SMS_URL               text messages, by Twilio's API: https://ACCOUNT:TOKEN@api.twilio.com?from=%2B4915112345678 (none)
   AUTHSERVER_BREACHED_PASSWORDS_URL  range service of stolen passwords, such as https://api.pwnedpasswords.com (none)
+  AUTHSERVER_GEOIP_DATABASE        a MaxMind City database, for places of sign-ins (none)
   GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET    Sign in with Google (none); see docs/federation.md
   APPLE_CLIENT_ID, APPLE_TEAM_ID, APPLE_KEY_ID, APPLE_PRIVATE_KEY   Sign in with Apple (none)
   AUTHSERVER_MAIL_DIR, AUTHSERVER_SMS_DIR   where messages land in development

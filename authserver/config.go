@@ -12,6 +12,7 @@ import (
 	"larder/authserver/registration"
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
+	"larder/internal/risk"
 	"larder/internal/sealed"
 	"larder/internal/secret"
 )
@@ -42,6 +43,8 @@ type Config struct {
 	Development         bool // plain http on loopback, demo seeding
 	People              PeopleConfig
 	Federation          FederationConfig
+
+	places *risk.Places // nil without AUTHSERVER_GEOIP_DATABASE
 }
 
 // need says what a subcommand cannot do without.
@@ -91,6 +94,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
 	c.People = readPeople(r, c.Issuer, c.Development)
 	c.Federation = readFederation(r, c.Development)
+	c.places = readPlaces(r, "AUTHSERVER_GEOIP_DATABASE")
 	return c, r.Err()
 }
 
@@ -131,6 +135,20 @@ func readIssuer(r *env.Reader, name, addr string, development, needed bool) stri
 		r.Fault(name, "must be https")
 	}
 	return v
+}
+
+// readPlaces opens a MaxMind City database, if the operator has one.
+func readPlaces(r *env.Reader, name string) *risk.Places {
+	path := r.String(name)
+	if path == "" {
+		return nil
+	}
+	places, err := risk.OpenPlaces(path)
+	if err != nil {
+		r.Fault(name, "must be a MaxMind City database: %v", err)
+		return nil
+	}
+	return places
 }
 
 // readRegistration says who may register a client: nobody unless an operator

@@ -28,6 +28,7 @@ import (
 	"larder/internal/outbound"
 	"larder/internal/password"
 	"larder/internal/postgres"
+	"larder/internal/risk"
 	"larder/internal/sealed"
 )
 
@@ -59,6 +60,7 @@ type core struct {
 	outbound *outbound.Client
 	passkeys *passkey.Passkeys
 	linked   *federation.Identities
+	signIns  *risk.SignIns
 	codes    *onetime.Codes
 }
 
@@ -98,13 +100,14 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		DB: db, Sessions: c.sessions, Links: c.links, Jobs: c.jobs, Policy: cfg.People.policy(log), Now: now,
 		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
 	}
+	c.signIns = &risk.SignIns{DB: db, Jobs: c.jobs, Places: cfg.places, Now: now}
 	c.factors = &mfa.Factors{
 		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}
 	c.codes = &onetime.Codes{
-		DB: db, Jobs: c.jobs, Teller: c.factors, Limits: &limit.Limiter{Redis: c.redis}, SMS: cfg.People.texts(c.outbound) != nil, Now: now,
+		DB: db, Jobs: c.jobs, Teller: c.factors, Limits: c.guesses(), SMS: cfg.People.texts(c.outbound) != nil, Now: now,
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}
 	c.passkeys = &passkey.Passkeys{
@@ -132,8 +135,17 @@ func (c *core) clientSecretKeys(ctx context.Context, cfg Config) (*sealed.Keyrin
 	return c.keys.DataKeys("client_secret"), nil
 }
 
+// limiter counts in Redis, and in PostgreSQL while that is away.
+func (c *core) limiter() *limit.Limiter { return &limit.Limiter{Redis: c.redis, DB: c.db} }
+
+// guesses counts what must not be forgotten, in both.
+func (c *core) guesses() *limit.Limiter {
+	return &limit.Limiter{Redis: c.redis, DB: c.db, Lasting: true}
+}
+
 func (c *core) close() {
 	c.db.Close()
+	_ = c.signIns.Places.Close()
 	if c.redis != nil {
 		_ = c.redis.Close()
 	}

@@ -176,7 +176,7 @@ func resetLinks() forgot.Reset {
 
 // mountPeople adds the pages by which people make and look after an account.
 func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flow.Flows, identity privacy.Identity) {
-	limiter := &limit.Limiter{Redis: s.redis}
+	limiter := s.limiter()
 	(&register.Handler{
 		Registrations: s.registrations(), Flows: flows, Devices: devices, Pages: s.pages, Limits: limiter, Source: limit.Source,
 	}).Mount(rt)

@@ -28,6 +28,7 @@ import (
 	"larder/authserver/keys"
 	"larder/authserver/mfa"
 	"larder/authserver/oauth"
+	"larder/authserver/oidc"
 	"larder/authserver/onetime"
 	"larder/authserver/page"
 	"larder/authserver/passkey"
@@ -43,6 +44,7 @@ import (
 	"larder/internal/paging"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
+	"larder/internal/risk"
 	"larder/internal/sealed"
 	"larder/internal/telemetry"
 	"larder/internal/tlsfile"
@@ -152,6 +154,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		s.provider.BrowserStates = c.sessions
 	}
 	c.sessions.Ended = s.provider.RevokeSession
+	c.sessions.Started = s.rememberSignIn
 	if s.crew, err = s.newCrew(ctx); err != nil {
 		return nil, err
 	}
@@ -164,7 +167,7 @@ func (s *server) consents() *consent.Consents {
 
 // flows bounds how many authorization requests one network may park.
 func (s *server) flows(devices session.Devices) *flow.Flows {
-	limiter := &limit.Limiter{Redis: s.redis}
+	limiter := s.limiter()
 	return &flow.Flows{
 		Redis: s.redis, Devices: devices, Secure: s.cfg.secure(),
 		Admit: func(r *http.Request) error {
@@ -181,7 +184,7 @@ func (s *server) public() http.Handler {
 	s.provider.Mount(rt)
 	(&registration.Handler{
 		Clients: s.clients, Policy: s.cfg.Registration, Issuer: s.cfg.Issuer, ResourceServers: s.cfg.ResourceServers,
-		Limiter: &limit.Limiter{Redis: s.redis}, Source: limit.Source,
+		Limiter: s.limiter(), Source: limit.Source,
 	}).Mount(rt)
 	s.mountAdmin(rt)
 
@@ -195,25 +198,25 @@ func (s *server) mountBrowser(rt *web.Router) {
 	s.pages.Mount(rt)
 	passkeys := &passkey.Handler{
 		Passkeys: s.passkeys, Issuer: s.cfg.Issuer, Browsers: s.sessions, Flows: flows, Users: s.accounts, Devices: devices, Pages: s.pages,
-		Limits: &limit.Limiter{Redis: s.redis}, Audit: s.audit, Source: limit.Source, Now: s.now,
+		Limits: s.limiter(), Audit: s.audit, Risks: s.signIns, Source: limit.Source, Now: s.now,
 	}
 	passkeys.Mount(rt)
 	second := &mfa.Handler{
 		Messages: &onetime.Handler{Codes: s.codes, Browsers: s.sessions, Devices: devices, Pages: s.pages, Source: limit.Source},
 		Factors:  s.factors, Passkeys: passkeys, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Devices: devices, Pages: s.pages,
-		Throttle: &mfa.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
-		Audit:    s.audit, Source: limit.Source, Now: s.now,
+		Throttle: &mfa.Throttle{Redis: s.redis, Limiter: s.guesses(), Now: s.now},
+		Audit:    s.audit, Risks: s.signIns, Source: limit.Source, Now: s.now,
 	}
 	second.Mount(rt)
 	others := &federation.Handler{
 		Identities: s.linked, Sessions: s.sessions, Factors: second, Devices: devices, Pages: s.pages, Audit: s.audit,
-		Limits: &limit.Limiter{Redis: s.redis}, Redis: s.redis, Secure: s.cfg.secure(), Source: limit.Source, Now: s.now,
+		Limits: s.limiter(), Redis: s.redis, Secure: s.cfg.secure(), Source: limit.Source, Now: s.now,
 		Keyring: func() *sealed.Keyring { return s.keys.DataKeys("flow") },
 	}
 	accounts := &account.Handler{
 		Factors: second, Providers: others,
 		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
-		Throttle: &account.Throttle{Redis: s.redis, Limiter: &limit.Limiter{Redis: s.redis}, Now: s.now},
+		Throttle: &account.Throttle{Limiter: s.guesses(), Devices: s.signIns},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}
 	accounts.Mount(rt)
@@ -228,8 +231,17 @@ func (s *server) mountBrowser(rt *web.Router) {
 	}).Mount(rt)
 	(&device.Handler{
 		Authorizations: s.devices, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Consents: s.consents(),
-		Names: names, Limiter: &limit.Limiter{Redis: s.redis}, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
+		Names: names, Limiter: s.guesses(), Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 	}).Mount(rt)
+}
+
+// rememberSignIn recognises the browser from now on and tells its owner of a new
+// one.
+func (s *server) rememberSignIn(ctx context.Context, r *http.Request, login oidc.Login) error {
+	return s.signIns.Remember(ctx, risk.Visit{
+		User: login.Subject, Device: session.Devices{Secure: s.cfg.secure()}.Device(r), Source: limit.Source(r), UserAgent: r.UserAgent(),
+		RequestID: web.RequestID(ctx), Risk: login.Risk,
+	})
 }
 
 // mountAdmin adds the admin API, each feature's part behind the same gate.

@@ -62,6 +62,15 @@ DELETE FROM auth.federation_events WHERE (issuer, jti) IN (
 DELETE FROM auth.one_time_codes WHERE id IN (
   SELECT id FROM auth.one_time_codes WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
+	deleteLimits = `
+DELETE FROM auth.limits WHERE bucket IN (
+  SELECT bucket FROM auth.limits WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
+	// A browser is recognised for 180 days (risk.RecognisedFor).
+	deleteDevices = `
+DELETE FROM auth.recognised_devices WHERE (user_id, device_hash) IN (
+  SELECT user_id, device_hash FROM auth.recognised_devices WHERE last_at < now() - interval '180 days' ORDER BY last_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 	deleteTrusted = `
 DELETE FROM auth.trusted_devices WHERE id IN (
   SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
@@ -76,6 +85,8 @@ const (
 	tableClients = "clients"
 	tableTokens  = "registration_tokens"
 	tableTrusted = "trusted_devices"
+	tableLimits  = "limits"
+	tableDevices = "recognised_devices"
 	tableCodes   = "one_time_codes"
 	tableUsers   = "users"
 	tableParts   = "session_clients"
@@ -109,7 +120,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 	}
 	reg.MustRegister(s.swept, s.last)
 	for _, table := range []string{
-		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableCodes, tableEvents, tableUsers, tableParts,
+		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableLimits, tableDevices, tableCodes, tableEvents, tableUsers, tableParts,
 	} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
@@ -133,6 +144,8 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableClients, deleteClients)
 		s.sweep(ctx, tableTokens, deleteInitial)
 		s.sweep(ctx, tableTrusted, deleteTrusted)
+		s.sweep(ctx, tableLimits, deleteLimits)
+		s.sweep(ctx, tableDevices, deleteDevices)
 		s.sweep(ctx, tableCodes, deleteCodes)
 		s.sweep(ctx, tableParts, deleteParticipants)
 		s.sweep(ctx, tableEvents, deleteEvents)

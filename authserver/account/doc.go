@@ -5,7 +5,7 @@
 //	           SetClaims, RequestEmail and ConfirmEmail, Reset,
 //	           RequestDeletion, Keep and DeleteDue
 //	Handler    /login, /account, /account/security, /account/email/{token}
-//	Throttle   how often a password may be guessed
+//	Throttle   how often a password may be guessed, by Redis and PostgreSQL
 //
 // A sign-in reads downward:
 //

@@ -31,6 +31,7 @@ import (
 	"larder/internal/limit"
 	"larder/internal/password"
 	"larder/internal/pgtest"
+	"larder/internal/risk"
 	"larder/internal/sealed"
 	"larder/internal/secret"
 	"larder/internal/web"
@@ -45,6 +46,7 @@ type place struct {
 	accounts *account.Accounts
 	sessions *session.Sessions
 	flows    *flow.Flows
+	signIns  *risk.SignIns
 	handler  *account.Handler
 	redis    *redis.Client
 	db       *pgxpool.Pool
@@ -106,10 +108,14 @@ func setup(t *testing.T) *place {
 		DB: db.Auth, Sessions: p.sessions, Now: time.Now,
 		Hasher: password.NewHasher(password.Params{Memory: 1 << 10, Time: 1, Threads: 1}, 2, 64),
 	}
+	p.signIns = &risk.SignIns{DB: db.Auth, Now: time.Now}
+	p.sessions.Started = func(ctx context.Context, r *http.Request, login oidc.Login) error {
+		return p.signIns.Remember(ctx, risk.Visit{User: login.Subject, Device: session.Devices{}.Device(r), Source: r.Header.Get("Test-Source"), Risk: login.Risk})
+	}
 	p.flows = &flow.Flows{Redis: rdb, Devices: session.Devices{}}
 	p.handler = &account.Handler{
 		Factors:  &mfa.Handler{Factors: &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}},
-		Accounts: p.accounts, Throttle: &account.Throttle{Redis: rdb, Limiter: &limit.Limiter{Redis: rdb}, Now: time.Now},
+		Accounts: p.accounts, Throttle: &account.Throttle{Limiter: &limit.Limiter{Redis: rdb, DB: db.Auth, Lasting: true}, Devices: p.signIns},
 		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Audit: p.events,
 		// Tests say where they come from; a server asks the connection.
 		Source: func(r *http.Request) string {

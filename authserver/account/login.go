@@ -160,7 +160,10 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
-	owes, err := h.Factors.Required(r.Context(), user, device)
+	owes, err := h.Factors.Weigh(r, &login, device)
+	if fault.Is(err, fault.Forbidden) {
+		return h.refuse(w, r, req, loginPage{Flow: to.Flow, Next: to.Page, Email: email}, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -214,7 +217,7 @@ func (h *Handler) signIn(r *http.Request, email, pass, device string) (id.ID, er
 		h.audit(r, "login.failed", audit.Failure, user, reason)
 		return id.ID{}, fault.New(fault.Unauthenticated, "The email or the password is not right. Check both and try again.")
 	}
-	return user, try.succeeded(ctx, device)
+	return user, try.succeeded(ctx)
 }
 
 // refuse shows the form again, with the address that was typed.

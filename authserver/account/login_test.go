@@ -281,13 +281,47 @@ func TestWithoutRedisNobodySignsInAndNothingIsOpen(t *testing.T) {
 	p := setup(t)
 	p.create(t, "ada@example.com")
 	b := p.browser(t, "192.0.2.1")
-	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialTimeout: 200 * time.Millisecond})
+	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
 	defer gone.Close()
-	p.handler.Throttle = &account.Throttle{Redis: gone, Limiter: &limit.Limiter{Redis: gone}, Now: time.Now}
+	p.handler.Throttle = &account.Throttle{Limiter: &limit.Limiter{Redis: gone}, Devices: p.signIns}
 	for _, pass := range []string{goodPassword, "wrong password"} {
 		if got := b.signIn("ada@example.com", pass); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d, Retry-After %q; want 503", pass, got.status, got.header.Get("Retry-After"))
 		}
+	}
+}
+
+// Promise 7: a Redis that is emptied, or away, lets no more guesses in.
+func TestGuessesAreCountedWithoutRedisToo(t *testing.T) {
+	p := setup(t)
+	p.create(t, "ada@example.com")
+	p.create(t, "bob@example.com")
+	guessed := func(email string, tries int, before func()) (n int) {
+		for range tries {
+			before()
+			switch got := p.browser(t, "192.0.2.1").signIn(email, "wrong password"); got.status {
+			case http.StatusForbidden:
+				n++
+			case http.StatusTooManyRequests:
+			default:
+				t.Fatalf("a guess: %d %s", got.status, got.body)
+			}
+		}
+		return n
+	}
+	if n := guessed("ada@example.com", 25, func() {
+		if err := p.redis.FlushDB(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 10 {
+		t.Errorf("%d guesses against a Redis that forgets, want 10", n)
+	}
+	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
+	defer gone.Close()
+	p.handler.Throttle = &account.Throttle{Limiter: &limit.Limiter{Redis: gone, DB: p.db, Lasting: true}, Devices: p.signIns}
+	began := time.Now()
+	if n := guessed("bob@example.com", 15, func() {}); n < 10 || n > 10+int(time.Since(began)/(6*time.Second)) {
+		t.Errorf("%d guesses without a Redis, want 10", n)
 	}
 }
 

@@ -50,7 +50,7 @@ func (h *Handler) CheckPassword(w http.ResponseWriter, r *http.Request, user *oi
 		h.audit(r, "reauthentication.failed", audit.Failure, user.ID, reason)
 		return fault.New(fault.Forbidden, "The password is not right. Nothing was changed.").WithCode("wrong_password")
 	}
-	return try.succeeded(ctx, device)
+	return try.succeeded(ctx)
 }
 
 func (h *Handler) auditReauth(r *http.Request, result audit.Result, user id.ID, err error) {

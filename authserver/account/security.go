@@ -12,8 +12,8 @@ import (
 // SecondFactors is the part of signing in, and of /account/security, that
 // follows the password.
 type SecondFactors interface {
-	// Required reports whether the person owes a second factor at this device.
-	Required(ctx context.Context, user id.ID, device string) (bool, error)
+	// Weigh decides what follows the password, and puts what it found into login.
+	Weigh(r *http.Request, login *oidc.Login, device string) (owes bool, err error)
 	// View describes the factors for the page.
 	View(ctx context.Context, user id.ID, device string) (oidc.Factors, error)
 	// Act answers a button of that part of the page.

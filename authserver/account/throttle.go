@@ -3,22 +3,18 @@ package account
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"larder/internal/cache"
 	"larder/internal/limit"
 	"larder/internal/secret"
 )
 
-const (
-	knownDevices = 20 // devices remembered for an account
-	knownFor     = 180 * 24 * time.Hour
-)
+// Recogniser knows at which browsers whoever has an address signed in before.
+type Recogniser interface {
+	Recognised(ctx context.Context, canonical, device string) (bool, error)
+}
 
 // Throttle slows down guessing. Each attempt counts before its password is
 // looked at, and a success takes its count back, so that only failures add up.
@@ -32,9 +28,8 @@ const (
 // down each other and new devices, never the owner's own (ASVS 6.1.1).
 // Accounts that do not exist are counted like the others.
 type Throttle struct {
-	Redis   *redis.Client
 	Limiter *limit.Limiter
-	Now     func() time.Time
+	Devices Recogniser
 }
 
 // bucket is one count that an attempt adds to. Whole ones are forgotten on
@@ -72,11 +67,11 @@ func anyAccount() []limit.Rate { return []limit.Rate{{Burst: 300, Every: 3 * tim
 // it away with fault.RateLimited if it comes too soon.
 func (t *Throttle) open(ctx context.Context, email, source, device string) (*attempt, error) {
 	canonical, err := Canonical(email)
-	if err != nil {
-		canonical = "invalid " + email
-	}
 	a := &attempt{throttle: t, account: digest(canonical)}
-	known, err := t.known(ctx, a.account, device)
+	if err != nil {
+		a.account = digest("invalid", email)
+	}
+	known, err := t.Devices.Recognised(ctx, canonical, device)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +103,8 @@ func (a *attempt) count(ctx context.Context) error {
 	return nil
 }
 
-// succeeded takes the count back and remembers the device.
-func (a *attempt) succeeded(ctx context.Context, device string) error {
+// succeeded takes the count back.
+func (a *attempt) succeeded(ctx context.Context) error {
 	for _, b := range a.buckets[:a.counted] {
 		var err error
 		if b.shared {
@@ -121,35 +116,8 @@ func (a *attempt) succeeded(ctx context.Context, device string) error {
 			return err
 		}
 	}
-	return a.throttle.remember(ctx, a.account, device)
+	return nil
 }
-
-func (t *Throttle) known(ctx context.Context, account, device string) (bool, error) {
-	if device == "" {
-		return false, nil
-	}
-	last, err := t.Redis.ZScore(ctx, devicesKey(account), digest(device)).Result()
-	if errors.Is(err, cache.ErrNone) {
-		return false, nil
-	}
-	if err != nil {
-		return false, cache.Translate(err)
-	}
-	return t.Now().Sub(time.Unix(int64(last), 0)) < knownFor, nil
-}
-
-func (t *Throttle) remember(ctx context.Context, account, device string) error {
-	k := devicesKey(account)
-	_, err := t.Redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAdd(ctx, k, redis.Z{Score: float64(t.Now().Unix()), Member: digest(device)})
-		p.ZRemRangeByRank(ctx, k, 0, -knownDevices-1)
-		p.Expire(ctx, k, knownFor)
-		return nil
-	})
-	return cache.Translate(err)
-}
-
-func devicesKey(account string) string { return "login-devices:" + account }
 
 // digest keeps addresses, networks and cookies out of Redis. Each part goes in
 // with its length, so that no two lists of parts are the same text.

@@ -40,7 +40,8 @@ type Sessions interface {
 
 // Factors knows who owes a second factor.
 type Factors interface {
-	Required(ctx context.Context, user id.ID, device string) (bool, error)
+	// Weigh decides what follows the first factor, and puts what it found into login.
+	Weigh(r *http.Request, login *oidc.Login, device string) (owes bool, err error)
 	Enrolled(ctx context.Context, user id.ID) (bool, error)
 }
 

@@ -76,7 +76,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, p *Provider, 
 // factor.
 func (h *Handler) enter(w http.ResponseWriter, r *http.Request, login oidc.Login) (owes bool, err error) {
 	device, _ := h.Devices.Ensure(w, r)
-	if owes, err = h.Factors.Required(r.Context(), login.Subject, device); err != nil {
+	if owes, err = h.Factors.Weigh(r, &login, device); err != nil {
 		return false, err
 	}
 	if owes {

@@ -66,6 +66,8 @@ type Passkeys interface {
 // Messages are the weaker factor, kept elsewhere: codes that are sent.
 type Messages interface {
 	Ways(ctx context.Context, user id.ID) ([]oidc.MessageWay, error)
+	// Mailbox is the way to the verified address, for those who chose none.
+	Mailbox(ctx context.Context, user id.ID) ([]oidc.MessageWay, error)
 	SMS() bool
 	Send(ctx context.Context, user id.ID, device, source, channel string) error
 	Check(ctx context.Context, user id.ID, device, code string) (amr []string, err error)
@@ -86,6 +88,7 @@ type Handler struct {
 	Devices  Devices
 	Pages    Pages
 	Audit    Auditor
+	Risks    Risks // nil weighs nothing
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
@@ -97,11 +100,6 @@ type Handler struct {
 func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/login/mfa", h.showCode)
 	rt.Handle(http.MethodPost, "/login/mfa", h.answerCode)
-}
-
-// Required is Factors.Required.
-func (h *Handler) Required(ctx context.Context, user id.ID, device string) (bool, error) {
-	return h.Factors.Required(ctx, user, device)
 }
 
 // View is Factors.View, and what is kept elsewhere.
@@ -174,7 +172,7 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ways, err := h.Messages.Ways(r.Context(), d.Subject)
+	ways, err := h.ways(r.Context(), d)
 	if err != nil {
 		return err
 	}
@@ -304,7 +302,7 @@ func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string, chec
 func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login, amr []string) error {
 	raised := oidc.Login{
 		Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime, ACR: oidc.ACRPassword,
-		AMR: append(first(login), amr...),
+		AMR: append(first(login), amr...), Risk: login.Risk.Answer(),
 	}
 	if slices.Contains(amr, oidc.AMRMFA) {
 		raised.ACR = oidc.ACRMFA
@@ -347,9 +345,13 @@ func (h *Handler) renderCode(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
+	ways, err := h.ways(r.Context(), d)
+	if err != nil {
+		return err
+	}
 	page := codePage{
 		Flow: to.Flow, Next: to.Page, Email: user.Email, Alert: alert, Held: d.held,
-		App: !has.TOTPSince.IsZero(), Passkey: len(has.Passkeys) > 0, Messages: has.Messages,
+		App: !has.TOTPSince.IsZero(), Passkey: len(has.Passkeys) > 0, Messages: ways,
 		Sent: r.Method == http.MethodPost,
 	}
 	return h.render(w, r, status, name, req, &page.AppName, &page)

@@ -10,6 +10,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/revocation"
+	"larder/internal/risk"
 )
 
 const (
@@ -56,6 +57,8 @@ type accessClaims struct {
 	AuthTime int64    `json:"auth_time,omitempty"`
 	ACR      string   `json:"acr,omitempty"`
 	AMR      []string `json:"amr,omitempty"`
+	// Risk is ours: how unlike its owner the sign-in looked, for policies.
+	Risk risk.Level `json:"risk,omitempty"`
 
 	// Userinfo is ours too: what userinfo gives for the token beyond its scopes,
 	// as the claims parameter asked for it (OpenID Connect Core §5.5).
@@ -120,7 +123,7 @@ func (p *Provider) VerifyAccessToken(ctx context.Context, token, aud string) (*o
 	at := &oidc.AccessToken{
 		Subject: subject, ClientID: c.ClientID, Scopes: oidc.SplitScope(c.Scope), Audience: c.Audience,
 		JTI: c.JTI, GrantID: c.GrantID, SID: c.SID, IssuedAt: issued, ExpiresAt: time.Unix(c.Expires, 0),
-		ACR: c.ACR, AMR: c.AMR, Details: c.Details, Claims: c.Userinfo,
+		ACR: c.ACR, AMR: c.AMR, Risk: c.Risk, Details: c.Details, Claims: c.Userinfo,
 		Actors: c.Actor.names(), FamilyID: c.FamilyID, APIKeyID: c.APIKeyID,
 	}
 	if c.Confirmation != nil {

@@ -272,7 +272,7 @@ func (p *Provider) issueCode(ctx context.Context, a *authorization, login *oidc.
 		a.requester.GrantAudience(resource)
 	}
 	made, err := p.engine.NewAuthorizeResponse(ctx, a.requester, &session{
-		subject: login.Subject, sid: login.SID, authTime: login.AuthTime, acr: login.ACR, amr: slices.Clone(login.AMR), claims: a.claims.names,
+		subject: login.Subject, sid: login.SID, authTime: login.AuthTime, acr: login.ACR, amr: slices.Clone(login.AMR), risk: login.Risk.Level(), claims: a.claims.names,
 	})
 	if err != nil {
 		return "", w.explain(err)

@@ -97,7 +97,7 @@ func (p *Provider) issueAccessToken(r *http.Request, a *authorization, login *oi
 	w := &work{client: a.client, details: a.details, code: &authorizationCode{
 		GrantID: id.New(), ClientID: a.client.ID, Subject: login.Subject, SID: login.SID,
 		Scopes: online(a.scopes), Resources: a.resources, Details: a.details,
-		Login:    grantSession{AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR, Claims: a.claims.names},
+		Login:    grantSession{AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR, Risk: login.Risk.Level(), Claims: a.claims.names},
 		IssuedAt: now, ExpiresAt: now.Add(p.Config.AccessTokenLifespan),
 	}}
 	ctx := withWork(r.Context(), w)

@@ -99,7 +99,7 @@ func (h *deviceHandler) HandleTokenEndpointRequest(ctx context.Context, requeste
 	w.code = &authorizationCode{
 		GrantID: id.New(), ClientID: w.client.ID, Subject: login.Subject, SID: login.SID,
 		Scopes: answer.Request.Scopes, Resources: answer.Request.Resources, Details: answer.Request.Details,
-		Login:    grantSession{AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR},
+		Login:    grantSession{AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR, Risk: login.Risk.Level()},
 		IssuedAt: answer.ApprovedAt, ExpiresAt: answer.Request.AskedAt.Add(deviceLifespan),
 	}
 	for _, s := range w.code.Scopes {
@@ -110,7 +110,7 @@ func (h *deviceHandler) HandleTokenEndpointRequest(ctx context.Context, requeste
 	}
 	requester.SetSession(&session{
 		subject: login.Subject, sid: login.SID, grantID: w.code.GrantID.String(),
-		authTime: login.AuthTime, acr: login.ACR, amr: login.AMR,
+		authTime: login.AuthTime, acr: login.ACR, amr: login.AMR, risk: login.Risk.Level(),
 	})
 	return nil
 }

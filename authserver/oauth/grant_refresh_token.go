@@ -102,7 +102,7 @@ func (h *refreshHandler) HandleTokenEndpointRequest(ctx context.Context, request
 	}
 	requester.SetSession(&session{
 		subject: g.UserID, sid: g.SID, grantID: g.ID.String(),
-		authTime: g.Session.AuthTime, acr: g.Session.ACR, amr: g.Session.AMR, claims: g.Session.Claims,
+		authTime: g.Session.AuthTime, acr: g.Session.ACR, amr: g.Session.AMR, risk: g.Session.Risk, claims: g.Session.Claims,
 	})
 	return nil
 }

@@ -107,7 +107,7 @@ func (p *Provider) fromAccessToken(ctx context.Context, token string) (*accessCl
 	}
 	return &accessClaims{
 		Subject: at.Subject, Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), Expires: at.ExpiresAt.Unix(),
-		GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR,
+		GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Risk: at.Risk,
 		Details: at.Details, Actor: actorOf(actors), FamilyID: at.FamilyID, APIKeyID: at.APIKeyID,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/revocation"
+	"larder/internal/risk"
 	"larder/internal/web"
 )
 
@@ -37,6 +38,8 @@ type introspection struct {
 	AuthTime  int64    `json:"auth_time,omitempty"`
 	ACR       string   `json:"acr,omitempty"`
 	AMR       []string `json:"amr,omitempty"`
+
+	Risk risk.Level `json:"risk,omitempty"` // ours, see accessClaims
 
 	Details      []oidc.AuthorizationDetail `json:"authorization_details,omitempty"` // RFC 9396 §9.2
 	Confirmation *confirmation              `json:"cnf,omitempty"`                   // RFC 9449 §6.2, RFC 8705 §3.2
@@ -146,7 +149,7 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 	return introspection{
 		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT, at.X5T), Issuer: p.Config.Issuer, Subject: subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
-		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Details: at.Details,
+		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Risk: at.Risk, Details: at.Details,
 		Actor: actorOf(at.Actors), FamilyID: at.FamilyID, APIKeyID: at.APIKeyID,
 	}, nil
 }
@@ -190,7 +193,7 @@ func (p *Provider) introspectRefreshToken(ctx context.Context, client *oidc.Clie
 	return introspection{
 		Active: true, TokenType: "refresh_token", Confirmation: confirm(g.JKT, g.X5T), Issuer: p.Config.Issuer, Subject: subject, ClientID: g.ClientID,
 		Scope: strings.Join(g.Scopes, " "), ExpiresAt: expires.Unix(), GrantID: g.ID.String(), SID: g.SID,
-		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR, Details: g.Details,
+		AuthTime: unix(g.Session.AuthTime), ACR: g.Session.ACR, AMR: g.Session.AMR, Risk: g.Session.Risk, Details: g.Details,
 	}, nil
 }
 

@@ -184,7 +184,7 @@ func New(d Dependencies) (*Provider, error) {
 	p.proofs = newProofs(d)
 	p.codes = &codeStore{redis: d.Redis}
 	p.pushed = &pushedStore{redis: d.Redis}
-	p.limits = &limit.Limiter{Redis: d.Redis}
+	p.limits = &limit.Limiter{Redis: d.Redis, DB: d.DB}
 	p.grants = &grantStore{db: d.DB, keys: d.Keys, revocations: d.Revocations, cfg: d.Config, now: d.Now}
 	p.engine = newEngine(p)
 	return p, nil

@@ -73,7 +73,7 @@ func (c *authorizationCode) requester(w *work) fosite.Requester {
 	}
 	r.Session = &session{
 		subject: c.Subject, sid: c.SID, grantID: c.GrantID.String(), nonce: c.Nonce,
-		authTime: c.Login.AuthTime, acr: c.Login.ACR, amr: c.Login.AMR, claims: c.Login.Claims, codeExpires: c.ExpiresAt,
+		authTime: c.Login.AuthTime, acr: c.Login.ACR, amr: c.Login.AMR, risk: c.Login.Risk, claims: c.Login.Claims, codeExpires: c.ExpiresAt,
 	}
 	return r
 }

@@ -13,6 +13,7 @@ import (
 	"larder/internal/id"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
+	"larder/internal/risk"
 )
 
 // grant is what a person gave a client once (Grant Management for OAuth 2.0):
@@ -45,6 +46,7 @@ type grantSession struct {
 	AuthTime time.Time  `json:"auth_time"`
 	ACR      string     `json:"acr,omitempty"`
 	AMR      []string   `json:"amr,omitempty"`
+	Risk     risk.Level `json:"risk,omitempty"`
 	Claims   claimNames `json:"claims,omitzero"`
 }
 

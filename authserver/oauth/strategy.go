@@ -11,6 +11,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/id"
+	"larder/internal/risk"
 )
 
 // session is what fosite carries from the sign-in to the tokens.
@@ -22,6 +23,7 @@ type session struct {
 	authTime    time.Time
 	acr         string
 	amr         []string
+	risk        risk.Level
 	claims      claimNames // asked for one by one
 	codeExpires time.Time
 }
@@ -95,6 +97,7 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 		SID:      login.sid,
 		ACR:      login.acr,
 		AMR:      login.amr,
+		Risk:     login.risk,
 
 		Details:      workFrom(ctx).details,
 		Confirmation: confirm(workFrom(ctx).jkt, workFrom(ctx).x5t),

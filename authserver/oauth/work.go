@@ -92,7 +92,7 @@ func (s *workStorage) CreateAuthorizeCodeSession(ctx context.Context, signature 
 		Nonce:       request.GetRequestForm().Get("nonce"),
 		JKT:         request.GetRequestForm().Get("dpop_jkt"),
 		Scopes:      request.GetGrantedScopes(), Resources: request.GetGrantedAudience(), Details: w.details,
-		Login:    grantSession{AuthTime: login.authTime, ACR: login.acr, AMR: login.amr, Claims: login.claims},
+		Login:    grantSession{AuthTime: login.authTime, ACR: login.acr, AMR: login.amr, Risk: login.risk, Claims: login.claims},
 		IssuedAt: now, ExpiresAt: now.Add(s.p.codeLifespan(w.client)),
 	}
 	return nil

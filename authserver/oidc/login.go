@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"larder/internal/id"
+	"larder/internal/risk"
 )
 
 // Login is a person signed in at this browser: what a session remembers and
@@ -14,6 +15,8 @@ type Login struct {
 	AuthTime time.Time // when the person last proved who they are
 	ACR      string    // authentication context class, see the ACR constants
 	AMR      []string  // RFC 8176, such as "pwd"
+	// Risk is how unlike its owner the sign-in looked; nil when nobody looked.
+	Risk *risk.Assessment
 }
 
 // Authentication context classes.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"larder/internal/id"
+	"larder/internal/risk"
 )
 
 // AccessToken is what a verified access token says (RFC 9068 §2.2). Subject is
@@ -22,6 +23,7 @@ type AccessToken struct {
 	AuthTime  time.Time
 	ACR       string
 	AMR       []string
+	Risk      risk.Level            // of the sign-in; "" when nobody looked
 	Claims    []string              // about the person, beyond Scopes, that userinfo gives for it
 	Details   []AuthorizationDetail // what the scopes are limited to (RFC 9396 §9.1); nil for no limit
 	Actors    []string              // clients that act for the subject, the present one first (RFC 8693 §4.1)

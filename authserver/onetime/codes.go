@@ -32,6 +32,7 @@ const (
 	digits   = 6
 	million  = 1_000_000
 
+	email    = "email"
 	signIn   = "sign_in"
 	newPhone = "phone"
 )
@@ -77,6 +78,17 @@ func (c *Codes) Ways(ctx context.Context, user id.ID) ([]oidc.MessageWay, error)
 	return all, postgres.Translate(err)
 }
 
+// Mailbox is the way to the primary address if it is verified, whether or not
+// the person chose it.
+func (c *Codes) Mailbox(ctx context.Context, user id.ID) ([]oidc.MessageWay, error) {
+	var address string
+	err := c.DB.QueryRow(ctx, selectMailbox, user).Scan(&address)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return []oidc.MessageWay{{Channel: email, Target: mask(address)}}, postgres.Translate(err)
+}
+
 // mask leaves of an address what its owner needs to tell it from others: whoever
 // sees it knows a password only.
 func mask(target string) string {
@@ -98,7 +110,8 @@ func sendRates() []limit.Rate {
 
 func sourceRates() []limit.Rate { return []limit.Rate{{Burst: 30, Every: time.Minute}} }
 
-// Send sends a code for a sign-in at a device, by one of the person's ways. The
+// Send sends a code for a sign-in at a device, by one of the person's ways or to
+// the mailbox. The
 // code before is worth nothing from now on. Too many are fault.RateLimited.
 func (c *Codes) Send(ctx context.Context, user id.ID, device, source, channel string) error {
 	target, err := c.target(ctx, user, channel)
@@ -110,6 +123,9 @@ func (c *Codes) Send(ctx context.Context, user id.ID, device, source, channel st
 
 func (c *Codes) target(ctx context.Context, user id.ID, channel string) (target string, err error) {
 	err = c.DB.QueryRow(ctx, selectTarget, user, channel).Scan(&target)
+	if errors.Is(err, pgx.ErrNoRows) && channel == email {
+		err = c.DB.QueryRow(ctx, selectMailbox, user).Scan(&target)
+	}
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && target == "" {
 		return "", fault.New(fault.Invalid, "No code can be sent that way.")
 	}
@@ -199,7 +215,7 @@ func (c *Codes) EnableMail(ctx context.Context, user id.ID) error {
 	if err != nil {
 		return postgres.Translate(err)
 	}
-	return c.enable(ctx, user, "email", nil, "Codes by email were turned on", "Signing in to your Larder account asks for a code that we send to this address from now on.")
+	return c.enable(ctx, user, email, nil, "Codes by email were turned on", "Signing in to your Larder account asks for a code that we send to this address from now on.")
 }
 
 // Propose sends a code to a telephone number that is to get codes.

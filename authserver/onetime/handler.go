@@ -48,6 +48,11 @@ func (h *Handler) Ways(ctx context.Context, user id.ID) ([]oidc.MessageWay, erro
 	return h.Codes.Ways(ctx, user)
 }
 
+// Mailbox is Codes.Mailbox.
+func (h *Handler) Mailbox(ctx context.Context, user id.ID) ([]oidc.MessageWay, error) {
+	return h.Codes.Mailbox(ctx, user)
+}
+
 // SMS reports whether there is a way to send text messages.
 func (h *Handler) SMS() bool { return h.Codes.SMS }
 

@@ -12,6 +12,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/limit"
+	"larder/internal/risk"
 	"larder/internal/web"
 )
 
@@ -55,6 +56,11 @@ type Limiter interface {
 	Take(ctx context.Context, bucket string, rates ...limit.Rate) error
 }
 
+// Risks weighs sign-ins.
+type Risks interface {
+	Assess(ctx context.Context, user id.ID, device, source string, password bool) (*risk.Assessment, error)
+}
+
 // Handler serves /login/passkey, and by Act its part of /account/security.
 type Handler struct {
 	Passkeys *Passkeys
@@ -66,6 +72,7 @@ type Handler struct {
 	Limits   Limiter
 	Pages    Pages
 	Audit    Auditor
+	Risks    Risks // nil weighs nothing
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
@@ -176,6 +183,12 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if proof.Asked && held != nil && held.Subject == proof.User {
 		login.AMR = append(slices.Clone(held.AMR), login.AMR...)
+	}
+	if h.Risks != nil { // told to resource servers; there is nothing stronger to ask for
+		if login.Risk, err = h.Risks.Assess(r.Context(), proof.User, device, h.Source(r), false); err != nil {
+			return err
+		}
+		login.Risk = login.Risk.Answer()
 	}
 	if err := h.Browsers.Start(r.Context(), w, r, login); err != nil {
 		return err

@@ -157,7 +157,7 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 			return err
 		}
 		device, _ := devices.Ensure(w, r)
-		owes, err := second.Required(r.Context(), user, device)
+		owes, err := second.Factors.Required(r.Context(), user, device)
 		if err != nil {
 			return err
 		}

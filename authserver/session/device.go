@@ -39,6 +39,8 @@ func (d Devices) Ensure(w http.ResponseWriter, r *http.Request) (device string, 
 	raw := make([]byte, deviceBytes)
 	_, _ = rand.Read(raw)
 	device = base64.RawURLEncoding.EncodeToString(raw)
-	http.SetCookie(w, newCookie("device", device, d.Secure, deviceLife))
+	cookie := newCookie("device", device, d.Secure, deviceLife)
+	http.SetCookie(w, cookie)
+	r.AddCookie(cookie) // whoever asks later in this request gets the same
 	return device, true
 }

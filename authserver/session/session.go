@@ -32,6 +32,9 @@ type Sessions struct {
 	Keyring func() *sealed.Keyring
 	Secure  bool // the issuer is https
 	Now     func() time.Time
+	// Started, if not nil, is told of each sign-in that begins a session where
+	// the same person had none.
+	Started func(ctx context.Context, r *http.Request, login oidc.Login) error
 	// Ended, if not nil, is told the sid of each session that somebody ended,
 	// before it ends, to revoke what lives only as long as the session.
 	Ended func(ctx context.Context, sid string) error
@@ -81,13 +84,22 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	rec := &record{
 		key: keyOf(cookie), Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime.UTC(),
 		ACR: login.ACR, AMR: login.AMR, CreatedAt: now.UTC(), UsedAt: now.UTC(),
-		UserAgent: clip(r.UserAgent()),
+		UserAgent: clip(r.UserAgent()), Risk: login.Risk,
+	}
+	again := old != nil && old.Subject == login.Subject
+	if again && rec.Risk == nil {
+		rec.Risk = old.Risk
 	}
 	if err := s.put(ctx, rec); err != nil {
 		return err
 	}
 	if old != nil {
 		if err := s.replace(ctx, old, rec); err != nil {
+			return err
+		}
+	}
+	if s.Started != nil && !again {
+		if err := s.Started(ctx, r, *rec.login()); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/cache"
 	"larder/internal/id"
+	"larder/internal/risk"
 	"larder/internal/secret"
 )
 
@@ -27,10 +28,12 @@ type record struct {
 	CreatedAt time.Time `json:"created_at"`
 	UsedAt    time.Time `json:"used_at"`
 	UserAgent string    `json:"user_agent,omitempty"` // when it began
+
+	Risk *risk.Assessment `json:"risk,omitempty"`
 }
 
 func (rec *record) login() *oidc.Login {
-	return &oidc.Login{Subject: rec.Subject, SID: rec.SID, AuthTime: rec.AuthTime, ACR: rec.ACR, AMR: rec.AMR}
+	return &oidc.Login{Subject: rec.Subject, SID: rec.SID, AuthTime: rec.AuthTime, ACR: rec.ACR, AMR: rec.AMR, Risk: rec.Risk}
 }
 
 // The keys of Redis: a session by the hash of its cookie, which of them a sid

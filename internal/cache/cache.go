@@ -24,6 +24,7 @@ func Open(url secret.String) (*redis.Client, error) {
 	opts.WriteTimeout = 2 * time.Second
 	opts.PoolSize = 64
 	opts.MaxRetries = 1
+	opts.DialerRetries = 1 // whoever can do without waits for it otherwise
 	opts.ContextTimeoutEnabled = true
 	opts.DisableIdentity = true
 	return redis.NewClient(opts), nil

@@ -12,6 +12,12 @@
 //
 // One script decides all rates of a bucket atomically, by the clock of Redis: a
 // try that any rate refuses is counted by none. That is more than redis_rate
-// offers, which knows one rate per key and neither peeks nor refunds. Without
-// Redis the answer is fault.Unavailable, never "go ahead".
+// offers, which knows one rate per key and neither peeks nor refunds.
+//
+//	Redis is there      its script decides
+//	Redis is away       a function of PostgreSQL decides alike (Limiter.DB)
+//	Redis was emptied   guesses were counted in both (Limiter.Lasting), and
+//	                    PostgreSQL still refuses
+//
+// Where neither can be asked the answer is fault.Unavailable, never "go ahead".
 package limit

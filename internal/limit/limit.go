@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"larder/internal/cache"
@@ -21,9 +22,16 @@ type Rate struct {
 	Every time.Duration
 }
 
-// Limiter keeps buckets in Redis.
+// Limiter keeps buckets in Redis, and in table auth.limits what must not be
+// lost with it.
 type Limiter struct {
 	Redis redis.Cmdable
+	// DB keeps the buckets while Redis is away; nil turns everybody away then.
+	DB *pgxpool.Pool
+	// Lasting counts each try in both, so that a Redis that forgot what it knew
+	// lets nobody in too often. It needs DB, and is for guesses at secrets, which
+	// cost more than the row.
+	Lasting bool
 }
 
 // The costs that the script knows.
@@ -88,10 +96,30 @@ func (l *Limiter) Refund(ctx context.Context, bucket string, rates ...Rate) erro
 
 // Reset forgets everything counted in a bucket.
 func (l *Limiter) Reset(ctx context.Context, bucket string) error {
-	return cache.Translate(l.Redis.Del(ctx, key(bucket)).Err())
+	err := cache.Translate(l.Redis.Del(ctx, key(bucket)).Err())
+	if l.alsoInPostgres(err) {
+		return l.clearPostgres(ctx, bucket)
+	}
+	return err
 }
 
+// run asks Redis first, which turns a flood away without a word to PostgreSQL.
+// What Redis has counted and PostgreSQL then refuses stays counted: that is how
+// a Redis that forgot learns again.
 func (l *Limiter) run(ctx context.Context, cost int, bucket string, rates []Rate) error {
+	err := l.inRedis(ctx, cost, bucket, rates)
+	if l.alsoInPostgres(err) && (cost != peek || err != nil) {
+		return l.inPostgres(ctx, cost, bucket, rates)
+	}
+	return err
+}
+
+// alsoInPostgres is asked with what Redis answered.
+func (l *Limiter) alsoInPostgres(err error) bool {
+	return l.DB != nil && (fault.Is(err, fault.Unavailable) || err == nil && l.Lasting)
+}
+
+func (l *Limiter) inRedis(ctx context.Context, cost int, bucket string, rates []Rate) error {
 	args := make([]any, 0, 1+2*len(rates))
 	args = append(args, cost)
 	for _, rate := range rates {

@@ -20,14 +20,65 @@ func rates() []limit.Rate {
 	return []limit.Rate{{Burst: 3, Every: time.Minute}, {Burst: 5, Every: time.Hour}}
 }
 
-func TestTakeLetsTheBurstInAndSaysHowLongToWait(t *testing.T) {
-	l := &limit.Limiter{Redis: pgtest.Redis(t)}
+// keepers are the ways in which buckets are kept.
+func keepers(t *testing.T) map[string]*limit.Limiter {
+	t.Helper()
+	db, gone := pgtest.New(t).Auth, nowhere(t)
+	return map[string]*limit.Limiter{
+		"Redis":              {Redis: pgtest.Redis(t)},
+		"PostgreSQL instead": {Redis: gone, DB: db},
+		"both":               {Redis: pgtest.Redis(t), DB: db, Lasting: true},
+	}
+}
+
+func nowhere(t *testing.T) *redis.Client {
+	t.Helper()
+	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
+	t.Cleanup(func() { _ = gone.Close() })
+	return gone
+}
+
+func TestEveryKeeperDecidesAlike(t *testing.T) {
+	for name, l := range keepers(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Run("burst", func(t *testing.T) { letsTheBurstIn(t, l, name+" burst") })
+			t.Run("peek, refund, reset", func(t *testing.T) { peeksRefundsAndResets(t, l, name+" one") })
+			t.Run("fifty at once", func(t *testing.T) { letsNoMoreInAtOnce(t, l, name+" crowd") })
+		})
+	}
+}
+
+// A Redis that was emptied lets nobody in whom PostgreSQL has counted, and one
+// that comes back counts on.
+func TestLastingBucketsOutliveRedis(t *testing.T) {
+	rdb, db := pgtest.Redis(t), pgtest.New(t).Auth
+	replica := &limit.Limiter{Redis: rdb, DB: db, Lasting: true}
+	let := 0
+	for range 20 {
+		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if replica.Take(t.Context(), "b", rates()...) == nil {
+			let++
+		}
+	}
+	if let != 3 {
+		t.Errorf("%d were let in, want 3", let)
+	}
+	without := &limit.Limiter{Redis: nowhere(t), DB: db, Lasting: true}
+	if err := without.Peek(t.Context(), "b", rates()...); !fault.Is(err, fault.RateLimited) {
+		t.Errorf("a replica that cannot reach Redis: %v, want RateLimited", err)
+	}
+}
+
+func letsTheBurstIn(t *testing.T, l *limit.Limiter, b string) {
+	t.Helper()
 	for i := range 3 {
-		if err := l.Take(t.Context(), "b", rates()...); err != nil {
+		if err := l.Take(t.Context(), b, rates()...); err != nil {
 			t.Fatalf("try %d: %v", i+1, err)
 		}
 	}
-	err := l.Take(t.Context(), "b", rates()...)
+	err := l.Take(t.Context(), b, rates()...)
 	var e *fault.Error
 	if !errors.As(err, &e) || e.Kind != fault.RateLimited {
 		t.Fatalf("the fourth try: %v, want RateLimited", err)
@@ -35,7 +86,7 @@ func TestTakeLetsTheBurstInAndSaysHowLongToWait(t *testing.T) {
 	if e.RetryAfter < 55*time.Second || e.RetryAfter > time.Minute {
 		t.Errorf("wait %v, want just under a minute", e.RetryAfter)
 	}
-	if err := l.Take(t.Context(), "another", rates()...); err != nil {
+	if err := l.Take(t.Context(), b+" another", rates()...); err != nil {
 		t.Errorf("another bucket: %v", err)
 	}
 }
@@ -76,41 +127,41 @@ func TestARefusedTryIsCountedByNoRate(t *testing.T) {
 	}
 }
 
-func TestPeekRefundAndReset(t *testing.T) {
-	l := &limit.Limiter{Redis: pgtest.Redis(t)}
+func peeksRefundsAndResets(t *testing.T, l *limit.Limiter, b string) {
+	t.Helper()
 	one := limit.Rate{Burst: 1, Every: time.Hour}
 	for range 3 {
-		if err := l.Peek(t.Context(), "b", one); err != nil {
+		if err := l.Peek(t.Context(), b, one); err != nil {
 			t.Fatalf("peek counted: %v", err)
 		}
 	}
-	if err := l.Take(t.Context(), "b", one); err != nil {
+	if err := l.Take(t.Context(), b, one); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Peek(t.Context(), "b", one); !fault.Is(err, fault.RateLimited) {
+	if err := l.Peek(t.Context(), b, one); !fault.Is(err, fault.RateLimited) {
 		t.Fatalf("peek of a spent bucket: %v", err)
 	}
-	if err := l.Refund(t.Context(), "b", one); err != nil {
+	if err := l.Refund(t.Context(), b, one); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Take(t.Context(), "b", one); err != nil {
+	if err := l.Take(t.Context(), b, one); err != nil {
 		t.Fatalf("after the refund: %v", err)
 	}
-	if err := l.Reset(t.Context(), "b"); err != nil {
+	if err := l.Reset(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Take(t.Context(), "b", one); err != nil {
+	if err := l.Take(t.Context(), b, one); err != nil {
 		t.Fatalf("after the reset: %v", err)
 	}
 }
 
-func TestFiftyAtOnceGetTheBurstAndNoMore(t *testing.T) {
-	l := &limit.Limiter{Redis: pgtest.Redis(t)}
+func letsNoMoreInAtOnce(t *testing.T, l *limit.Limiter, b string) {
+	t.Helper()
 	var wg sync.WaitGroup
 	var let atomic.Int32
 	for range 50 {
 		wg.Go(func() {
-			if l.Take(t.Context(), "b", rates()...) == nil {
+			if l.Take(t.Context(), b, rates()...) == nil {
 				let.Add(1)
 			}
 		})
@@ -122,8 +173,7 @@ func TestFiftyAtOnceGetTheBurstAndNoMore(t *testing.T) {
 }
 
 func TestWithoutRedisNothingIsLetIn(t *testing.T) {
-	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialTimeout: 200 * time.Millisecond})
-	defer gone.Close()
+	gone := nowhere(t)
 	l := &limit.Limiter{Redis: gone}
 	if err := l.Take(t.Context(), "b", rates()...); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("Take: %v, want Unavailable", err)

@@ -337,7 +337,7 @@ func TestEveryMailCanBeWritten(t *testing.T) {
 	o := newOffice(t)
 	dir := t.TempDir()
 	o.open(t, mail.Directory{Path: dir, From: from()})
-	facts := map[string]string{"when": "2 January 2026", "new": "new@example.com", "subject": "Something changed", "what": "something changed", "code": "123456"}
+	facts := map[string]string{"device": "Firefox on Linux", "where": "Lyon, France", "when": "2 January 2026", "new": "new@example.com", "subject": "Something changed", "what": "something changed", "code": "123456"}
 	written := 0
 	for _, name := range names {
 		if name == "layout.txt" {

@@ -1,0 +1,168 @@
+package risk
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"larder/internal/audit"
+	"larder/internal/id"
+	"larder/internal/mail"
+	"larder/internal/postgres"
+	"larder/internal/secret"
+	"larder/internal/useragent"
+)
+
+const (
+	// RecognisedFor is how long a browser is recognised after its last sign-in.
+	RecognisedFor = 180 * 24 * time.Hour
+
+	mostDevices  = 20 // recognised for one person; the newest stay
+	fewFailures  = 5  // wrong passwords within an hour that nobody minds
+	fastest      = 1000.0
+	nearby       = 500.0 // km; databases of addresses err by as much
+	leastElapsed = time.Minute
+)
+
+// Jobs takes in what is to be done once a transaction has committed.
+type Jobs interface {
+	Insert(ctx context.Context, tx pgx.Tx, args river.JobArgs) error
+}
+
+// SignIns keeps where people sign in, in schema auth.
+type SignIns struct {
+	DB     *pgxpool.Pool
+	Jobs   Jobs    // nil writes to nobody
+	Places *Places // nil knows no places
+	Now    func() time.Time
+}
+
+// Recognised reports whether whoever has an e-mail address, in its canonical
+// form, has signed in at a device before. Nobody has at the device "".
+func (s *SignIns) Recognised(ctx context.Context, canonical, device string) (recognised bool, err error) {
+	if device == "" {
+		return false, nil
+	}
+	err = s.DB.QueryRow(ctx, selectRecognised, canonical, secret.Sum(device), s.Now().Add(-RecognisedFor)).Scan(&recognised)
+	return recognised, postgres.Translate(err)
+}
+
+// past is what is known of a person before a sign-in.
+type past struct {
+	device, network bool // seen before
+	any             bool // there was a sign-in before
+	failures        int  // within the last hour
+	breached        bool // the password was found among stolen ones
+	last            Place
+	lastAt          time.Time
+}
+
+// Assess weighs a sign-in whose first factor was accepted. source is as
+// limit.Source names it. password says that the first factor was the password.
+func (s *SignIns) Assess(ctx context.Context, user id.ID, device, source string, password bool) (*Assessment, error) {
+	now := s.Now()
+	p, err := s.past(ctx, user, device, source, now)
+	if err != nil {
+		return nil, err
+	}
+	var a Assessment
+	if p.any && !p.device {
+		a.add(NewDevice, weighNewDevice)
+	}
+	if p.any && !p.network {
+		a.add(NewNetwork, weighNewNetwork)
+	}
+	if here := s.Places.Find(source); here.Located && p.last.Located && tooFast(p.last, here, now.Sub(p.lastAt)) {
+		a.add(ImpossibleTravel, weighTravel)
+	}
+	if password && p.breached {
+		a.add(BreachedPassword, weighBreached)
+	}
+	if password && p.failures > fewFailures {
+		a.add(RecentFailures, weighFailures)
+	}
+	return &a, nil
+}
+
+func (s *SignIns) past(ctx context.Context, user id.ID, device, source string, now time.Time) (p past, err error) {
+	var latitude, longitude *float64
+	var at *time.Time
+	err = s.DB.QueryRow(ctx, selectPast, user, secret.Sum(device), network(source), now.Add(-time.Hour), user.String()).
+		Scan(&p.device, &p.network, &p.any, &p.failures, &p.breached, &latitude, &longitude, &at)
+	if latitude != nil && longitude != nil && at != nil {
+		p.last, p.lastAt = Place{Latitude: *latitude, Longitude: *longitude, Located: true}, *at
+	}
+	return p, postgres.Translate(err)
+}
+
+// tooFast reports whether nobody travels like that.
+func tooFast(from, to Place, elapsed time.Duration) bool {
+	far := distance(from, to)
+	return far > nearby && far/max(elapsed, leastElapsed).Hours() > fastest
+}
+
+// Visit is a sign-in that is complete.
+type Visit struct {
+	User      id.ID
+	Device    string // "" for none
+	Source    string
+	UserAgent string
+	RequestID string
+	Risk      *Assessment
+}
+
+// Remember recognises the device from now on. Its owner is told of a new one by
+// mail, save of the first there is.
+func (s *SignIns) Remember(ctx context.Context, v Visit) error {
+	if v.Device == "" {
+		return nil
+	}
+	now, place := s.Now(), s.Places.Find(v.Source)
+	var latitude, longitude *float64
+	if place.Located {
+		latitude, longitude = &place.Latitude, &place.Longitude
+	}
+	return postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
+		var fresh, others bool
+		err := tx.QueryRow(ctx, upsertDevice, v.User, secret.Sum(v.Device), network(v.Source), place.Name, latitude, longitude, now).Scan(&fresh, &others)
+		if err != nil || !fresh {
+			return err
+		}
+		if _, err := tx.Exec(ctx, deleteOldest, v.User, mostDevices); err != nil || !others {
+			return err
+		}
+		if err := s.tell(ctx, tx, v, place, now); err != nil {
+			return err
+		}
+		e := audit.Event{
+			OccurredAt: now, Action: "login.new_device", Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: v.User.String()},
+			SourceIP: v.Source, UserAgent: v.UserAgent, RequestID: v.RequestID, Details: map[string]any{"place": place.Name},
+		}
+		if v.Risk != nil {
+			e.Details["risk_score"], e.Details["risk_signals"] = v.Risk.Score, v.Risk.Signals
+		}
+		return audit.Auth().Insert(ctx, tx, e)
+	})
+}
+
+// tell writes to the person. Without jobs or an address nobody is told.
+func (s *SignIns) tell(ctx context.Context, tx pgx.Tx, v Visit, place Place, now time.Time) error {
+	if s.Jobs == nil {
+		return nil
+	}
+	var to, name string
+	if err := tx.QueryRow(ctx, selectAddress, v.User).Scan(&to, &name); err != nil || to == "" {
+		return err
+	}
+	where := v.Source
+	if place.Name != "" {
+		where = place.Name + " (" + v.Source + ")"
+	}
+	return s.Jobs.Insert(ctx, tx, mail.Letter{
+		Template: "new_sign_in", To: to, Name: name,
+		Facts: map[string]string{"device": useragent.Describe(v.UserAgent), "where": where, "when": now.UTC().Format("2 January 2006 at 15:04 UTC")},
+	})
+}
