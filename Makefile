@@ -33,6 +33,10 @@ check: format vet lint tidy fix ## Check format, vet, linters, go.mod and outdat
 bench: larder-dev ## Measure both services; the figures also go to .dev/bench.json
 	@$(LARDER_DEV) test -- go run ./tests/bench
 
+.PHONY: types
+types: larder-dev ## Write the types of the TypeScript client afresh, from what the API says of itself
+	@LARDER_UPDATE=1 $(LARDER_DEV) test -- go test -count=1 -run '^TestTypeScriptClient$$' ./tests/rp
+
 .PHONY: fuzz
 fuzz: larder-dev ## Fuzz each parser for a minute (FUZZ_TIME)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r package; do \

@@ -31,7 +31,11 @@ type operation struct {
 // operations lists those that stand below /v1, in the order of their ids.
 func operations(t testing.TB) []operation {
 	t.Helper()
-	loaded, err := openapi3.NewLoader().LoadFromData(document)
+	raw, err := documentJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := openapi3.NewLoader().LoadFromData(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +341,16 @@ func valueOf(rt *rapid.T, m *mischief, name string, s *openapi3.Schema, bad bool
 	if len(s.Enum) > 0 {
 		return rapid.SampledFrom(s.Enum).Draw(rt, name)
 	}
+	if s.Const != nil {
+		return s.Const
+	}
+	if either := slices.Concat(s.AnyOf, s.OneOf); s.Type == nil && len(either) > 0 {
+		return valueOf(rt, m, name, rapid.SampledFrom(either).Draw(rt, "either").Value, bad)
+	}
 	types := s.Type.Slice()
+	if len(types) == 0 { // null, or anything
+		return nil
+	}
 	switch kind := types[0]; {
 	case len(types) > 1 && rapid.IntRange(0, 3).Draw(rt, "null") == 0:
 		return nil
