@@ -16,9 +16,13 @@ import (
 	"larder/tests/stack"
 )
 
-// benchRedis is the logical database of the benchmark: the last that every Redis has. Tests that run at the same time
-// lease theirs from the first.
-const benchRedis = 15
+// The logical databases of the benchmark are the last that every Redis has. Tests that run at the same time lease theirs
+// from the first.
+const (
+	benchRedis = 15 - iota
+	emptyRedis
+	fullRedis
+)
 
 // database is one of the run's own, with roles of its own.
 type database struct {
@@ -27,7 +31,7 @@ type database struct {
 	config       stack.Config
 }
 
-func makeDatabase(ctx context.Context) (_ *database, err error) {
+func makeDatabase(ctx context.Context, redis int) (_ *database, err error) {
 	at, err := servers.Find(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -61,16 +65,16 @@ func makeDatabase(ctx context.Context) (_ *database, err error) {
 			return nil, err
 		}
 	}
-	d.config.RedisURL, err = emptyRedis(ctx, at.RedisURL)
+	d.config.RedisURL, err = clearRedis(ctx, at.RedisURL, redis)
 	return d, err
 }
 
-func emptyRedis(ctx context.Context, address string) (string, error) {
+func clearRedis(ctx context.Context, address string, number int) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "", errors.New("the address of Redis is not a URL")
 	}
-	u.Path = fmt.Sprintf("/%d", benchRedis)
+	u.Path = fmt.Sprintf("/%d", number)
 	options, err := redis.ParseURL(u.String())
 	if err != nil {
 		return "", err
@@ -79,15 +83,28 @@ func emptyRedis(ctx context.Context, address string) (string, error) {
 	return u.String(), errors.Join(client.FlushDB(ctx).Err(), client.Close())
 }
 
-// prepareLimits makes the tables of the limit handlers, and lets the tables that the demo filled settle.
+// prepareLimits makes the tables of the limit handlers.
 func (d *database) prepareLimits(ctx context.Context) error {
+	return d.exec(ctx, limitTables, "ANALYZE", "CHECKPOINT")
+}
+
+// settle lets the tables that were filled settle.
+func (d *database) settle(ctx context.Context) error {
+	return d.exec(ctx, "VACUUM ANALYZE", "CHECKPOINT")
+}
+
+func (d *database) exec(ctx context.Context, statements ...string) error {
 	conn, err := pgx.Connect(ctx, d.config.OwnerURL)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, limitTables+"; ANALYZE; CHECKPOINT")
-	return err
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drop removes the database and its roles, also after the run was interrupted.

@@ -38,7 +38,7 @@ type memory struct {
 }
 
 func (b *bench) services() []*stack.Service {
-	return append(b.stack.AuthServers[:1:1], b.stack.ResourceAPIs...)
+	return append(b.AuthServers[:1:1], b.ResourceAPIs...)
 }
 
 // coldStarts starts each service anew a few times: keys made, schema current, the other service running.

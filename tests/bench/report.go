@@ -84,6 +84,11 @@ func (b *bench) print(out io.Writer) {
 		line(m.service, "resident memory, loaded", fmt.Sprintf("%.0f MiB", m.loaded), fmt.Sprintf("%d MiB", loadedTarget),
 			count(yes(m.loaded <= loadedTarget)))
 	}
+	for _, s := range b.streams {
+		cost := s.after - s.before
+		line("resourceapi", fmt.Sprintf("%d %s", s.count, streamsName), fmt.Sprintf("%.0f MiB more", cost), fmt.Sprintf("%d MiB", streamsTarget),
+			count(yes(cost <= streamsTarget)))
+	}
 	_ = table.Flush()
 	if missed > 0 {
 		fmt.Fprintf(out, "\n%d targets were missed.\n", missed)

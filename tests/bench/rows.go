@@ -42,7 +42,8 @@ type row struct {
 // bound is one limit: what it does, where, and how its requests look.
 type bound struct {
 	name    string
-	path    string
+	host    string // "" for the limit server
+	path    string // there
 	scripts []script
 }
 
@@ -76,8 +77,8 @@ const (
 	form     = "Content-Type: application/x-www-form-urlencoded"
 )
 
-// open signs Ada in and gives the consent that every later authorization builds on.
-func open(ctx context.Context, s *stack.Stack, connections int) (*shop, error) {
+// signIn signs Ada in and gives the consent that every later authorization builds on.
+func signIn(ctx context.Context, s *stack.Stack, connections int) (*shop, error) {
 	ada, ok := s.Demo.User(demo.Admin)
 	if !ok {
 		return nil, errors.New("the demo has no admin")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,24 +30,12 @@ func (p *plan) run(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := makeDatabase(ctx)
+	main, err := open(ctx, binaries, benchRedis)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.drop(ctx)) }()
-	dir, err := os.MkdirTemp("", "larder-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	config := db.config
-	config.Binaries, config.Dir, config.Direct = binaries, dir, true
-	s, err := stack.Start(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Stop()) }()
-	b := &bench{plan: p, stack: s, db: db}
+	defer func() { err = errors.Join(err, main.close(ctx)) }()
+	b := &bench{plan: p, binaries: binaries, site: main}
 	if err := b.measureAll(ctx); err != nil {
 		return fmt.Errorf("%w\n%s", err, b.lastWords())
 	}
@@ -61,14 +50,16 @@ func (p *plan) run(ctx context.Context, stdout io.Writer) (err error) {
 // bench is a run under way and what it has found out.
 type bench struct {
 	*plan
-	stack   *stack.Stack
-	db      *database
+	*site
+	binaries stack.Binaries
+
 	load    *child
 	limit   *child
 	at      string // of the limit server
 	figures []figure
 	starts  []start
 	memory  []memory
+	streams []streams
 }
 
 func (b *bench) measureAll(ctx context.Context) (err error) {
@@ -78,7 +69,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	if err := b.idle(ctx); err != nil {
 		return err
 	}
-	shop, err := open(ctx, b.stack, slices.Max(b.connections))
+	shop, err := signIn(ctx, b.Stack, slices.Max(b.connections))
 	if err != nil {
 		return err
 	}
@@ -108,6 +99,11 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 			if err := b.measureRow(ctx, &rows[i], connections); err != nil {
 				return fmt.Errorf("%s at %d connections: %w", rows[i].name, connections, err)
 			}
+		}
+	}
+	for _, more := range []func(context.Context) error{b.scale, b.idleStreams, b.decisions} {
+		if err := more(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -148,7 +144,7 @@ func (b *bench) measureRow(ctx context.Context, r *row, connections int) error {
 	var service tally
 	for turn := range turns {
 		for i, bound := range r.limits {
-			if _, err := b.measureTurn(b.at, bound.scripts, connections, turn, &limits[i]); err != nil {
+			if _, err := b.measureTurn(cmp.Or(bound.host, b.at), bound.scripts, connections, turn, &limits[i]); err != nil {
 				return fmt.Errorf("the limit: %w", err)
 			}
 		}
