@@ -444,7 +444,7 @@ func TestStreamsEndWhenTheServiceDrains(t *testing.T) {
 
 func TestIdleStreamsAreCheap(t *testing.T) {
 	h := newHousehold(t)
-	const streams, enough = 500, 50 << 10 // bytes: 2,000 of them are 100 MB
+	const streams, enough = 500, 20 << 10 // bytes: 2,000 of them are 40 MB
 	used := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats

@@ -75,6 +75,13 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
+// Detached returns a context for what goes on after the request of ctx has been
+// answered: it has the request's id, ends with nothing, and holds nothing of the
+// request or its connection.
+func Detached(ctx context.Context) context.Context {
+	return context.WithValue(context.Background(), eventKey{}, &event{Context: context.Background(), id: RequestID(ctx)}) //nolint:contextcheck // that is what it is for
+}
+
 func note(ctx context.Context, err error) {
 	if ev := eventFrom(ctx); ev != nil {
 		ev.err = err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"larder/internal/fault"
@@ -51,27 +52,66 @@ func (h *Feed) follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer leave()
 	page, err := h.read(ctx, s, after)
-	if err != nil {
+	if err != nil || r.Method == http.MethodHead {
+		defer leave()
+		if err == nil {
+			begin(w, h.DB.Now)
+		}
 		return err
 	}
-	out := begin(w, h.DB.Now)
-	if r.Method == http.MethodHead {
+	if out := take(w, r, h.DB.Now); out != nil {
+		go h.carry(detached(ctx, s), out, s, page, after, leave)
 		return nil
 	}
-	reason, err := h.stream(ctx, out, s, page, after)
+	defer leave()
+	reason, err := h.run(ctx, begin(w, h.DB.Now), s, page, after)
+	web.Annotate(ctx, ending(reason, err)...)
+	return nil
+}
+
+// detached holds what reading the feed needs of the request, and no more: a
+// request keeps tens of KiB alive.
+func detached(ctx context.Context, s *stream) context.Context {
+	return tenant.WithSource(bearer.With(web.Detached(ctx), s.caller), tenant.SourceFrom(ctx))
+}
+
+// carry looks after a stream that has left its request behind.
+func (h *Feed) carry(ctx context.Context, out *writer, s *stream, page *tenant.Changes, after tenant.Cursor, leave func()) {
+	began := h.DB.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer leave()
+	defer out.close()
+	go func() {
+		out.await() // the client hangs up
+		cancel()
+	}()
+	reason, err := h.run(ctx, out, s, page, after)
+	h.Hub.log.LogAttrs(ctx, slog.LevelInfo, "stream", append(ending(reason, err),
+		slog.String("request_id", web.RequestID(ctx)), slog.Duration("took", h.DB.Now().Sub(began)))...)
+}
+
+// run writes the stream to its end, and the end.
+func (h *Feed) run(ctx context.Context, out *writer, s *stream, page *tenant.Changes, after tenant.Cursor) (reason string, err error) {
+	reason, err = h.stream(ctx, out, s, page, after)
 	if err == nil && reason != "" {
 		err = out.event("end", "", ended{reason})
 	}
 	if err == nil {
 		err = out.flush()
 	}
-	web.Annotate(ctx, slog.String("stream_end", reason))
-	if err != nil { // the client hung up or does not read; nobody is there to tell
-		web.Annotate(ctx, slog.String("stream_error", err.Error()))
+	return reason, err
+}
+
+// ending says how a stream ended. With an error the client hung up or does not
+// read: nobody is there to tell.
+func ending(reason string, err error) []slog.Attr {
+	attrs := []slog.Attr{slog.String("stream_end", reason)}
+	if err != nil {
+		attrs = append(attrs, slog.String("stream_error", err.Error()))
 	}
-	return nil
+	return attrs
 }
 
 func lastEventID(r *http.Request) (tenant.Cursor, error) {
@@ -116,6 +156,24 @@ func (h *Feed) read(ctx context.Context, s *stream, after tenant.Cursor) (*tenan
 		s.lookAgain(h.DB.Now(), changes.Until)
 	}
 	return changes, err
+}
+
+// readAside reads on a stack of its own, which goes when it is done: a stream
+// would else keep one as deep as the database's for as long as it sleeps.
+func (h *Feed) readAside(ctx context.Context, s *stream, after tenant.Cursor) (page *tenant.Changes, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if p := recover(); p != nil { // no request is there to answer for it
+				h.Hub.log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				err = fault.New(fault.Internal, "panic")
+			}
+		}()
+		page, err = h.read(ctx, s, after)
+	}()
+	<-done
+	return page, err
 }
 
 // The data of the events.
@@ -201,7 +259,7 @@ func (h *Feed) next(ctx context.Context, out *writer, s *stream, at tenant.Curso
 		time.AfterFunc(wait, func() { s.signal(changed) })
 		return nil, "", nil
 	}
-	page, err := h.read(ctx, s, at)
+	page, err := h.readAside(ctx, s, at)
 	s.read = h.DB.Now()
 	switch {
 	case err == nil:
@@ -214,7 +272,7 @@ func (h *Feed) next(ctx context.Context, out *writer, s *stream, at tenant.Curso
 	case fault.Is(err, fault.NotFound):
 		return nil, "removed", nil
 	}
-	web.Annotate(ctx, slog.String("stream_refused", err.Error()))
+	h.Hub.log.LogAttrs(ctx, slog.LevelWarn, "stream refused", slog.String("error", err.Error()), slog.String("request_id", web.RequestID(ctx)))
 	return nil, "refused", nil
 }
 

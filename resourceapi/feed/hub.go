@@ -44,6 +44,7 @@ type Hub struct {
 	ofOne   map[string]int
 	open    int
 	closed  bool
+	empty   chan struct{} // closed when the last stream has left a hub that is closed
 }
 
 // NewHub returns a hub. Run does its background work; until then streams are
@@ -53,7 +54,7 @@ func NewHub(credentials Credentials, pool *pgxpool.Pool, now func() time.Time, l
 		Heard:       func(id.ID) {},
 		credentials: credentials, pool: pool, now: now, log: log,
 		turns: make(chan struct{}, readersAtOne), notices: newNotices(),
-		streams: map[id.ID]map[*stream]struct{}{}, ofOne: map[string]int{},
+		streams: map[id.ID]map[*stream]struct{}{}, ofOne: map[string]int{}, empty: make(chan struct{}),
 	}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "feed_streams", Help: "Open event streams.",
@@ -72,7 +73,8 @@ func (h *Hub) Changed(family id.ID) {
 	h.notices.add(family)
 }
 
-// Run wakes, checks and ends streams until ctx is done; then it ends them all.
+// Run wakes, checks and ends streams until ctx is done; then it ends them all,
+// and returns when they are over.
 func (h *Hub) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	group.Go(func() { h.listen(ctx) })
@@ -87,6 +89,10 @@ func (h *Hub) Run(ctx context.Context) {
 		}
 	}
 	h.close()
+	select {
+	case <-h.empty: // each has written its end; the server does not wait for connections that were taken
+	case <-time.After(writeTimeout):
+	}
 	group.Wait()
 }
 
@@ -117,7 +123,9 @@ func (h *Hub) join(s *stream) (leave func(), err error) {
 func (h *Hub) leave(s *stream, who string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open--
+	if h.open--; h.open == 0 && h.closed {
+		close(h.empty)
+	}
 	if h.ofOne[who]--; h.ofOne[who] == 0 {
 		delete(h.ofOne, who)
 	}
@@ -179,6 +187,9 @@ func (h *Hub) look() {
 
 func (h *Hub) close() {
 	h.mu.Lock()
+	if !h.closed && h.open == 0 {
+		close(h.empty)
+	}
 	h.closed = true
 	h.mu.Unlock()
 	h.every(func(s *stream) { s.signal(closing) })

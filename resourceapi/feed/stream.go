@@ -1,9 +1,7 @@
 package feed
 
 import (
-	"encoding/json"
 	"math/rand/v2"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -12,9 +10,8 @@ import (
 )
 
 const (
-	beatEvery    = 15 * time.Second
-	lookEvery    = 30 * time.Second
-	writeTimeout = 10 * time.Second
+	beatEvery = 15 * time.Second
+	lookEvery = 30 * time.Second
 )
 
 // signal is something for a stream to do.
@@ -81,57 +78,3 @@ func (s *stream) lookAgain(now, until time.Time) {
 	}
 	s.lookAt.Store(at.UnixNano())
 }
-
-// writer writes an event stream (HTML Living Standard §9.2).
-type writer struct {
-	w   http.ResponseWriter
-	rc  *http.ResponseController
-	now func() time.Time
-}
-
-// begin sends the head. The connection's deadlines, which are for requests that
-// end, no longer hold.
-func begin(w http.ResponseWriter, now func() time.Time) *writer {
-	out := &writer{w: w, rc: http.NewResponseController(w), now: now}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // a proxy that gathers events delivers none
-	_ = out.rc.SetReadDeadline(time.Time{})   // without a deadline to set there is none to lift
-	w.WriteHeader(http.StatusOK)
-	return out
-}
-
-// event writes an event; it goes out with flush at the latest.
-func (o *writer) event(name, cursor string, data any) error {
-	body, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	text := make([]byte, 0, len(name)+len(cursor)+len(body)+32)
-	text = append(text, "event: "...)
-	text = append(text, name...)
-	if cursor != "" {
-		text = append(text, "\nid: "...)
-		text = append(text, cursor...)
-	}
-	text = append(text, "\ndata: "...)
-	text = append(text, body...)
-	text = append(text, "\n\n"...)
-	return o.write(text)
-}
-
-// beat writes a comment, which clients skip.
-func (o *writer) beat() error {
-	if err := o.write([]byte(":\n\n")); err != nil {
-		return err
-	}
-	return o.flush()
-}
-
-func (o *writer) write(text []byte) error {
-	_ = o.rc.SetWriteDeadline(o.now().Add(writeTimeout))
-	_, err := o.w.Write(text) //nolint:gosec // an event stream of JSON, with nosniff
-	return err
-}
-
-func (o *writer) flush() error { return o.rc.Flush() }

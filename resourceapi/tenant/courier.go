@@ -25,7 +25,7 @@ func courier() *bearer.Caller { return &bearer.Caller{Kind: "system", Subject: "
 // CourierDue returns up to limit families that the courier is to look at. It
 // sees nothing of them but that.
 func (db *DB) CourierDue(ctx context.Context, limit int) ([]id.ID, error) {
-	tx := &Tx{db: db, Caller: courier(), source: sourceFrom(ctx), batch: &pgx.Batch{}, standing: asCourier}
+	tx := &Tx{db: db, Caller: courier(), source: SourceFrom(ctx), batch: &pgx.Batch{}, standing: asCourier}
 	tx.Queue(setCourier, tx.Principal(), id.ID{})
 	var due []id.ID
 	tx.Queue(selectDue, limit).Query(func(rows pgx.Rows) (err error) {
@@ -39,6 +39,6 @@ func (db *DB) CourierDue(ctx context.Context, limit int) ([]id.ID, error) {
 // reaches the family's webhooks and what is to be told of its shared lists. No
 // policy is asked: an admin was, when he registered the webhook.
 func (db *DB) Courier(ctx context.Context, family id.ID, f func(tx *Tx) error) error {
-	tx := &Tx{db: db, Caller: courier(), Family: family, source: sourceFrom(ctx), batch: &pgx.Batch{}, standing: asCourier, asked: true}
+	tx := &Tx{db: db, Caller: courier(), Family: family, source: SourceFrom(ctx), batch: &pgx.Batch{}, standing: asCourier, asked: true}
 	return tx.write(ctx, func() { tx.Queue(setCourier, tx.Principal(), family) }, f)
 }

@@ -60,7 +60,9 @@ func WithSource(ctx context.Context, s Source) context.Context {
 	return context.WithValue(ctx, sourceKey{}, s)
 }
 
-func sourceFrom(ctx context.Context) Source {
+// SourceFrom returns the source that ctx carries; an address that nobody knows is
+// the unspecified one.
+func SourceFrom(ctx context.Context) Source {
 	s, ok := ctx.Value(sourceKey{}).(Source)
 	if !ok || !s.IP.IsValid() {
 		s.IP = netip.IPv6Unspecified()
@@ -134,7 +136,7 @@ func (db *DB) start(ctx context.Context, family id.ID) (*Tx, error) {
 	if caller == nil {
 		return nil, fault.New(fault.Unauthenticated, "Sign in first.")
 	}
-	return &Tx{db: db, Caller: caller, Family: family, source: sourceFrom(ctx), batch: &pgx.Batch{}}, nil
+	return &Tx{db: db, Caller: caller, Family: family, source: SourceFrom(ctx), batch: &pgx.Batch{}}, nil
 }
 
 func (tx *Tx) finishRead(err error) error {
