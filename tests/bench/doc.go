@@ -16,6 +16,11 @@
 //
 // The limits use the same database server, through as many connections as a service has.
 //
+// What is large has rows of its own. Those called "much there" compare a site whose family has 200 lists and 50,000 items,
+// among 2,000 other families, with an empty one: the limit is the same request there. Idle event streams are counted in
+// resident memory. A policy decision is asked for in this process; its target is the median, for a shared machine takes the
+// processor away at any time.
+//
 // Limit and service take turns within every row, so that a slow minute is slow for both. Every answer has to be a 2xx,
 // or the redirect of an authorization response; anything else ends the run. A missed target is printed and does not
 // change the exit code: on a shared machine a figure is a hint, and the ratio to the limit is what to compare.

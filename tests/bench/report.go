@@ -30,10 +30,19 @@ func (f figure) verdict() (want, ok string) {
 		want, met = fmt.Sprintf("ratio %.2f", f.target.ratio), f.Ratio >= f.target.ratio
 	case f.target.perSecond > 0:
 		want, met = fmt.Sprintf("%.0f/s", f.target.perSecond), f.PerSecond >= f.target.perSecond
+	case f.target.p50 > 0:
+		want, met = fmt.Sprintf("p50 %.3f ms", f.target.p50), f.P50 <= f.target.p50
 	default:
 		return "", ""
 	}
 	return want, yes(met)
+}
+
+func milliseconds(x float64) string {
+	if x < 0.1 {
+		return fmt.Sprintf("%.4f", x)
+	}
+	return fmt.Sprintf("%.2f", x)
 }
 
 func yes(met bool) string {
@@ -66,7 +75,7 @@ func (b *bench) print(out io.Writer) {
 			limit, ratio = fmt.Sprintf("%.0f", f.LimitPerSecond), fmt.Sprintf("%.2f", f.Ratio)
 		}
 		want, ok := f.verdict()
-		line(f.Name, f.Connections, fmt.Sprintf("%.0f", f.PerSecond), fmt.Sprintf("%.2f", f.P50), fmt.Sprintf("%.2f", f.P99),
+		line(f.Name, f.Connections, fmt.Sprintf("%.0f", f.PerSecond), milliseconds(f.P50), milliseconds(f.P99),
 			limit, ratio, want, count(ok))
 	}
 	_ = table.Flush()
@@ -81,6 +90,9 @@ func (b *bench) print(out io.Writer) {
 	for _, m := range b.memory {
 		line(m.service, "resident memory, idle", fmt.Sprintf("%.0f MiB", m.idle), fmt.Sprintf("%d MiB", idleTarget),
 			count(yes(m.idle <= idleTarget)))
+		if m.loaded == 0 { // no row was measured
+			continue
+		}
 		line(m.service, "resident memory, loaded", fmt.Sprintf("%.0f MiB", m.loaded), fmt.Sprintf("%d MiB", loadedTarget),
 			count(yes(m.loaded <= loadedTarget)))
 	}

@@ -48,7 +48,10 @@ type bound struct {
 }
 
 // target is what 16 connections are to reach; zero members are not asked for.
-type target struct{ ratio, perSecond float64 }
+type target struct {
+	ratio, perSecond float64
+	p50              float64 // ms
+}
 
 // targetConnections is where the targets hold.
 const targetConnections = 16
