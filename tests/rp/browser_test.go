@@ -25,15 +25,16 @@ import (
 
 // TestSPA runs oidc-client-ts in Chromium, as the public client of the demo family.
 func TestSPA(t *testing.T) {
-	t.Parallel()
 	dir, browser := install(t), chromium(t)
+	t.Parallel()
 	converse(t, stack.New(t, stack.BuildForTest(t), stack.Options{}), dir, "spa.mjs", nil, browser)
 }
 
 // TestNextJS builds the example app, runs it and signs in with it in Chromium.
 func TestNextJS(t *testing.T) {
+	scripts, browser := install(t), chromium(t)
 	t.Parallel()
-	scripts, browser, app := install(t), chromium(t), build(t)
+	app := build(t)
 	// The app takes no token that ends within a minute, so it refreshes at every chance.
 	s := stack.New(t, stack.BuildForTest(t), stack.Options{Env: []string{"AUTHSERVER_ACCESS_TOKEN_LIFESPAN=1m"}})
 	base := serve(t, s, app)
@@ -119,7 +120,10 @@ func serve(t *testing.T, s *stack.Stack, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	base := "http://localhost:" + port // another host than the provider's, with cookies of its own
 	var client struct {
 		ID     string `json:"client_id"`

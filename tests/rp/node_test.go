@@ -22,8 +22,8 @@ const oldestNode = 20
 // TestNode runs each script of the folder node. A script asks for the browser with {"open": URL}, gets the address
 // that the browser was sent back to, and ends with exit code 0 when everything was right.
 func TestNode(t *testing.T) {
+	dir := install(t) // one test after the other, so before they run in parallel
 	t.Parallel()
-	dir := install(t)
 	binaries := stack.BuildForTest(t)
 	for _, script := range []string{"openid-client.mjs", "oauth4webapi.mjs", "dpop.mjs", "signed.mjs"} {
 		t.Run(script, func(t *testing.T) {
@@ -89,7 +89,8 @@ func converse(t *testing.T, s *stack.Stack, dir, script string, can deeds, env .
 	}
 }
 
-// install copies the scripts to the development directory and installs exactly what their lock file says.
+// install copies the scripts to the development directory and installs exactly what their lock file says. All tests use
+// the same folder, so they call it before t.Parallel.
 func install(t *testing.T) string {
 	t.Helper()
 	return installFrom(t, "node", "node", "*.mjs")

@@ -1,0 +1,52 @@
+package rp_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"larder/tests/stack"
+)
+
+// TestDocs runs the JavaScript of the pages docs/integrate-*.md: what people copy has to work. The script of the same
+// name in the folder node makes what the page calls settings.
+func TestDocs(t *testing.T) {
+	dir := install(t)
+	t.Parallel()
+	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
+	made, err := s.Operate(t.Context(), "client", "create", "--name", "Stock API", "--grant", "client_credentials",
+		"--introspect-resource", s.API, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var api struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	if err := json.Unmarshal([]byte(made), &api); err != nil {
+		t.Fatal(err)
+	}
+	fenced := regexp.MustCompile("(?ms)^```js\n(.*?)^```$")
+	for _, page := range []string{"integrate-mobile", "integrate-service", "integrate-resource-server"} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			raw, err := os.ReadFile(filepath.Join("..", "..", "docs", page+".md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := []string{"import { settings, open, done, goodbye } from './" + page + ".mjs'\n"}
+			for _, block := range fenced.FindAllSubmatch(raw, -1) {
+				script = append(script, string(block[1]))
+			}
+			script = append(script, "done('the page')\ngoodbye()\n")
+			name := "run-" + page + ".mjs"
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(script, "")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			converse(t, s, dir, name, nil, "RS_ID="+api.ID, "RS_SECRET="+api.Secret)
+		})
+	}
+}
