@@ -208,9 +208,9 @@ func TestTestGivesTheCommandServersAndPassesOnItsStatus(t *testing.T) {
 	t.Parallel()
 	said := &terminal{}
 	s := &Stack{Root: ".", Dir: openDir(t), Stdout: said, Stderr: said, Getenv: func(string) string { return "" }}
-	err := s.Test(t.Context(), []string{"/bin/sh", "-c", "echo $DATABASE_URL $REDIS_URL; exit 3"})
+	err := s.Test(t.Context(), []string{"/bin/sh", "-c", "echo $DATABASE_URL $REDIS_URL; test -x \"$CHROMIUM\" && exit 3"})
 	if failed, ok := errors.AsType[*ExitError](err); !ok || failed.Code != 3 {
-		t.Errorf("got %v, want exit status 3", err)
+		t.Errorf("got %v, want exit status 3 and a browser", err)
 	}
 	for _, scheme := range []string{"postgres://", "redis://"} {
 		if !strings.Contains(said.String(), scheme) {
