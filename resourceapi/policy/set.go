@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
+	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
@@ -36,6 +37,7 @@ type Document struct {
 
 // Set is a set of policies that parsed, fits the schema and is ready to decide.
 type Set struct {
+	policies   list // as they were written
 	candidates map[Action]candidates
 	stepUps    map[cedar.PolicyID]StepUp
 	reasons    map[cedar.PolicyID]string
@@ -126,8 +128,10 @@ func Compile(documents ...Document) (*Set, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	s.policies = policies
+	indexed := unscoped(policies)
 	for _, a := range Actions() {
-		s.candidates[a] = s.pick(policies, actionUID(a))
+		s.candidates[a] = s.pick(indexed, actionUID(a))
 	}
 	return s, nil
 }
@@ -156,6 +160,11 @@ func (s *Set) admit(checker *validate.Validator, p *cedar.Policy) (cedar.PolicyI
 		}
 		s.stepUps[pid] = su
 	}
+	switch scope := (*ast.Policy)(p.AST()).Action.(type) {
+	case ast.ScopeTypeAll, ast.ScopeTypeEq, ast.ScopeTypeIn, ast.ScopeTypeInSet:
+	default:
+		return "", fmt.Errorf("%s: the action's scope is a %T, which is not known here", pid, scope)
+	}
 	if text := p.MarshalCedar(); bytes.Contains(text, []byte(`List::"`)) || bytes.Contains(text, []byte(`Item::"`)) {
 		// What one list answers would else not be what another like it does, and
 		// pages of lists are told apart by kind, owner and grants alone.
@@ -164,15 +173,32 @@ func (s *Set) admit(checker *validate.Validator, p *cedar.Policy) (cedar.PolicyI
 	return pid, checker.Policy(string(pid), (*ast.Policy)(p.AST()))
 }
 
-func (s *Set) pick(policies list, action cedar.EntityUID) candidates {
+// indexed is a policy beside what is evaluated of it.
+type indexed struct {
+	written, evaluated entry
+}
+
+// unscoped returns each policy with a copy that asks for no action any more:
+// pick gives it to its actions alone, and asking took Cedar a third of the time.
+func unscoped(policies list) []indexed {
+	all := make([]indexed, len(policies))
+	for i, e := range policies {
+		open := *(*ast.Policy)(e.policy.AST())
+		open.Action = ast.ScopeTypeAll{}
+		all[i] = indexed{e, entry{e.id, cedar.NewPolicyFromAST((*publicast.Policy)(&open))}}
+	}
+	return all
+}
+
+func (s *Set) pick(policies []indexed, action cedar.EntityUID) candidates {
 	var c candidates
 	for _, e := range policies {
-		if !s.concerns(e.policy, action) {
+		if !s.concerns(e.written.policy, action) {
 			continue
 		}
-		c.all = append(c.all, e)
-		if _, ok := s.stepUps[e.id]; !ok {
-			c.unstepped = append(c.unstepped, e)
+		c.all = append(c.all, e.evaluated)
+		if _, ok := s.stepUps[e.written.id]; !ok {
+			c.unstepped = append(c.unstepped, e.evaluated)
 		}
 	}
 	return c
@@ -188,7 +214,7 @@ func (s *Set) concerns(p *cedar.Policy, action cedar.EntityUID) bool {
 	case ast.ScopeTypeInSet:
 		return slices.ContainsFunc(scope.Entities, func(group cedar.EntityUID) bool { return s.within(action, group) })
 	default:
-		return true // all actions, or a kind of scope that is newer than this code
+		return true // all actions: admit refuses other kinds of scope
 	}
 }
 
