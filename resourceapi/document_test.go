@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"larder/internal/web"
+	"larder/resourceapi/authzen"
 )
 
 // described is the document, loaded and made into a router once for all tests.
@@ -80,6 +81,7 @@ func (s *server) routes(t testing.TB) []string {
 	if err := mountDocument(rt); err != nil {
 		t.Fatal(err)
 	}
+	authzen.MountConfiguration(rt, s.cfg.Resource)
 	var all []string
 	for _, router := range []*web.Router{rt, s.api} {
 		if err := router.Routes(func(method, path string) { all = append(all, method+" "+path) }); err != nil {

@@ -34,6 +34,7 @@ import (
 	"larder/migrations"
 	"larder/resourceapi/app"
 	"larder/resourceapi/audit"
+	"larder/resourceapi/authzen"
 	"larder/resourceapi/bearer"
 	"larder/resourceapi/diet"
 	"larder/resourceapi/family"
@@ -191,6 +192,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	portable.New(db).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
+	(&authzen.Decisions{DB: db}).Mount(rt)
 }
 
 // cursorKey derives the key of cursors from a secret that all replicas share.
@@ -216,7 +218,9 @@ func (s *server) public() (http.Handler, error) {
 	if err := mountDocument(rt); err != nil {
 		return nil, err
 	}
+	authzen.MountConfiguration(rt, s.cfg.Resource)
 	rt.HandlePrefix("/v1/", s.gated(s.quotas.Wrap(s.keeper.Wrap(s.api))))
+	rt.HandlePrefix("/access/v1/", s.gated(s.quotas.Wrap(s.api)))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
 	h := observer.Wrap(headers(s.quotas.Documents(rt), strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
 	h = web.BehindProxies(h, s.cfg.TrustedProxies)

@@ -113,6 +113,13 @@ func ruleOf(a Action) (rule, bool) {
 	return rule{}, false
 }
 
+// ResourceOf returns the type of resource that the action is asked about; ok is
+// false for what is no action.
+func ResourceOf(a Action) (kind ResourceType, ok bool) {
+	r, ok := ruleOf(a)
+	return r.resource, ok
+}
+
 // Actions returns every action.
 func Actions() []Action {
 	return []Action{

@@ -45,6 +45,13 @@ func (tx *Tx) Can(ctx context.Context, action policy.Action, resource policy.Res
 	return tx.decide(ctx, action, resource).Allowed
 }
 
+// Judge is the decision itself, for whoever asks what he might do: it leaves no
+// trace, and a read may answer with it alone.
+func (tx *Tx) Judge(ctx context.Context, action policy.Action, resource policy.Resource) policy.Decision {
+	tx.asked = true
+	return tx.decide(ctx, action, resource)
+}
+
 // Permitted lists which of the actions Can allows, so that a front end need not
 // repeat the policy. Things that are alike to the policy are judged once in a
 // transaction: a page of lists costs little more than one.
