@@ -332,7 +332,9 @@ func wholeScan(t *testing.T) list {
 	t.Helper()
 	set := compileEmbedded(t)
 	for _, e := range set.policies {
-		if !slices.ContainsFunc(Actions(), func(a Action) bool { return slices.ContainsFunc(set.candidates[a].all, func(c entry) bool { return c.id == e.id }) }) {
+		if !slices.ContainsFunc(Actions(), func(a Action) bool {
+			return slices.ContainsFunc(set.candidates[a].all, func(c entry) bool { return c.id == e.id })
+		}) {
 			t.Fatalf("%s can never match", e.id)
 		}
 	}
