@@ -48,6 +48,7 @@ import (
 	"larder/resourceapi/portable"
 	"larder/resourceapi/quota"
 	"larder/resourceapi/recipe"
+	"larder/resourceapi/recurring"
 	"larder/resourceapi/rules"
 	"larder/resourceapi/store"
 	"larder/resourceapi/suggest"
@@ -77,6 +78,7 @@ type server struct {
 	tenants     *tenant.DB
 	feeds       *feed.Hub
 	courier     *webhook.Courier
+	orders      *recurring.Recurring
 	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
 	keeper      *idempotency.Keeper
 	quotas      *quota.Quotas
@@ -133,6 +135,8 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
+	s.orders = &recurring.Recurring{DB: s.tenants, Items: &item.Items{DB: s.tenants}, Log: log}
+	s.orders.Mount(s.api)
 	(&diet.Diets{DB: s.tenants, Keys: secrets}).Mount(s.api)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
@@ -323,6 +327,7 @@ func (s *server) serve(ctx context.Context) error {
 	work.Go(func() error { s.denials.Run(background); return nil })
 	work.Go(func() error { s.tenants.SweepKeys(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })
+	work.Go(func() error { s.orders.Run(ctx); return nil })
 	work.Go(func() error {
 		err := s.confine(background)
 		if err != nil {

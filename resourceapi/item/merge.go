@@ -176,6 +176,27 @@ func (h *Items) Put(ctx context.Context, tx *tenant.Tx, facts *tenant.List, thin
 	return ids, nil
 }
 
+// Replace is Put for what is wanted once at a time: a thing of which something
+// is on the list still is left as it is.
+func (h *Items) Replace(ctx context.Context, tx *tenant.Tx, facts *tenant.List, things []shopping.Thing) ([]id.ID, error) {
+	keys := make([]string, 0, len(things))
+	for _, t := range things {
+		keys = append(keys, shopping.Key(t.Name))
+	}
+	var there []*Item
+	queueItems(tx, &there, lockSame, tx.Family, facts.ID, keys)
+	if err := tx.Send(ctx); err != nil {
+		return nil, err
+	}
+	missing := slices.DeleteFunc(slices.Clone(things), func(t shopping.Thing) bool {
+		return slices.ContainsFunc(there, func(i *Item) bool { return shopping.Key(i.Name) == shopping.Key(t.Name) })
+	})
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	return h.Put(ctx, tx, facts, missing)
+}
+
 // putTogether merges what is to come into what is there, and into each other.
 func putTogether(there, coming []*Item) (touched []*Item, merged map[*Item]bool) {
 	merged = map[*Item]bool{}

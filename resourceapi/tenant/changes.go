@@ -163,6 +163,7 @@ func (tx *Tx) nouns(ctx context.Context) []string {
 	for noun, action := range map[string]policy.Action{
 		"family": policy.FamilyRead, "member": policy.MemberList, "app": policy.AppList, "invitation": policy.InvitationList,
 		"webhook": policy.WebhookList, "store": policy.KitchenRead, "favourite": policy.KitchenRead, "pantry": policy.KitchenRead, "recipe": policy.KitchenRead,
+		"recurring": policy.KitchenRead,
 	} {
 		if tx.Can(ctx, action, tx.FamilyResource()) {
 			nouns = append(nouns, noun)

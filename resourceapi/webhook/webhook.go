@@ -95,7 +95,7 @@ func (h *Webhooks) checkURL(f *valid.Form, address string) {
 }
 
 func checkEvents(f *valid.Form, events []string) {
-	nouns := []string{"family", "member", "invitation", "app", "list", "item", "webhook", "store", "favourite", "pantry", "recipe"}
+	nouns := []string{"family", "member", "invitation", "app", "list", "item", "webhook", "store", "favourite", "pantry", "recipe", "recurring"}
 	for _, event := range events {
 		noun, verb, _ := strings.Cut(event, ".")
 		if !slices.Contains(nouns, noun) || verb == "" || len(verb) > 32 || strings.Trim(verb, "abcdefghijklmnopqrstuvwxyz_") != "" {

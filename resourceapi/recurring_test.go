@@ -1,0 +1,86 @@
+package main
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestRecurringItemsComeBack(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	path := h.path + "/recurring"
+	milk := map[string]any{"name": "Oat milk", "quantity": 2, "unit": "l", "list_id": h.shared, "every": 3, "period": "day"}
+	made := h.want(t, 201, h.member, "POST", path, milk)
+	at := path + "/" + made.field(t, "id")
+	if got := h.want(t, 200, h.member, "GET", at, nil); got.field(t, "next_on") == "" {
+		t.Errorf("%s", got)
+	}
+	for _, bad := range []map[string]any{
+		{"name": "x", "list_id": h.shared, "period": "hour"},
+		{"name": "x", "list_id": h.shared, "period": "day", "every": 0},
+		{"name": "x", "list_id": h.shared, "period": "day", "next_on": "2001-01-01"},
+		{"name": "x", "list_id": h.shared, "period": "day", "next_on": "tomorrow"},
+		{"name": "x", "list_id": h.private, "period": "day"},
+		{"name": "x", "period": "day"},
+	} {
+		if got := h.do(t, h.admin, "POST", path, bad).status; got != 400 && got != 422 {
+			t.Errorf("%v: %d", bad, got)
+		}
+	}
+	h.want(t, 403, h.guest, "GET", path, nil)
+	h.want(t, 404, h.alien, "POST", path, milk)
+	h.want(t, 412, h.member, "PATCH", at, map[string]any{"every": 2}, "If-Match", `"9"`)
+	h.want(t, 200, h.member, "PATCH", at, map[string]any{"every": 1, "period": "week"}, "If-Match", `"1"`)
+
+	// Two replicas look at the same moment, and again while it is there still.
+	second := newServiceOn(t, h.db, nil)
+	comeDue := func() {
+		t.Helper()
+		if _, err := h.db.Owner.Exec(t.Context(), `UPDATE grocery.recurring SET next_on = next_on - 7, next_at = now() - interval '1 minute'`); err != nil {
+			t.Fatal(err)
+		}
+		var looks sync.WaitGroup
+		for _, s := range []*service{h.service, second} {
+			looks.Go(func() { s.server.orders.Look(t.Context()) })
+		}
+		looks.Wait()
+	}
+	count := func(list string) (open int) {
+		t.Helper()
+		if err := h.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND name = 'Oat milk' AND checked_at IS NULL`,
+			h.id, list).Scan(&open); err != nil {
+			t.Fatal(err)
+		}
+		return open
+	}
+	comeDue()
+	comeDue()
+	if got := count(h.shared); got != 1 {
+		t.Fatalf("it is on the list %d times", got)
+	}
+	if got := h.want(t, 200, h.member, "GET", at, nil).field(t, "next_on"); got <= time.Now().UTC().Add(-24*time.Hour).Format(time.DateOnly) {
+		t.Errorf("next on %s", got)
+	}
+	// Bought, it comes back; on an archived list it does not.
+	if _, err := h.db.Owner.Exec(t.Context(), `UPDATE grocery.items SET checked_at = now(), checked_by = 'user:bob' WHERE name = 'Oat milk'`); err != nil {
+		t.Fatal(err)
+	}
+	h.want(t, 200, h.member, "PATCH", h.path+"/lists/"+h.shared, map[string]any{"archived": true})
+	comeDue()
+	if got := count(h.shared); got != 0 {
+		t.Errorf("it is on the archived list %d times", got)
+	}
+	h.want(t, 200, h.member, "PATCH", h.path+"/lists/"+h.shared, map[string]any{"archived": false})
+	comeDue()
+	if got := count(h.shared); got != 1 {
+		t.Errorf("it came back %d times", got)
+	}
+	var actor string
+	if err := h.db.Owner.QueryRow(t.Context(), `SELECT added_by FROM grocery.items WHERE name = 'Oat milk' AND checked_at IS NULL`).Scan(&actor); err != nil || actor != "system:clock" {
+		t.Errorf("added by %s: %v", actor, err)
+	}
+	h.want(t, 204, h.member, "DELETE", at, nil)
+	comeDue()
+	h.want(t, 404, h.member, "GET", at, nil)
+}
