@@ -42,7 +42,7 @@ func TestRecurringItemsComeBack(t *testing.T) {
 		}
 		var looks sync.WaitGroup
 		for _, s := range []*service{h.service, second} {
-			looks.Go(func() { s.server.orders.Look(t.Context()) })
+			looks.Go(func() { s.orders.Look(t.Context()) })
 		}
 		looks.Wait()
 	}

@@ -24,7 +24,7 @@ func clock() *bearer.Caller { return &bearer.Caller{Kind: "system", Subject: "cl
 // ClockDue returns up to limit families in which something is due by the clock.
 // It sees nothing of them but that.
 func (db *DB) ClockDue(ctx context.Context, limit int) ([]id.ID, error) {
-	tx := &Tx{db: db, Caller: clock(), source: sourceFrom(ctx), batch: &pgx.Batch{}, standing: "clock"}
+	tx := &Tx{db: db, Caller: clock(), source: SourceFrom(ctx), batch: &pgx.Batch{}, standing: "clock"}
 	tx.Queue(setClock, tx.Principal(), "clock", nil)
 	var due []id.ID
 	tx.Queue(selectRecurringDue, limit).Query(func(rows pgx.Rows) (err error) {
@@ -38,7 +38,7 @@ func (db *DB) ClockDue(ctx context.Context, limit int) ([]id.ID, error) {
 // the family has ordered for this time. It reaches what an installed app
 // reaches, and no policy is asked: whoever gave the order was.
 func (db *DB) Clock(ctx context.Context, family id.ID, f func(tx *Tx) error) error {
-	tx := &Tx{db: db, Caller: clock(), Family: family, source: sourceFrom(ctx), batch: &pgx.Batch{}, standing: asApp, asked: true}
+	tx := &Tx{db: db, Caller: clock(), Family: family, source: SourceFrom(ctx), batch: &pgx.Batch{}, standing: asApp, asked: true}
 	return tx.write(ctx, func() { tx.Queue(setClock, tx.Principal(), string(asApp), family) }, f)
 }
 
