@@ -12,6 +12,7 @@ import (
 	"larder/internal/postgres"
 	"larder/internal/telemetry"
 	"larder/migrations"
+	"larder/resourceapi/policytool"
 )
 
 // errUsage says that the command line was wrong and that the user was told.
@@ -25,6 +26,7 @@ Commands:
   serve     answer requests until told to stop
   migrate   bring the database to this program's version
   demo      make the demo family of a document on standard input, print the completed document
+  policy    check, test or explain the policies that say who may do what
   version   say which program this is
 
 Environment (every fault is reported at once):
@@ -62,6 +64,13 @@ A first server:
 func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(errOut, usage)
+		return errUsage
+	}
+	if args[0] == "policy" {
+		tool := &policytool.Tool{Dir: getenv("RESOURCEAPI_POLICY_DIR"), Now: clock, Out: out, ErrOut: errOut}
+		if err := tool.Run(ctx, args[1:]); !errors.Is(err, policytool.ErrTold) {
+			return err
+		}
 		return errUsage
 	}
 	help := []string{"help", "--help", "-help", "-h"}
