@@ -11,5 +11,6 @@
 // A hash takes 19 MiB and tens of milliseconds, so only as many run at once as
 // there are permits; memory is then permits x 19 MiB however many people sign
 // in. before runs while a permit is held: what it counts is bounded by the
-// permits, not by the crowd in the queue.
+// permits, not by the crowd in the queue. Hashes run on threads of low priority,
+// so that whoever is signed in already does not wait for those who sign in.
 package password

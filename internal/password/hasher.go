@@ -135,8 +135,11 @@ func busy(cause error) error {
 
 // derive normalises as RFC 8265 §4.2 does, so that a password typed on another
 // keyboard is the same password.
-func derive(p Params, password string, salt []byte, size uint32) []byte {
-	return argon2.IDKey(norm.NFC.Bytes([]byte(password)), salt, p.Time, p.Memory, p.Threads, size)
+func derive(p Params, password string, salt []byte, size uint32) (key []byte) {
+	background(func() {
+		key = argon2.IDKey(norm.NFC.Bytes([]byte(password)), salt, p.Time, p.Memory, p.Threads, size)
+	})
+	return key
 }
 
 func newSalt() []byte {

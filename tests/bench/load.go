@@ -99,8 +99,16 @@ func (s *script) drive(ctx context.Context, addr string, from, end time.Time, no
 			}
 		}
 		ended := now()
-		if ended.After(from) && ended.Before(end) {
+		if ended.After(from) && ended.Before(end) && !s.turnedAway {
 			latencies.add(ended.Sub(began))
+		}
+		pause := s.Every - ended.Sub(began)
+		if s.turnedAway {
+			pause = max(pause, turnedAwayFor)
+		}
+		if pause > 0 {
+			time.Sleep(min(pause, max(end.Sub(ended), 0)))
+			ended = now()
 		}
 		began = ended
 	}

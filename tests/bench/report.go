@@ -95,6 +95,9 @@ func (b *bench) print(out io.Writer) {
 		}
 		line(m.service, "resident memory, loaded", fmt.Sprintf("%.0f MiB", m.loaded), fmt.Sprintf("%d MiB", loadedTarget),
 			count(yes(m.loaded <= loadedTarget)))
+		if m.signingIn > 0 {
+			line(m.service, "resident memory, hashing passwords", fmt.Sprintf("%.0f MiB", m.signingIn), "", "")
+		}
 	}
 	for _, s := range b.streams {
 		cost := s.after - s.before

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"larder/internal/devstack/demo"
 	"larder/tests/stack"
@@ -36,7 +37,9 @@ type row struct {
 	scripts []script
 	// limits are the handlers of the limit server that stand for the work; the first gives the ratio.
 	limits []bound
-	target target
+	// ceiling, if not nil, stands for the work instead: how often a second the machine can do it.
+	ceiling func(now func() time.Time) float64
+	target  target
 }
 
 // bound is one limit: what it does, where, and how its requests look.

@@ -77,6 +77,12 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	emails, err := b.db.invite(ctx, shop.ada.Email)
+	if err != nil {
+		return err
+	}
+	signIns := shop.signIns(emails)
+	rows = append(rows, signIns)
 	rows = slices.DeleteFunc(rows, func(r row) bool { return !b.rows.MatchString(r.name) })
 	if err := b.db.prepareLimits(ctx); err != nil {
 		return err
@@ -100,6 +106,9 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 				return fmt.Errorf("%s at %d connections: %w", rows[i].name, connections, err)
 			}
 		}
+	}
+	if err := b.beside(ctx, signIns, calm(rows)); err != nil {
+		return err
 	}
 	for _, more := range []func(context.Context) error{b.scale, b.idleStreams, b.decisions} {
 		if err := more(ctx); err != nil {
@@ -142,7 +151,11 @@ func (b *bench) probe(ctx context.Context, rows []row) (map[string]limitAnswer, 
 func (b *bench) measureRow(ctx context.Context, r *row, connections int) error {
 	limits := make([]tally, len(r.limits))
 	var service tally
+	var ceiling float64
 	for turn := range turns {
+		if r.ceiling != nil {
+			ceiling += r.ceiling(b.now) / turns
+		}
 		for i, bound := range r.limits {
 			if _, err := b.measureTurn(cmp.Or(bound.host, b.at), bound.scripts, connections, turn, &limits[i]); err != nil {
 				return fmt.Errorf("the limit: %w", err)
@@ -156,12 +169,15 @@ func (b *bench) measureRow(ctx context.Context, r *row, connections int) error {
 		if len(r.scripts) >= connections {
 			copy(r.scripts, moved)
 		}
-		b.sampleLoaded(ctx)
+		b.sampleLoaded(ctx, r.ceiling != nil)
 	}
 	f := service.figure(r.name, connections)
 	if len(limits) > 0 {
 		f.LimitPerSecond = limits[0].perSecond()
 		f.Ratio = f.PerSecond / f.LimitPerSecond
+	}
+	if r.ceiling != nil {
+		f.LimitPerSecond, f.Ratio = ceiling, f.PerSecond/ceiling
 	}
 	if connections == targetConnections {
 		f.target = r.target

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // script is what one connection says. It has one of three kinds:
@@ -21,9 +22,13 @@ type script struct {
 	Post, Form []byte
 	Token      string
 	Authorize  []byte
+	// SignIn says that the requests are sign-ins, which answer with a redirect. Every, if not 0, is how often one begins.
+	SignIn bool
+	Every  time.Duration
 
-	turn int
-	code string
+	turn       int
+	turnedAway bool // by the last answer
+	code       string
 }
 
 // request appends the next request to buf.
@@ -55,6 +60,9 @@ func (s *script) answered(got *answer) (more bool, err error) {
 	if s.Authorize != nil && s.code == "" {
 		s.code, err = authorizationCode(got)
 		return true, err
+	}
+	if s.SignIn {
+		return false, s.signedIn(got)
 	}
 	if got.status < 200 || got.status > 299 {
 		return false, refused(got)

@@ -35,6 +35,8 @@ type answer struct {
 	status   int
 	location []byte
 	body     []byte
+	// retryAfter says that there was a Retry-After.
+	retryAfter bool
 }
 
 func dial(ctx context.Context, addr string, now func() time.Time) (*connection, error) {
@@ -70,7 +72,7 @@ func (c *connection) read() error {
 	if c.ans.status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return err
 	}
-	c.ans.location, c.ans.body = c.ans.location[:0], c.ans.body[:0]
+	c.ans.location, c.ans.body, c.ans.retryAfter = c.ans.location[:0], c.ans.body[:0], false
 	length, chunked := 0, false
 	for {
 		if line, err = c.line(); err != nil {
@@ -91,6 +93,8 @@ func (c *connection) read() error {
 			}
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 			chunked = true
+		case bytes.EqualFold(name, []byte("Retry-After")):
+			c.ans.retryAfter = len(value) > 0
 		case bytes.EqualFold(name, []byte("Location")):
 			c.ans.location = append(c.ans.location, value...)
 		}
