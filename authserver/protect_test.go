@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,5 +64,53 @@ func (w *town) settle(t *testing.T, query string, want int) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: %d, want %d", query, w.count(t, query), want)
 		}
+	}
+}
+
+// Many sources on one account, and one source on many accounts, close the door to
+// browsers that are not recognised, on every replica. The owner's own stays open,
+// and a mail lets another one in.
+func TestAttacksCloseTheDoorToStrangersOnly(t *testing.T) {
+	t.Parallel()
+	mails := filepath.Join(t.TempDir(), "mail")
+	world := newWorld(t).with("AUTHSERVER_MAIL_DIR", mails).with("AUTHSERVER_TRUSTED_PROXIES", "127.0.0.0/8")
+	w := &town{world: world, mails: mails, replicas: []*running{world.startReady(t), world.startReady(t)}, read: make(map[string]bool)}
+	from := func(v *visitor, source string, replica int) *visitor {
+		v.header, v.replica = http.Header{"X-Forwarded-For": {source}}, w.replicas[replica]
+		return v
+	}
+	const email = "nina@example.com"
+	owner := from(w.join(t, email), "192.0.2.1", 0)
+	owner.expect(owner.signIn(email, testPassword), 303, "/account")
+
+	for i := range 20 {
+		guesser := from(w.visitor(t), fmt.Sprintf("198.51.100.%d", i), i%2)
+		guesser.expect(guesser.signIn(email, "a guess"), 403, "not right")
+	}
+	fresh := from(w.visitor(t), "203.0.113.1", 1)
+	if got := fresh.signIn(email, testPassword); got.StatusCode != 429 || got.Header.Get("Retry-After") == "" {
+		t.Errorf("a new browser during the attack: %s", got.Status)
+	}
+	owner.expect(owner.signIn(email, testPassword), 303, "/account")
+	alarm := w.mail(t, email)
+	if len(alarm.links) != 1 || !strings.Contains(alarm.subject, "guesses at your Larder password") {
+		t.Fatalf("the alarm is %q with %q", alarm.subject, alarm.links)
+	}
+	fresh.expect(fresh.get(alarm.links[0]), 200, "Let this browser in")
+	fresh.expect(fresh.press(alarm.links[0], "verify"), 303, "/login")
+	fresh.expect(fresh.press(alarm.links[0], "verify"), 404, "does not work")
+	fresh.expect(fresh.signIn(email, "another guess"), 403, "not right")
+	fresh.expect(fresh.signIn(email, testPassword), 303, "/account")
+
+	for i := range 30 {
+		stuffer := from(w.visitor(t), "198.51.100.99", i%2)
+		stuffer.expect(stuffer.signIn(fmt.Sprintf("somebody-%d@example.com", i), "a guess"), 403, "not right")
+	}
+	stuffer := from(w.visitor(t), "198.51.100.99", 0)
+	stuffer.expect(stuffer.signIn("yet-another@example.com", "a guess"), 429, "Too many attempts")
+	owner = from(owner, "198.51.100.99", 0)
+	owner.expect(owner.signIn(email, testPassword), 303, "/account")
+	for action, want := range map[string]int{"login.account_closed": 1, "login.source_closed": 1, "login.browser_let_in": 1} {
+		w.settle(t, `SELECT count(*) FROM auth.audit_events WHERE action = '`+action+`'`, want)
 	}
 }

@@ -89,6 +89,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 		return err
 	}
 	defer s.close()
+	leaveRoom()
 
 	// What runs beside the listeners stops after they have drained, so that the
 	// last requests' audit events are still written.
@@ -216,7 +217,7 @@ func (s *server) mountBrowser(rt *web.Router) {
 	accounts := &account.Handler{
 		Factors: second, Providers: others,
 		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
-		Throttle: &account.Throttle{Limiter: s.guesses(), Devices: s.signIns},
+		Throttle: &account.Throttle{Redis: s.redis, Limiter: s.guesses(), Devices: s.signIns},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}
 	accounts.Mount(rt)
@@ -368,6 +369,25 @@ func migrate(ctx context.Context, cfg Config) error {
 	return postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.Authserver())
 }
 
+// cores is how many processors we may use, and so how many passwords are hashed
+// at once.
+func cores() int {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS() // what leaveRoom added does not count
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// leaveRoom lets as many threads run Go code besides as hash passwords. While
+// every one that may is hashing, Go looks at the network every 10 ms only; with
+// more of them than cores the system shares those out, and the threads that hash
+// have the last place.
+func leaveRoom() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * cores())
+	}
+}
+
 // tuneMemory trades a little memory for processor time, little being alive: at
 // 400 percent marking took less than 2 % of the processor, but the process grew
 // to 90 MiB. The limit holds when password hashing needs its 19 MiB a core. GOGC
@@ -376,12 +396,12 @@ func tuneMemory() {
 	const (
 		percent = 200
 		base    = 24 << 20
-		perCore = 20 << 20 // one argon2id
+		perCore = 40 << 20 // one argon2id under way, and one whose memory the next gets
 	)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(base + int64(runtime.GOMAXPROCS(0))*perCore)
+		debug.SetMemoryLimit(base + int64(cores())*perCore)
 	}
 }

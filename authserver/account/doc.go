@@ -12,6 +12,10 @@
 //	POST /login -> same origin? -> throttle (peek) -> hash permit
 //	            -> throttle (count) -> Argon2id -> session -> 303
 //
+// An attack that shows itself by its many sources or accounts closes the door to
+// browsers that are not recognised for some minutes. The owner of an account
+// hears of it by mail, and has the browser let in that opens the link there.
+//
 // Somebody without an account, with a wrong password or with a disabled account
 // gets the same answer after the same work: an unknown account is checked
 // against a hash that nothing fits.

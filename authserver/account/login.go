@@ -85,6 +85,8 @@ type Handler struct {
 func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/login", h.showLogin)
 	rt.Handle(http.MethodPost, "/login", h.login)
+	rt.Handle(http.MethodGet, unlockPath+"/{token}", h.showUnlock)
+	rt.Handle(http.MethodPost, unlockPath+"/{token}", h.useUnlock)
 	rt.Handle(http.MethodGet, "/account", h.showAccount)
 	rt.Handle(http.MethodPost, "/account", h.changeAccount)
 	rt.Handle(http.MethodGet, emailPath+"/{token}", h.showEmailLink)
@@ -215,6 +217,9 @@ func (h *Handler) signIn(r *http.Request, email, pass, device string) (id.ID, er
 	}
 	if reason != "" {
 		h.audit(r, "login.failed", audit.Failure, user, reason)
+		if err := h.notice(r, try, user); err != nil {
+			return id.ID{}, err
+		}
 		return id.ID{}, fault.New(fault.Unauthenticated, "The email or the password is not right. Check both and try again.")
 	}
 	return user, try.succeeded(ctx)

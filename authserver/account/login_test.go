@@ -283,7 +283,7 @@ func TestWithoutRedisNobodySignsInAndNothingIsOpen(t *testing.T) {
 	b := p.browser(t, "192.0.2.1")
 	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
 	defer gone.Close()
-	p.handler.Throttle = &account.Throttle{Limiter: &limit.Limiter{Redis: gone}, Devices: p.signIns}
+	p.handler.Throttle = &account.Throttle{Redis: gone, Limiter: &limit.Limiter{Redis: gone}, Devices: p.signIns}
 	for _, pass := range []string{goodPassword, "wrong password"} {
 		if got := b.signIn("ada@example.com", pass); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d, Retry-After %q; want 503", pass, got.status, got.header.Get("Retry-After"))
@@ -318,7 +318,7 @@ func TestGuessesAreCountedWithoutRedisToo(t *testing.T) {
 	}
 	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
 	defer gone.Close()
-	p.handler.Throttle = &account.Throttle{Limiter: &limit.Limiter{Redis: gone, DB: p.db, Lasting: true}, Devices: p.signIns}
+	p.handler.Throttle = &account.Throttle{Redis: gone, Limiter: &limit.Limiter{Redis: gone, DB: p.db, Lasting: true}, Devices: p.signIns}
 	began := time.Now()
 	if n := guessed("bob@example.com", 15, func() {}); n < 10 || n > 10+int(time.Since(began)/(6*time.Second)) {
 		t.Errorf("%d guesses without a Redis, want 10", n)

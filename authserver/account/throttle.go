@@ -7,6 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"larder/internal/id"
 	"larder/internal/limit"
 	"larder/internal/secret"
 )
@@ -14,6 +18,7 @@ import (
 // Recogniser knows at which browsers whoever has an address signed in before.
 type Recogniser interface {
 	Recognised(ctx context.Context, canonical, device string) (bool, error)
+	Recognise(ctx context.Context, tx pgx.Tx, user id.ID, device, source string) error
 }
 
 // Throttle slows down guessing. Each attempt counts before its password is
@@ -24,10 +29,14 @@ type Recogniser interface {
 //	                                                 account from anywhere,
 //	                                                 source for any account
 //
+// When many sources fail at one account, or one source at many accounts, the door
+// closes to devices that are not known, for minutes: see failed.
+//
 // A known device has a bucket to itself: strangers who hammer an account slow
 // down each other and new devices, never the owner's own (ASVS 6.1.1).
 // Accounts that do not exist are counted like the others.
 type Throttle struct {
+	Redis   redis.Cmdable // counts who takes part in an attack
 	Limiter *limit.Limiter
 	Devices Recogniser
 }
@@ -44,6 +53,8 @@ type bucket struct {
 type attempt struct {
 	throttle *Throttle
 	account  string
+	source   string
+	known    bool
 	buckets  []bucket
 	counted  int
 }
@@ -75,6 +86,7 @@ func (t *Throttle) open(ctx context.Context, email, source, device string) (*att
 	if err != nil {
 		return nil, err
 	}
+	a.known, a.source = known, digest(source)
 	if known {
 		a.buckets = []bucket{{name: "login:device:" + digest(device, a.account), rates: perAccount()}}
 	} else {
@@ -82,6 +94,14 @@ func (t *Throttle) open(ctx context.Context, email, source, device string) (*att
 			{name: "login:source-account:" + digest(source, a.account), rates: perAccount()},
 			{name: "login:account:" + a.account, rates: anySource(), shared: true},
 			{name: "login:source:" + digest(source), rates: anyAccount(), shared: true},
+		}
+	}
+	if !known { // doors that an attack has closed
+		if err := t.Limiter.Peek(ctx, a.accountDoor(), closedAccount()); err != nil {
+			return nil, err
+		}
+		if err := t.Limiter.Peek(ctx, a.sourceDoor(), closedSource()); err != nil {
+			return nil, err
 		}
 	}
 	for _, b := range a.buckets {

@@ -148,6 +148,18 @@ func (s *SignIns) Remember(ctx context.Context, v Visit) error {
 	})
 }
 
+// Recognise recognises a device whose holder has proven in another way whose it
+// is, in the transaction of that proof.
+func (s *SignIns) Recognise(ctx context.Context, tx pgx.Tx, user id.ID, device, source string) error {
+	var fresh, others bool
+	err := tx.QueryRow(ctx, upsertDevice, user, secret.Sum(device), network(source), "", nil, nil, s.Now()).Scan(&fresh, &others)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, deleteOldest, user, mostDevices)
+	return err
+}
+
 // tell writes to the person. Without jobs or an address nobody is told.
 func (s *SignIns) tell(ctx context.Context, tx pgx.Tx, v Visit, place Place, now time.Time) error {
 	if s.Jobs == nil {
