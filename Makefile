@@ -8,6 +8,7 @@ LINT := go tool -modfile=tools/go.mod golangci-lint
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 FUZZ_TIME ?= 60s
 CRASH_ROUNDS ?= 50
+PROBE_ROUNDS ?= 4000
 TEST_TIMEOUT ?= 20m
 PACKAGES ?= ./...
 
@@ -48,6 +49,10 @@ fuzz: larder-dev ## Fuzz each parser for a minute (FUZZ_TIME)
 .PHONY: crash
 crash: larder-dev ## Kill both services in the midst of writes, fifty times each (CRASH_ROUNDS)
 	@LARDER_CRASH_ROUNDS=$(CRASH_ROUNDS) $(LARDER_DEV) test -- go test -count=1 -v ./tests/crash
+
+.PHONY: probe
+probe: larder-dev ## Have two families probe each other a hundred thousand times (PROBE_ROUNDS)
+	@$(LARDER_DEV) test -- go test -count=1 -timeout 60m -v -run TestFamiliesKeepToThemselves ./resourceapi -rapid.checks=$(PROBE_ROUNDS)
 
 .PHONY: services
 services: larder-dev ## Keep the servers for tests running, so that plain go test finds them
