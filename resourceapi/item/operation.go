@@ -358,28 +358,45 @@ func (d *deed) remove(ctx context.Context) tenant.Outcome {
 	return tenant.Outcome{Status: tenant.Applied}
 }
 
-const selectCurrent = `
+const (
+	selectCurrent = `
 SELECT id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at
-  FROM grocery.items WHERE family_id = $1 AND (id = ANY ($2) OR list_id = ANY ($3))`
+  FROM grocery.items WHERE family_id = $1 AND id = ANY ($2)`
+
+	// selectWhole is a statement of its own: with an OR between them, neither
+	// would go by its index alone.
+	selectWhole = `
+SELECT id, list_id, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by, position, version, added_by, created_at, updated_at
+  FROM grocery.items WHERE family_id = $1 AND list_id = ANY ($2)`
+)
 
 // Current reads items, and all those of whole lists, as the caller may see
 // them; what is gone is not among them.
 func (h *Items) Current(ctx context.Context, family id.ID, items, whole []id.ID) (map[id.ID]any, error) {
-	found := map[id.ID]any{}
+	found := make(map[id.ID]any, len(items))
 	return found, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectCurrent, family, items, whole).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var i Item
-				if err := i.scan(rows); err != nil {
-					return err
-				}
-				found[i.ID] = i
+		for _, asked := range []struct {
+			sql string
+			ids []id.ID
+		}{{selectCurrent, items}, {selectWhole, whole}} {
+			if len(asked.ids) > 0 {
+				tx.Queue(asked.sql, family, asked.ids).Query(func(rows pgx.Rows) error { return scanInto(found, rows) })
 			}
-			return rows.Err()
-		})
+		}
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
 		return tx.May(ctx, policy.FeedRead, tx.FamilyResource())
 	})
+}
+
+func scanInto(found map[id.ID]any, rows pgx.Rows) error {
+	for rows.Next() {
+		var i Item
+		if err := i.scan(rows); err != nil {
+			return err
+		}
+		found[i.ID] = i
+	}
+	return rows.Err()
 }
