@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -43,7 +44,7 @@ func New(address string, token Token) *Client {
 func Key(key string) Token { return func(context.Context) (string, error) { return key, nil } }
 
 // Problem is an answer of the API that is not 2xx (RFC 9457). Code is what to decide by.
-type Problem struct {
+type Problem struct { //nolint:errname // it is named as RFC 9457 names it
 	Type     string       `json:"type"`
 	Title    string       `json:"title"`
 	Status   int          `json:"status"`
@@ -102,9 +103,7 @@ func (c *Client) do(ctx context.Context, asked call, out any) error {
 // send returns a 2xx answer, its body unread.
 func (c *Client) send(ctx context.Context, asked call) (*http.Response, error) {
 	header := http.Header{}
-	for name, values := range asked.header {
-		header[name] = values
-	}
+	maps.Copy(header, asked.header)
 	var body []byte
 	if asked.body != nil {
 		var err error

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"larder/internal/web"
+	"larder/resourceapi/reference"
 )
 
 // document is the description of the API, kept by hand. Tests hold it against
@@ -17,40 +18,57 @@ import (
 //go:embed openapi.yaml
 var document []byte
 
-// mountDocument serves the document as JSON.
+// mountDocument serves the document as JSON and as a page to read.
 func mountDocument(rt *web.Router) error {
-	body, err := documentJSON()
+	described, err := describe()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(described)
+	if err != nil {
+		return err
+	}
+	page, err := described.Render()
 	if err != nil {
 		return err
 	}
 	rt.Handle(http.MethodGet, "/openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "public, max-age=300")
-		_, err := w.Write(body)
-		return err
+		return public(w, "application/json", body)
+	})
+	rt.Handle(http.MethodGet, "/docs", func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Security-Policy", page.Policy)
+		return public(w, "text/html; charset=utf-8", page.HTML)
 	})
 	return nil
 }
 
-// documentJSON returns the document with what holds for every operation but
-// health checks written into each, so that nobody has to repeat it.
-func documentJSON() ([]byte, error) {
-	var v struct {
-		Rest  map[string]any            `yaml:",inline"`
-		Paths map[string]map[string]any `yaml:"paths"`
-	}
+// public answers with what is the same for everybody.
+func public(w http.ResponseWriter, media string, body []byte) error {
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	_, err := w.Write(body)
+	return err
+}
+
+// describe returns the document with what holds for every operation below /v1
+// written into each, so that nobody has to repeat it, and with examples.
+func describe() (reference.Document, error) {
+	var v map[string]any
 	if err := yaml.Unmarshal(document, &v); err != nil {
 		return nil, err
 	}
-	for path, item := range v.Paths {
-		for method, operation := range item {
-			if op, ok := operation.(map[string]any); ok && path != "/healthz" && path != "/readyz" {
+	paths, _ := v["paths"].(map[string]any)
+	for path, item := range paths {
+		operations, _ := item.(map[string]any)
+		for method, operation := range operations {
+			if op, ok := operation.(map[string]any); ok && strings.HasPrefix(path, "/v1/") {
 				describeConventions(method, path, op)
 			}
 		}
 	}
-	v.Rest["paths"] = v.Paths
-	return json.Marshal(v.Rest)
+	described := reference.Document(v)
+	described.Complete()
+	return described, nil
 }
 
 // describeConventions adds to an operation what all of its kind have.

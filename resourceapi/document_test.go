@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"sort"
 	"strings"
@@ -20,11 +22,7 @@ import (
 
 // described is the document, loaded and made into a router once for all tests.
 var described = sync.OnceValues(func() (routers.Router, error) {
-	served, err := documentJSON()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := openapi3.NewLoader().LoadFromData(served)
+	loaded, err := servedDocument()
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +31,19 @@ var described = sync.OnceValues(func() (routers.Router, error) {
 	}
 	return gorillamux.NewRouter(loaded)
 })
+
+// servedDocument is the document as /openapi.json serves it.
+func servedDocument() (*openapi3.T, error) {
+	served, err := describe()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(served)
+	if err != nil {
+		return nil, err
+	}
+	return openapi3.NewLoader().LoadFromData(raw)
+}
 
 // checkAgainstDocument holds an answer against what the document promises.
 // Addresses that the API does not have are not in it.
@@ -61,7 +72,7 @@ func describedAnswer(r *http.Request, got reply) error {
 		Header:                 got.header,
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
-			MultiError: true, ExcludeResponseBody: len(got.body) == 0 || strings.HasPrefix(got.header.Get("Content-Type"), "text/event-stream"),
+			MultiError: true, ExcludeResponseBody: len(got.body) == 0 || wordy(got.header),
 			SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.EnableJSONSchema2020()},
 		},
 	}
@@ -70,6 +81,12 @@ func describedAnswer(r *http.Request, got reply) error {
 		return nil
 	}
 	return err
+}
+
+// wordy says that an answer is text which no schema describes.
+func wordy(header http.Header) bool {
+	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return media == "text/event-stream" || media == "text/html"
 }
 
 // routes lists what the server routes, as "METHOD /path".
@@ -109,5 +126,64 @@ func TestEveryRouteIsDescribedAndEveryDescriptionRouted(t *testing.T) {
 	sort.Strings(described)
 	if diff := cmp.Diff(described, s.routes(t)); diff != "" {
 		t.Errorf("described (-) and routed (+):\n%s", diff)
+	}
+}
+
+func takesKey(method, path string) bool {
+	return strings.HasPrefix(path, "/v1/") && (method == "POST" || method == "PATCH") && !strings.HasSuffix(path, "/sync")
+}
+
+// TestTheDocumentIsWhole holds each operation to what a reader needs: a name, a
+// summary, examples that fit the schemas, and problems for errors.
+func TestTheDocumentIsWhole(t *testing.T) {
+	t.Parallel()
+	loaded, err := servedDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	fits := func(where string, content openapi3.Content) {
+		for media, c := range content {
+			if !strings.HasSuffix(media, "json") {
+				continue
+			}
+			if c.Example == nil && len(c.Examples) == 0 {
+				t.Errorf("%s: no example of %s", where, media)
+			} else if c.Example != nil {
+				if err := c.Schema.Value.VisitJSON(c.Example, openapi3.EnableJSONSchema2020()); err != nil {
+					t.Errorf("%s: the example does not fit: %v", where, err)
+				}
+			}
+		}
+	}
+	for path, item := range loaded.Paths.Map() {
+		for method, o := range item.Operations() {
+			where := method + " " + path
+			if o.OperationID == "" || names[o.OperationID] || o.Summary == "" || len(o.Tags) == 0 {
+				t.Errorf("%s: operationId %q, summary %q, tags %v", where, o.OperationID, o.Summary, o.Tags)
+			}
+			names[o.OperationID] = true
+			if keyed := o.Parameters.GetByInAndName("header", "Idempotency-Key") != nil; keyed != takesKey(method, path) {
+				t.Errorf("%s: takes an Idempotency-Key: %v", where, keyed)
+			}
+			if o.RequestBody != nil {
+				fits(where, o.RequestBody.Value.Content)
+			}
+			for status, response := range o.Responses.Map() {
+				fits(where+" "+status, response.Value.Content)
+				if status >= "400" && response.Value.Content.Get("application/problem+json") == nil {
+					t.Errorf("%s: %s is no problem", where, status)
+				}
+			}
+		}
+	}
+	page := newService(t, nil).want(t, 200, caller{}, "GET", "/docs", nil)
+	for name := range names {
+		if !bytes.Contains(page.body, []byte(`<article id="`+name+`"`)) {
+			t.Errorf("%s is not on the page", name)
+		}
+	}
+	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || bytes.Contains(page.body, []byte("<script")) {
+		t.Errorf("the page has the policy %q", policy)
 	}
 }

@@ -31,11 +31,7 @@ type operation struct {
 // operations lists those that stand below /v1, in the order of their ids.
 func operations(t testing.TB) []operation {
 	t.Helper()
-	raw, err := documentJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	loaded, err := openapi3.NewLoader().LoadFromData(raw)
+	loaded, err := servedDocument()
 	if err != nil {
 		t.Fatal(err)
 	}

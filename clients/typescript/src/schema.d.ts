@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/.well-known/authzen-configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where decisions are asked for (AuthZEN 1.0 §9) */
+        get: operations["getAuthZENConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.well-known/oauth-protected-resource": {
         parameters: {
             query?: never;
@@ -13,6 +30,87 @@ export interface paths {
         };
         /** Whose tokens are taken here (RFC 9728) */
         get: operations["getProtectedResource"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/access/v1/evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * May the caller do this?
+         * @description OpenID AuthZEN Authorization API 1.0. The subject is the caller himself: `user` and the token's sub, `app` and the
+         *     client's id, or `api_key` and the key's subject. What he may not know of is denied as what does not exist.
+         */
+        post: operations["evaluate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/access/v1/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * May the caller do these?
+         * @description OpenID AuthZEN Authorization API 1.0. The subject is the caller himself: `user` and the token's sub, `app` and the
+         *     client's id, or `api_key` and the key's subject. What he may not know of is denied as what does not exist.
+         *     What an evaluation leaves out is taken from beside them.
+         */
+        post: operations["evaluateAll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/access/v1/search/action": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What may the caller do with this?
+         * @description OpenID AuthZEN Authorization API 1.0. The subject is the caller himself: `user` and the token's sub, `app` and the
+         *     client's id, or `api_key` and the key's subject. What he may not know of is denied as what does not exist.
+         */
+        post: operations["searchActions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document, for people */
+        get: operations["readDocument"];
         put?: never;
         post?: never;
         delete?: never;
@@ -877,6 +975,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/families/{family_id}/recurring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        /** What goes on lists again and again */
+        get: operations["listRecurring"];
+        put?: never;
+        /** Have something put on a list again and again */
+        post: operations["addRecurring"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/families/{family_id}/recurring/{recurring_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description What recurs */
+                recurring_id: components["parameters"]["recurring_id"];
+            };
+            cookie?: never;
+        };
+        /** What is put on a list, and when next */
+        get: operations["getRecurring"];
+        put?: never;
+        post?: never;
+        /** Put it on the list no more */
+        delete: operations["removeRecurring"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is put on a list, or when
+         * @description What is on its list still when it is due is left as it is, and nothing is added.
+         */
+        patch: operations["updateRecurring"];
+        trace?: never;
+    };
     "/v1/families/{family_id}/rules": {
         parameters: {
             query?: never;
@@ -1197,6 +1343,23 @@ export interface components {
             family_id: components["schemas"]["ID"];
             role: components["schemas"]["Role"];
         };
+        ActionAsked: {
+            /** @example item.check */
+            name: string;
+            properties?: Record<string, never>;
+        };
+        ActionSearch: {
+            action?: components["schemas"]["ActionAsked"];
+            /** @description Taken and not believed: time, place and sign-in are those of the request */
+            context?: Record<string, never>;
+            resource: components["schemas"]["ResourceAsked"];
+            subject: components["schemas"]["Subject"];
+        };
+        Actions: {
+            results: {
+                name: string;
+            }[];
+        };
         App: {
             client_id: string;
             installed_at: components["schemas"]["Time"];
@@ -1232,10 +1395,31 @@ export interface components {
             /** @description The address of the next page; absent on the last */
             next?: string;
         };
-        /** @description A time of day in the family's time zone */
+        /**
+         * @description A time of day in the family's time zone
+         * @example 16:00
+         */
         Clock: string;
         /** @description On which it begins; none: every day */
         Days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        Decision: {
+            context?: {
+                /** @description To sign in with (RFC 9470) */
+                acr_values?: string[];
+                /** @description Seconds since the sign-in (RFC 9470) */
+                max_age?: number;
+                policies?: string[];
+                reason: string;
+                /** @description What would help */
+                remedy?: string;
+                /** @description That the token lacks */
+                scope?: string;
+            };
+            decision: boolean;
+        };
+        Decisions: {
+            evaluations: components["schemas"]["Decision"][];
+        };
         Deliveries: {
             deliveries: components["schemas"]["Delivery"][];
             /** @description The address of the next page; absent on the last */
@@ -1271,11 +1455,47 @@ export interface components {
             /** @description Those of the recipe if absent */
             servings?: number | null;
         };
+        Evaluation: {
+            action: components["schemas"]["ActionAsked"];
+            /** @description Taken and not believed: time, place and sign-in are those of the request */
+            context?: Record<string, never>;
+            resource: components["schemas"]["ResourceAsked"];
+            subject: components["schemas"]["Subject"];
+        };
+        Evaluations: {
+            action?: components["schemas"]["ActionAsked"];
+            /** @description Taken and not believed: time, place and sign-in are those of the request */
+            context?: Record<string, never>;
+            evaluations?: {
+                action?: components["schemas"]["ActionAsked"];
+                /** @description Taken and not believed: time, place and sign-in are those of the request */
+                context?: Record<string, never>;
+                resource?: components["schemas"]["ResourceAsked"];
+                subject?: components["schemas"]["Subject"];
+            }[];
+            options?: {
+                /** @enum {string} */
+                evaluations_semantic?: "execute_all" | "deny_on_first_deny" | "permit_on_first_permit";
+            };
+            resource?: components["schemas"]["ResourceAsked"];
+            subject?: components["schemas"]["Subject"];
+        };
         /** @description None: all of them */
         Events: string[];
         Families: {
             families: components["schemas"]["Family"][];
         };
+        /**
+         * @example {
+         *       "created_at": "2026-11-22T09:30:00Z",
+         *       "id": "019ab0de-0000-7000-8000-000000000001",
+         *       "name": "The Bakers",
+         *       "role": "admin",
+         *       "timezone": "Europe/Berlin",
+         *       "updated_at": "2026-11-22T09:30:00Z",
+         *       "version": 3
+         *     }
+         */
         Family: {
             created_at: components["schemas"]["Time"];
             id: components["schemas"]["ID"];
@@ -1435,10 +1655,10 @@ export interface components {
         };
         Hours: {
             days?: components["schemas"]["Days"];
-            from: components["schemas"]["Clock"];
+            from?: components["schemas"]["Clock"];
             /** @description Their user_id */
             members: string[];
-            until: components["schemas"]["Clock"];
+            until?: components["schemas"]["Clock"];
         };
         /** Format: uuid */
         ID: string;
@@ -1520,6 +1740,23 @@ export interface components {
             /** @description The address of the next page; absent on the last */
             next?: string;
         };
+        /**
+         * @example {
+         *       "archived_at": null,
+         *       "assignee": null,
+         *       "created_at": "2026-11-22T09:30:00Z",
+         *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+         *       "due_on": "2026-11-28",
+         *       "family_id": "019ab0de-0000-7000-8000-000000000001",
+         *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+         *       "kind": "shared",
+         *       "name": "Weekly groceries",
+         *       "position": 1024,
+         *       "template": false,
+         *       "updated_at": "2026-11-22T09:30:00Z",
+         *       "version": 3
+         *     }
+         */
         List: {
             archived_at: components["schemas"]["MaybeTime"];
             /** @description The sub of the person whose turn it is */
@@ -1569,6 +1806,16 @@ export interface components {
         };
         /** Format: date-time */
         MaybeTime: string | null;
+        /**
+         * @example {
+         *       "display_name": "Ben",
+         *       "expires_at": null,
+         *       "joined_at": "2026-11-22T09:30:00Z",
+         *       "role": "member",
+         *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+         *       "version": 1
+         *     }
+         */
         Member: {
             display_name: components["schemas"]["Name"];
             expires_at: components["schemas"]["MaybeTime"];
@@ -1738,6 +1985,25 @@ export interface components {
             method?: string;
             name: components["schemas"]["Name"];
             servings: number;
+        };
+        NewRecurring: {
+            category?: string;
+            /** @description So many days, weeks or months apart */
+            every?: number;
+            id?: components["schemas"]["ID"];
+            list_id: components["schemas"]["ID"];
+            name: components["schemas"]["Name"];
+            /**
+             * Format: date
+             * @description The day, where the family lives, on which it is put there next
+             */
+            next_on?: string;
+            note?: string;
+            /** @enum {string} */
+            period: "day" | "week" | "month";
+            /** @description At most three decimals */
+            quantity?: number | null;
+            unit?: string;
         };
         NewRules: {
             /** @description What takes a sign-in of the last ten minutes */
@@ -1918,6 +2184,78 @@ export interface components {
         Recipes: {
             recipes: components["schemas"]["Recipe"][];
         };
+        Recurring: {
+            category: string;
+            created_at: components["schemas"]["Time"];
+            created_by: components["schemas"]["Principal"];
+            /** @description So many days, weeks or months apart */
+            every: number;
+            id: components["schemas"]["ID"];
+            list_id: components["schemas"]["ID"];
+            name: components["schemas"]["Name"];
+            /**
+             * Format: date
+             * @description The day, where the family lives, on which it is put there next
+             */
+            next_on: string;
+            note: string;
+            /** @enum {string} */
+            period: "day" | "week" | "month";
+            /** @description At most three decimals */
+            quantity: number | null;
+            unit: string;
+            updated_at: components["schemas"]["Time"];
+            version: number;
+        };
+        RecurringChange: {
+            category?: string;
+            /** @description So many days, weeks or months apart */
+            every?: number;
+            list_id?: components["schemas"]["ID"];
+            name?: components["schemas"]["Name"];
+            /**
+             * Format: date
+             * @description The day, where the family lives, on which it is put there next
+             */
+            next_on?: string;
+            note?: string;
+            /** @enum {string} */
+            period?: "day" | "week" | "month";
+            /** @description At most three decimals */
+            quantity?: number | null;
+            unit?: string;
+        };
+        RecurringList: {
+            recurring: components["schemas"]["Recurring"][];
+        };
+        ResourceAsked: {
+            /** @description Of a list that is to be made, the id that it is to get; of a member, his user_id */
+            id: string;
+            properties?: {
+                /**
+                 * Format: uuid
+                 * @description Required but of a family
+                 */
+                family_id?: string;
+                /**
+                 * @description Of a list that is to be made
+                 * @enum {string}
+                 */
+                kind?: "shared" | "personal";
+                /**
+                 * Format: uuid
+                 * @description Required of an item
+                 */
+                list_id?: string;
+                /**
+                 * @description That a member is to get
+                 * @enum {string}
+                 */
+                role?: "admin" | "member" | "guest";
+            };
+            /** @enum {string} */
+            type: "family" | "member" | "invitation" | "list" | "item" | "app" | "audit";
+        };
         /** @enum {string} */
         Role: "admin" | "member" | "guest";
         Rules: {
@@ -1978,6 +2316,22 @@ export interface components {
             quantity?: number;
             unit?: string;
         };
+        /**
+         * @example {
+         *       "aisles": [
+         *         "Fruit",
+         *         "Bread",
+         *         "Dairy"
+         *       ],
+         *       "created_at": "2026-11-22T09:30:00Z",
+         *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+         *       "id": "019ab0de-8c11-7a40-b1c2-5d6e7f809102",
+         *       "name": "Corner shop",
+         *       "only_aisles": false,
+         *       "updated_at": "2026-11-22T09:30:00Z",
+         *       "version": 3
+         *     }
+         */
         Store: {
             /** @description Categories, in the order of the way through the store */
             aisles: string[];
@@ -1999,6 +2353,12 @@ export interface components {
         };
         Stores: {
             stores: components["schemas"]["Store"][];
+        };
+        Subject: {
+            id: string;
+            properties?: Record<string, never>;
+            /** @enum {string} */
+            type: "user" | "app" | "api_key";
         };
         Suggestion: {
             category: string;
@@ -2084,11 +2444,11 @@ export interface components {
         Webhooks: {
             webhooks: components["schemas"]["Webhook"][];
         };
-        /** @description One that ends before it begins, ends on the next day */
+        /** @description One that ends before it begins, ends on the next day. What is left out is midnight */
         Window: {
             days?: components["schemas"]["Days"];
-            from: components["schemas"]["Clock"];
-            until: components["schemas"]["Clock"];
+            from?: components["schemas"]["Clock"];
+            until?: components["schemas"]["Clock"];
         };
     };
     responses: {
@@ -2098,6 +2458,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2109,6 +2488,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2120,6 +2518,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2129,6 +2546,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2138,6 +2574,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2147,6 +2602,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2156,6 +2630,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2165,6 +2658,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2174,6 +2686,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2183,6 +2714,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2194,6 +2744,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2205,6 +2774,25 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2252,6 +2840,8 @@ export interface components {
         q: string;
         /** @description The recipe */
         recipe_id: components["schemas"]["ID"];
+        /** @description What recurs */
+        recurring_id: components["schemas"]["ID"];
         /** @description Only this result */
         result: "success" | "failure" | "denied";
         /** @description Not before */
@@ -2280,6 +2870,39 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAuthZENConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where decisions are asked for (AuthZEN 1.0 §9) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_evaluation_endpoint": "text",
+                     *       "access_evaluations_endpoint": "text",
+                     *       "policy_decision_point": "text",
+                     *       "search_action_endpoint": "text"
+                     *     }
+                     */
+                    "application/json": {
+                        access_evaluation_endpoint: string;
+                        access_evaluations_endpoint?: string;
+                        policy_decision_point: string;
+                        search_action_endpoint?: string;
+                    };
+                };
+            };
+        };
+    };
     getProtectedResource: {
         parameters: {
             query?: never;
@@ -2295,10 +2918,240 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "authorization_servers": [
+                     *         "text"
+                     *       ],
+                     *       "bearer_methods_supported": [
+                     *         "header"
+                     *       ],
+                     *       "resource": "text",
+                     *       "scopes_supported": [
+                     *         "text"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProtectedResource"];
                 };
             };
+        };
+    };
+    evaluate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "action": {
+                 *         "name": "list.delete"
+                 *       },
+                 *       "resource": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000009",
+                 *         "properties": {
+                 *           "family_id": "0198c1f0-0000-7000-8000-000000000003"
+                 *         },
+                 *         "type": "list"
+                 *       },
+                 *       "subject": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000001",
+                 *         "type": "user"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Evaluation"];
+            };
+        };
+        responses: {
+            /** @description May the caller do this? */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "context": {
+                     *         "acr_values": [
+                     *           "text"
+                     *         ],
+                     *         "max_age": 1,
+                     *         "policies": [
+                     *           "text"
+                     *         ],
+                     *         "reason": "",
+                     *         "remedy": "text",
+                     *         "scope": "text"
+                     *       },
+                     *       "decision": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
             429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    evaluateAll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "evaluations": [
+                 *         {
+                 *           "action": {
+                 *             "name": "list.update"
+                 *           }
+                 *         },
+                 *         {
+                 *           "action": {
+                 *             "name": "list.delete"
+                 *           }
+                 *         }
+                 *       ],
+                 *       "resource": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000009",
+                 *         "properties": {
+                 *           "family_id": "0198c1f0-0000-7000-8000-000000000003"
+                 *         },
+                 *         "type": "list"
+                 *       },
+                 *       "subject": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000001",
+                 *         "type": "user"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Evaluations"];
+            };
+        };
+        responses: {
+            /** @description May the caller do these? */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "evaluations": [
+                     *         {
+                     *           "context": {
+                     *             "acr_values": [
+                     *               "text"
+                     *             ],
+                     *             "max_age": 1,
+                     *             "policies": [
+                     *               "text"
+                     *             ],
+                     *             "reason": "",
+                     *             "remedy": "text",
+                     *             "scope": "text"
+                     *           },
+                     *           "decision": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Decisions"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    searchActions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "resource": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000003",
+                 *         "type": "family"
+                 *       },
+                 *       "subject": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000001",
+                 *         "type": "user"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ActionSearch"];
+            };
+        };
+        responses: {
+            /** @description What may the caller do with this? */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "name": "Milk"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Actions"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    readDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description This document, for people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
         };
     };
     getHealth: {
@@ -2316,6 +3169,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -2336,10 +3194,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {} */
                     "application/json": Record<string, never>;
                 };
             };
-            429: components["responses"]["E429"];
         };
     };
     getReadiness: {
@@ -2357,6 +3215,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -2378,6 +3241,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "families": [
+                     *         {
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "id": "019ab0de-0000-7000-8000-000000000001",
+                     *           "name": "The Bakers",
+                     *           "role": "admin",
+                     *           "timezone": "Europe/Berlin",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Families"];
                 };
             };
@@ -2419,6 +3297,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-0000-7000-8000-000000000001",
+                     *       "name": "The Bakers",
+                     *       "role": "admin",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Family"];
                 };
             };
@@ -2455,6 +3344,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-0000-7000-8000-000000000001",
+                     *       "name": "The Bakers",
+                     *       "role": "admin",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Family"];
                 };
             };
@@ -2538,6 +3438,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-0000-7000-8000-000000000001",
+                     *       "name": "The Bakers",
+                     *       "role": "admin",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Family"];
                 };
             };
@@ -2572,6 +3483,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "apps": [
+                     *         {
+                     *           "client_id": "shopping-bot",
+                     *           "installed_at": "2026-11-22T09:30:00Z",
+                     *           "installed_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "scopes": [
+                     *             "family:read"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Apps"];
                 };
             };
@@ -2617,6 +3542,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "client_id": "shopping-bot",
+                     *       "installed_at": "2026-11-22T09:30:00Z",
+                     *       "installed_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "scopes": [
+                     *         "family:read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["App"];
                 };
             };
@@ -2694,6 +3629,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "action": "list.deleted",
+                     *           "actor": {
+                     *             "id": "text",
+                     *             "kind": "text"
+                     *           },
+                     *           "client_id": "shopping-bot",
+                     *           "count": 1,
+                     *           "details": {},
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "occurred_at": "2026-11-22T09:30:00Z",
+                     *           "policies": [
+                     *             "text"
+                     *           ],
+                     *           "reason": "",
+                     *           "request_id": "text",
+                     *           "result": "success",
+                     *           "source_ip": "text",
+                     *           "target": "text",
+                     *           "user_agent": "text"
+                     *         }
+                     *       ],
+                     *       "next": "/v1/families/019ab0de-0000-7000-8000-000000000001/lists?cursor=dGhlIG5leHQgcGFnZQ"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditEvents"];
                 };
             };
@@ -2724,6 +3687,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "also": [
+                     *         "text"
+                     *       ],
+                     *       "avoid": [
+                     *         "celery"
+                     *       ],
+                     *       "updated_at": null,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Diet"];
                 };
             };
@@ -2771,6 +3746,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "also": [
+                     *         "text"
+                     *       ],
+                     *       "avoid": [
+                     *         "celery"
+                     *       ],
+                     *       "updated_at": null,
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Diet"];
                 };
             };
@@ -2831,6 +3818,106 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "exported_at": "2026-11-22T09:30:00Z",
+                     *       "family": null,
+                     *       "favourites": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "format": "larder.family",
+                     *       "items": [
+                     *         {
+                     *           "barcode": "4006381333931",
+                     *           "category": "Dairy",
+                     *           "checked": false,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "photo": "https://photos.example.com/milk.jpg",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "lists": [
+                     *         {
+                     *           "archived": false,
+                     *           "assignee": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "due_on": null,
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "kind": "shared",
+                     *           "name": "Milk",
+                     *           "template": false
+                     *         }
+                     *       ],
+                     *       "members": null,
+                     *       "pantry": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": null,
+                     *           "minimum": null,
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "prices": [
+                     *         {
+                     *           "amount": 129,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "currency": "EUR",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "store_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "recipes": [
+                     *         {
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "ingredients": [
+                     *             {}
+                     *           ],
+                     *           "method": "Stir, wait, bake.",
+                     *           "name": "Milk",
+                     *           "servings": 4
+                     *         }
+                     *       ],
+                     *       "stores": [
+                     *         {
+                     *           "aisles": [
+                     *             "text"
+                     *           ],
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "only_aisles": false
+                     *         }
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["FamilyDocument"];
                 };
             };
@@ -2887,6 +3974,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "favourites": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Favourites"];
                 };
             };
@@ -2930,6 +4032,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "quantity": 2,
+                     *       "unit": "l"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Favourite"];
                 };
             };
@@ -3035,6 +4148,106 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "exported_at": "2026-11-22T09:30:00Z",
+                 *       "family": null,
+                 *       "favourites": [
+                 *         {
+                 *           "category": "Dairy",
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "name": "Milk",
+                 *           "quantity": 2,
+                 *           "unit": "l"
+                 *         }
+                 *       ],
+                 *       "format": "larder.family",
+                 *       "items": [
+                 *         {
+                 *           "barcode": "4006381333931",
+                 *           "category": "Dairy",
+                 *           "checked": false,
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "name": "Milk",
+                 *           "note": "the one with the red cap",
+                 *           "photo": "https://photos.example.com/milk.jpg",
+                 *           "quantity": 2,
+                 *           "unit": "l"
+                 *         }
+                 *       ],
+                 *       "lists": [
+                 *         {
+                 *           "archived": false,
+                 *           "assignee": null,
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "due_on": null,
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "kind": "shared",
+                 *           "name": "Milk",
+                 *           "template": false
+                 *         }
+                 *       ],
+                 *       "members": null,
+                 *       "pantry": [
+                 *         {
+                 *           "category": "Dairy",
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "list_id": null,
+                 *           "minimum": null,
+                 *           "name": "Milk",
+                 *           "quantity": 2,
+                 *           "unit": "l"
+                 *         }
+                 *       ],
+                 *       "prices": [
+                 *         {
+                 *           "amount": 129,
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "currency": "EUR",
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "name": "Milk",
+                 *           "quantity": 2,
+                 *           "store_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "unit": "l"
+                 *         }
+                 *       ],
+                 *       "recipes": [
+                 *         {
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "ingredients": [
+                 *             {}
+                 *           ],
+                 *           "method": "Stir, wait, bake.",
+                 *           "name": "Milk",
+                 *           "servings": 4
+                 *         }
+                 *       ],
+                 *       "stores": [
+                 *         {
+                 *           "aisles": [
+                 *             "text"
+                 *           ],
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "name": "Milk",
+                 *           "only_aisles": false
+                 *         }
+                 *       ],
+                 *       "version": 1
+                 *     }
+                 */
                 "application/json": components["schemas"]["FamilyDocument"];
                 /**
                  * @example name,quantity,unit,category
@@ -3050,6 +4263,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "counts": {
+                     *         "lists": {
+                     *           "added": 1,
+                     *           "kept": 1
+                     *         }
+                     *       },
+                     *       "dry_run": false
+                     *     }
+                     */
                     "application/json": components["schemas"]["ImportResult"];
                 };
             };
@@ -3083,6 +4307,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "invitations": [
+                     *         {
+                     *           "access_expires_at": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "expires_at": "2026-11-22T09:30:00Z",
+                     *           "grants": [
+                     *             {
+                     *               "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *               "verbs": [
+                     *                 "view"
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "role": "admin",
+                     *           "uses_left": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Invitations"];
                 };
             };
@@ -3134,6 +4381,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_expires_at": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "expires_at": "2026-11-22T09:30:00Z",
+                     *       "grants": [
+                     *         {
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "verbs": [
+                     *             "view"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "role": "admin",
+                     *       "token": "lri_c2hvd24gb25jZQ",
+                     *       "uses_left": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["NewInvitationShown"];
                 };
             };
@@ -3201,6 +4468,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "lists": [
+                     *         {
+                     *           "archived_at": null,
+                     *           "assignee": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "due_on": "2026-11-28",
+                     *           "family_id": "019ab0de-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "kind": "shared",
+                     *           "name": "Weekly groceries",
+                     *           "position": 1024,
+                     *           "template": false,
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next": "/v1/families/019ab0de-0000-7000-8000-000000000001/lists?cursor=dGhlIG5leHQgcGFnZQ"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Lists"];
                 };
             };
@@ -3245,6 +4534,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "archived_at": null,
+                     *       "assignee": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "due_on": "2026-11-28",
+                     *       "family_id": "019ab0de-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "kind": "shared",
+                     *       "name": "Weekly groceries",
+                     *       "position": 1024,
+                     *       "template": false,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["List"];
                 };
             };
@@ -3281,6 +4587,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "archived_at": null,
+                     *       "assignee": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "due_on": "2026-11-28",
+                     *       "family_id": "019ab0de-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "kind": "shared",
+                     *       "name": "Weekly groceries",
+                     *       "position": 1024,
+                     *       "template": false,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["List"];
                 };
             };
@@ -3361,6 +4684,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "archived_at": null,
+                     *       "assignee": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "due_on": "2026-11-28",
+                     *       "family_id": "019ab0de-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "kind": "shared",
+                     *       "name": "Weekly groceries",
+                     *       "position": 1024,
+                     *       "template": false,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["List"];
                 };
             };
@@ -3404,6 +4744,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "barcode": "4006381333931",
+                     *           "category": "Dairy",
+                     *           "checked": false,
+                     *           "checked_at": null,
+                     *           "checked_by": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "photo": "https://photos.example.com/milk.jpg",
+                     *           "position": 1,
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next": "/v1/families/019ab0de-0000-7000-8000-000000000001/lists?cursor=dGhlIG5leHQgcGFnZQ"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Items"];
                 };
             };
@@ -3450,6 +4816,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3491,6 +4878,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3583,6 +4991,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3622,6 +5051,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3660,6 +5110,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3696,6 +5167,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3730,6 +5222,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "history": [
+                     *         {
+                     *           "barcode": "4006381333931",
+                     *           "category": "Dairy",
+                     *           "changed_at": "2026-11-22T09:30:00Z",
+                     *           "changed_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "checked_at": null,
+                     *           "checked_by": null,
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "photo": "https://photos.example.com/milk.jpg",
+                     *           "quantity": 2,
+                     *           "removed": false,
+                     *           "unit": "l",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Pasts"];
                 };
             };
@@ -3769,6 +5282,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Item"];
                 };
             };
@@ -3806,6 +5340,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "barcode": "4006381333931",
+                     *           "category": "Dairy",
+                     *           "checked": false,
+                     *           "checked_at": null,
+                     *           "checked_by": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "photo": "https://photos.example.com/milk.jpg",
+                     *           "position": 1,
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "removed": [
+                     *         "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Merge"];
                 };
             };
@@ -3839,6 +5401,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "permissions": [
+                     *         {
+                     *           "expires_at": null,
+                     *           "granted_at": "2026-11-22T09:30:00Z",
+                     *           "granted_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "verbs": [
+                     *             "view"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Permissions"];
                 };
             };
@@ -3884,6 +5461,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": null,
+                     *       "granted_at": "2026-11-22T09:30:00Z",
+                     *       "granted_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "verbs": [
+                     *         "view"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Permission"];
                 };
             };
@@ -3949,6 +5537,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "warnings": [
+                     *         {
+                     *           "avoid": "text",
+                     *           "item_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "text": "contains nuts: avoid"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Warnings"];
                 };
             };
@@ -3978,6 +5577,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "members": [
+                     *         {
+                     *           "display_name": "Ben",
+                     *           "expires_at": null,
+                     *           "joined_at": "2026-11-22T09:30:00Z",
+                     *           "role": "member",
+                     *           "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "version": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Members"];
                 };
             };
@@ -4051,6 +5664,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "display_name": "Ben",
+                     *       "expires_at": null,
+                     *       "joined_at": "2026-11-22T09:30:00Z",
+                     *       "role": "member",
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "version": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -4089,6 +5712,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "display_name": "Ben",
+                     *       "expires_at": null,
+                     *       "joined_at": "2026-11-22T09:30:00Z",
+                     *       "role": "member",
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "version": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -4120,6 +5753,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "pantry": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": null,
+                     *           "minimum": null,
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Pantry"];
                 };
             };
@@ -4167,6 +5819,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": null,
+                     *       "minimum": null,
+                     *       "name": "Milk",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Stock"];
                 };
             };
@@ -4206,6 +5873,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": null,
+                     *       "minimum": null,
+                     *       "name": "Milk",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Stock"];
                 };
             };
@@ -4292,6 +5974,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": null,
+                     *       "minimum": null,
+                     *       "name": "Milk",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Stock"];
                 };
             };
@@ -4326,6 +6023,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "recipes": [
+                     *         {
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "ingredients": [
+                     *             {
+                     *               "category": "Dairy",
+                     *               "name": "Milk",
+                     *               "note": "the one with the red cap",
+                     *               "quantity": 2,
+                     *               "unit": "l"
+                     *             }
+                     *           ],
+                     *           "method": "Stir, wait, bake.",
+                     *           "name": "Milk",
+                     *           "servings": 4,
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Recipes"];
                 };
             };
@@ -4383,6 +6105,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "ingredients": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "method": "Stir, wait, bake.",
+                     *       "name": "Milk",
+                     *       "servings": 4,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Recipe"];
                 };
             };
@@ -4422,6 +6165,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "ingredients": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "method": "Stir, wait, bake.",
+                     *       "name": "Milk",
+                     *       "servings": 4,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Recipe"];
                 };
             };
@@ -4508,6 +6272,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "ingredients": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
+                     *       "method": "Stir, wait, bake.",
+                     *       "name": "Milk",
+                     *       "servings": 4,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Recipe"];
                 };
             };
@@ -4557,6 +6342,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Shopped"];
                 };
             };
@@ -4565,6 +6357,290 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    listRecurring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What goes on lists again and again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "recurring": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "every": 1,
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "next_on": "2026-11-28",
+                     *           "note": "the one with the red cap",
+                     *           "period": "day",
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecurringList"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    addRecurring: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "every": 3,
+                 *       "list_id": "0198c1f0-0000-7000-8000-000000000001",
+                 *       "name": "Milk",
+                 *       "period": "day",
+                 *       "quantity": 2,
+                 *       "unit": "l"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewRecurring"];
+            };
+        };
+        responses: {
+            /** @description Have something put on a list again and again */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "every": 1,
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "next_on": "2026-11-28",
+                     *       "note": "the one with the red cap",
+                     *       "period": "day",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recurring"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    getRecurring: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version already here */
+                "If-None-Match"?: components["parameters"]["if_none_match"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description What recurs */
+                recurring_id: components["parameters"]["recurring_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is put on a list, and when next */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "every": 1,
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "next_on": "2026-11-28",
+                     *       "note": "the one with the red cap",
+                     *       "period": "day",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recurring"];
+                };
+            };
+            /** @description You have this version already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    removeRecurring: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description What recurs */
+                recurring_id: components["parameters"]["recurring_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            412: components["responses"]["E412"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    updateRecurring: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description What recurs */
+                recurring_id: components["parameters"]["recurring_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "every": 1,
+                 *       "period": "week"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecurringChange"];
+            };
+        };
+        responses: {
+            /** @description Change what is put on a list, or when */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "every": 1,
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "next_on": "2026-11-28",
+                     *       "note": "the one with the red cap",
+                     *       "period": "day",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recurring"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            412: components["responses"]["E412"];
             413: components["responses"]["E413"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
@@ -4594,6 +6670,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "fresh_sign_in": [
+                     *         "family.update"
+                     *       ],
+                     *       "guests_only_at_home": false,
+                     *       "high_risk_read_only": false,
+                     *       "home_networks": [
+                     *         "203.0.113.0/24"
+                     *       ],
+                     *       "hours": [
+                     *         {
+                     *           "days": [
+                     *             "mon"
+                     *           ],
+                     *           "from": "16:00",
+                     *           "members": [
+                     *             "text"
+                     *           ],
+                     *           "until": "16:00"
+                     *         }
+                     *       ],
+                     *       "new_devices_read_only": false,
+                     *       "permissions": [
+                     *         "text"
+                     *       ],
+                     *       "read_only": {
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "from": "16:00",
+                     *         "until": "16:00"
+                     *       },
+                     *       "second_factor": [
+                     *         "family.update"
+                     *       ],
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Rules"];
                 };
             };
@@ -4670,6 +6785,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "fresh_sign_in": [
+                     *         "family.update"
+                     *       ],
+                     *       "guests_only_at_home": false,
+                     *       "high_risk_read_only": false,
+                     *       "home_networks": [
+                     *         "203.0.113.0/24"
+                     *       ],
+                     *       "hours": [
+                     *         {
+                     *           "days": [
+                     *             "mon"
+                     *           ],
+                     *           "from": "16:00",
+                     *           "members": [
+                     *             "text"
+                     *           ],
+                     *           "until": "16:00"
+                     *         }
+                     *       ],
+                     *       "new_devices_read_only": false,
+                     *       "permissions": [
+                     *         "text"
+                     *       ],
+                     *       "read_only": {
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "from": "16:00",
+                     *         "until": "16:00"
+                     *       },
+                     *       "second_factor": [
+                     *         "family.update"
+                     *       ],
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Rules"];
                 };
             };
@@ -4703,6 +6857,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "stores": [
+                     *         {
+                     *           "aisles": [
+                     *             "Fruit",
+                     *             "Bread",
+                     *             "Dairy"
+                     *           ],
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-8c11-7a40-b1c2-5d6e7f809102",
+                     *           "name": "Corner shop",
+                     *           "only_aisles": false,
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Stores"];
                 };
             };
@@ -4751,6 +6925,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "aisles": [
+                     *         "Fruit",
+                     *         "Bread",
+                     *         "Dairy"
+                     *       ],
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "id": "019ab0de-8c11-7a40-b1c2-5d6e7f809102",
+                     *       "name": "Corner shop",
+                     *       "only_aisles": false,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Store"];
                 };
             };
@@ -4790,6 +6980,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "aisles": [
+                     *         "Fruit",
+                     *         "Bread",
+                     *         "Dairy"
+                     *       ],
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "id": "019ab0de-8c11-7a40-b1c2-5d6e7f809102",
+                     *       "name": "Corner shop",
+                     *       "only_aisles": false,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Store"];
                 };
             };
@@ -4880,6 +7086,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "aisles": [
+                     *         "Fruit",
+                     *         "Bread",
+                     *         "Dairy"
+                     *       ],
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "id": "019ab0de-8c11-7a40-b1c2-5d6e7f809102",
+                     *       "name": "Corner shop",
+                     *       "only_aisles": false,
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Store"];
                 };
             };
@@ -4921,6 +7143,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "prices": [
+                     *         {
+                     *           "amount": 129,
+                     *           "currency": "EUR",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "noted_at": "2026-11-22T09:30:00Z",
+                     *           "noted_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Prices"];
                 };
             };
@@ -4968,6 +7206,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "amount": 129,
+                     *       "currency": "EUR",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "noted_at": "2026-11-22T09:30:00Z",
+                     *       "noted_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "quantity": 2,
+                     *       "unit": "l"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Price"];
                 };
             };
@@ -5008,6 +7258,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "suggestions": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "favourite": false,
+                     *           "last_at": null,
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "uses": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Suggestions"];
                 };
             };
@@ -5061,6 +7326,96 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cursor": "7412-0-1763769600-5f0c2a11",
+                     *       "items": [
+                     *         {
+                     *           "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "barcode": "4006381333931",
+                     *           "category": "Dairy",
+                     *           "checked": false,
+                     *           "checked_at": null,
+                     *           "checked_by": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "note": "the one with the red cap",
+                     *           "photo": "https://photos.example.com/milk.jpg",
+                     *           "position": 1,
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "lists": [
+                     *         {
+                     *           "archived_at": null,
+                     *           "assignee": null,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "due_on": "2026-11-28",
+                     *           "family_id": "019ab0de-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "kind": "shared",
+                     *           "name": "Weekly groceries",
+                     *           "position": 1024,
+                     *           "template": false,
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "more": false,
+                     *       "removed": {
+                     *         "items": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ],
+                     *         "lists": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ]
+                     *       },
+                     *       "reset": false,
+                     *       "results": [
+                     *         {
+                     *           "conflicts": [
+                     *             "name"
+                     *           ],
+                     *           "current": {
+                     *             "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *             "barcode": "4006381333931",
+                     *             "category": "Dairy",
+                     *             "checked": false,
+                     *             "checked_at": null,
+                     *             "checked_by": null,
+                     *             "created_at": "2026-11-22T09:30:00Z",
+                     *             "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *             "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *             "name": "Milk",
+                     *             "note": "the one with the red cap",
+                     *             "photo": "https://photos.example.com/milk.jpg",
+                     *             "position": 1,
+                     *             "quantity": 2,
+                     *             "unit": "l",
+                     *             "updated_at": "2026-11-22T09:30:00Z",
+                     *             "version": 3
+                     *           },
+                     *           "error": {
+                     *             "code": "last_admin",
+                     *             "detail": "text",
+                     *             "errors": [
+                     *               {}
+                     *             ],
+                     *             "status": 1
+                     *           },
+                     *           "operation_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "replayed": false,
+                     *           "status": "applied"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["SyncAnswer"];
                 };
             };
@@ -5092,6 +7447,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "webhooks": [
+                     *         {
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "disabled_reason": null,
+                     *           "enabled": false,
+                     *           "events": [
+                     *             "item.checked"
+                     *           ],
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "secret": "whsec_c2hvd24gb25jZQ==",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "url": "https://example.com/larder",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhooks"];
                 };
             };
@@ -5139,6 +7514,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "disabled_reason": null,
+                     *       "enabled": false,
+                     *       "events": [
+                     *         "item.checked"
+                     *       ],
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "secret": "whsec_c2hvd24gb25jZQ==",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "url": "https://example.com/larder",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -5175,6 +7566,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "disabled_reason": null,
+                     *       "enabled": false,
+                     *       "events": [
+                     *         "item.checked"
+                     *       ],
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "secret": "whsec_c2hvd24gb25jZQ==",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "url": "https://example.com/larder",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -5234,6 +7641,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "enabled": false,
+                 *       "events": [
+                 *         "item.checked"
+                 *       ],
+                 *       "url": "https://example.com/larder"
+                 *     }
+                 */
                 "application/json": components["schemas"]["WebhookChange"];
             };
         };
@@ -5245,6 +7661,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "disabled_reason": null,
+                     *       "enabled": false,
+                     *       "events": [
+                     *         "item.checked"
+                     *       ],
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "secret": "whsec_c2hvd24gb25jZQ==",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "url": "https://example.com/larder",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -5286,6 +7718,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "attempts": 1,
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "done_at": null,
+                     *           "event": "item.checked",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "last_error": null,
+                     *           "last_status": null,
+                     *           "next_attempt_at": null,
+                     *           "payload": {
+                     *             "data": {
+                     *               "actor": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *               "entity_id": "text",
+                     *               "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *               "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *               "version": 3
+                     *             },
+                     *             "timestamp": "2026-11-22T09:30:00Z",
+                     *             "type": "item.checked"
+                     *           },
+                     *           "status": "pending"
+                     *         }
+                     *       ],
+                     *       "next": "/v1/families/019ab0de-0000-7000-8000-000000000001/lists?cursor=dGhlIG5leHQgcGFnZQ"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Deliveries"];
                 };
             };
@@ -5322,6 +7783,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempts": 1,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "done_at": null,
+                     *       "event": "item.checked",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "last_error": null,
+                     *       "last_status": null,
+                     *       "next_attempt_at": null,
+                     *       "payload": {
+                     *         "data": {
+                     *           "actor": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "entity_id": "text",
+                     *           "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "version": 3
+                     *         },
+                     *         "timestamp": "2026-11-22T09:30:00Z",
+                     *         "type": "item.checked"
+                     *       },
+                     *       "status": "pending"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
@@ -5359,6 +7844,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "disabled_reason": null,
+                     *       "enabled": false,
+                     *       "events": [
+                     *         "item.checked"
+                     *       ],
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "secret": "whsec_c2hvd24gb25jZQ==",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "url": "https://example.com/larder",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -5400,6 +7901,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "role": "admin"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
