@@ -45,12 +45,16 @@ func TestEveryFamilyTableIsGuarded(t *testing.T) {
 			AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*'))`,
 		"has a policy that names no family and no person": `SELECT tablename || '/' || policyname FROM pg_policies WHERE schemaname = 'grocery'
 			AND permissive = 'PERMISSIVE' AND coalesce(qual, with_check) NOT LIKE '%grocery.family()%'`,
+		"says who did a thing, and the eraser may not take that away": `SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+			WHERE c.relnamespace = 'grocery'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped AND a.attname LIKE '%\_by'
+			  AND (a.atttypid <> 'text'::regtype OR NOT has_column_privilege('larder_grocery', c.oid, a.attnum, 'UPDATE')
+			    OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd IN ('w', '*')))`,
 		"is a view, which would run as its owner": `SELECT relname::text FROM pg_class WHERE relnamespace = 'grocery'::regnamespace AND relkind IN ('v', 'm')`,
 		"is a function that runs as its owner":    `SELECT proname::text FROM pg_proc WHERE pronamespace = 'grocery'::regnamespace AND prosecdef`,
 		"belongs to the runtime role":             `SELECT relname::text FROM pg_class WHERE relnamespace = 'grocery'::regnamespace AND pg_has_role('larder_grocery', relowner, 'MEMBER')`,
 		"is an index that does not begin with the family": `SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-			WHERE c.relnamespace = 'grocery'::regnamespace AND i.indexrelid <> 'grocery.family_members_of_user'::regclass
+			WHERE c.relnamespace = 'grocery'::regnamespace AND i.indexrelid NOT IN ('grocery.family_members_of_user'::regclass, 'grocery.footprints_of_user'::regclass)
 			  AND a.attname <> CASE c.relname WHEN 'families' THEN 'id' ELSE 'family_id' END`,
 	} {
 		if found := strings1(t, db.Owner, sql); len(found) > 0 {

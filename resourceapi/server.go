@@ -37,6 +37,7 @@ import (
 	"larder/resourceapi/authzen"
 	"larder/resourceapi/bearer"
 	"larder/resourceapi/diet"
+	"larder/resourceapi/erasure"
 	"larder/resourceapi/family"
 	"larder/resourceapi/feed"
 	"larder/resourceapi/idempotency"
@@ -137,6 +138,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	mountFeatures(s.api, s.tenants, cursors)
 	s.orders = &recurring.Recurring{DB: s.tenants, Items: &item.Items{DB: s.tenants}, Log: log}
 	s.orders.Mount(s.api)
+	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
 	(&diet.Diets{DB: s.tenants, Keys: secrets}).Mount(s.api)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
