@@ -48,7 +48,7 @@ type terminal struct {
 
 func commands() []command {
 	var all []command
-	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), registrationCommands(), userCommands(), apiKeyCommands(), grantCommands()} {
+	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), registrationCommands(), userCommands(), apiKeyCommands(), grantCommands(), erasureCommands()} {
 		all = append(all, group...)
 	}
 	return all
@@ -121,6 +121,8 @@ Environment (every fault is reported at once):
   AUTHSERVER_KEY_ENCRYPTION_KEYS   base64 of 32 bytes (openssl rand -base64 32); several with commas, the
                                    first seals, all open
   AUTHSERVER_RESOURCE_SERVERS      APIs and their scopes: https://api.example=lists:read lists:write;https://…
+  AUTHSERVER_DATA_HOLDERS          those of them that hold data of people, and where we reach them:
+                                   https://api.example=http://resourceapi.internal:9100;https://…
   AUTHSERVER_TRUSTED_PROXIES       networks whose X-Forwarded-For is believed: 10.0.0.0/8,…
   AUTHSERVER_TLS_CERT, AUTHSERVER_TLS_KEY  PEM files, read again when they change (none: a proxy speaks TLS)
   AUTHSERVER_MTLS_URL              https address at which clients show certificates (RFC 8705; none)

@@ -5,9 +5,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"larder/authserver/holder"
 	"larder/authserver/oidc"
 	"larder/authserver/registration"
 	"larder/internal/devstack/demo"
@@ -31,6 +33,7 @@ type Config struct {
 	KeyEncryptionKeys secret.String // parsed into KEK
 	KEK               *sealed.Keyring
 	ResourceServers   []oidc.ResourceServer
+	Holders           []holder.Holder // those that hold data of people
 
 	TrustedProxies      []netip.Prefix // whose X-Forwarded-For we believe
 	TLS                 TLSConfig
@@ -84,6 +87,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.RedisURL = r.Redis("AUTHSERVER_REDIS_URL", needs&needRedis != 0)
 	c.KeyEncryptionKeys, c.KEK = readKeys(r, "AUTHSERVER_KEY_ENCRYPTION_KEYS", needs&needKeys != 0)
 	c.ResourceServers = readResourceServers(r, "AUTHSERVER_RESOURCE_SERVERS")
+	c.Holders = readHolders(r, "AUTHSERVER_DATA_HOLDERS", c.ResourceServers)
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
 	c.TLS = readTLS(r, c.Issuer, c.Development)
 	c.AccessTokenLifespan = r.Duration("AUTHSERVER_ACCESS_TOKEN_LIFESPAN", time.Minute, time.Hour)
@@ -205,6 +209,32 @@ func readResourceServers(r *env.Reader, name string) []oidc.ResourceServer {
 			r.Fault(name, "%s has no scopes: write %s=scope1 scope2", resource, resource)
 		}
 		all = append(all, rs)
+	}
+	return all
+}
+
+// readHolders reads "resource;resource=address": the resource servers that hold
+// data of people. The address is where we reach one that goes by its public name
+// elsewhere; that an operator set it lets it be private and plain http.
+func readHolders(r *env.Reader, name string, known []oidc.ResourceServer) []holder.Holder {
+	var all []holder.Holder
+	for part := range strings.SplitSeq(r.String(name), ";") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		resource, address, apart := strings.Cut(part, "=")
+		if !apart {
+			address = resource
+		}
+		if !slices.ContainsFunc(known, func(rs oidc.ResourceServer) bool { return rs.Resource == resource }) {
+			r.Fault(name, "%q is not among AUTHSERVER_RESOURCE_SERVERS", resource)
+		}
+		u, err := url.Parse(address)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			r.Fault(name, "%q is not an http or https address", address)
+		}
+		all = append(all, holder.Holder{Resource: resource, Address: strings.TrimRight(address, "/")})
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
@@ -13,6 +14,7 @@ import (
 	"larder/authserver/client"
 	"larder/authserver/federation"
 	"larder/authserver/grant"
+	"larder/authserver/holder"
 	"larder/authserver/keys"
 	"larder/authserver/logout"
 	"larder/authserver/mfa"
@@ -21,6 +23,7 @@ import (
 	"larder/authserver/session"
 	"larder/internal/cache"
 	"larder/internal/fault"
+	"larder/internal/id"
 	"larder/internal/jobs"
 	"larder/internal/limit"
 	"larder/internal/link"
@@ -61,6 +64,7 @@ type core struct {
 	linked   *federation.Identities
 	signIns  *risk.SignIns
 	codes    *onetime.Codes
+	erasures *holder.Journal
 }
 
 // openCore connects nothing yet: the first use does.
@@ -116,7 +120,13 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		DB: db, Accounts: c.accounts, Jobs: c.jobs, Providers: cfg.Federation.providers(cfg, now), Now: now,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("federation") },
 	}
-	c.accounts.Leaving = c.linked.Leaving
+	c.erasures = &holder.Journal{DB: db, Jobs: c.jobs, Holders: cfg.Holders, Now: now}
+	c.accounts.Leaving = func(ctx context.Context, tx pgx.Tx, user id.ID) error {
+		if err := c.linked.Leaving(ctx, tx, user); err != nil {
+			return err
+		}
+		return c.erasures.Leaving(ctx, tx, user)
+	}
 	return c, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"larder/authserver/federation"
 	"larder/authserver/flow"
 	"larder/authserver/forgot"
+	"larder/authserver/holder"
 	"larder/authserver/logout"
 	"larder/authserver/onetime"
 	"larder/authserver/privacy"
@@ -27,6 +28,7 @@ import (
 	"larder/internal/jobs"
 	"larder/internal/limit"
 	"larder/internal/mail"
+	"larder/internal/outbound"
 	"larder/internal/password"
 	"larder/internal/secret"
 	"larder/internal/sms"
@@ -37,6 +39,9 @@ const (
 	linkKeys     = "mail_link"     // the purpose of the keys of links in mails
 	bootLook     = time.Second     // how often what waits for the start looks
 	rangeTimeout = 2 * time.Second // of the service that knows stolen passwords
+
+	holderTimeout = 20 * time.Second // to forget a person, or to tell what is held of one
+	holderBody    = 32 << 20         // bytes of that
 )
 
 // PeopleConfig is what an operator decides about mail and passwords.
@@ -141,6 +146,7 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 		river.AddWorkerSafely(workers, &federation.RevokeWorker{Identities: s.linked}),
 		river.AddWorkerSafely(workers, &onetime.Worker{Codes: s.codes, Issuer: s.cfg.Issuer, Post: postman, Texts: s.cfg.People.texts(s.outbound)}),
 		river.AddWorkerSafely(workers, &account.EmailChangeWorker{Accounts: s.accounts}),
+		river.AddWorkerSafely(workers, &holder.Worker{Journal: s.erasures, Sender: s.holders(), Sign: s.provider.SignForItself}),
 		river.AddWorkerSafely(workers, &register.Worker{Registrations: s.registrations(), Users: s.accounts, Post: postman}),
 		river.AddWorkerSafely(workers, &logout.Worker{
 			Clients: s.clients, Tokens: s.provider, Sender: s.outbound, Audit: s.db, Now: s.now,
@@ -152,6 +158,12 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 		}
 	}
 	return jobs.NewCrew(s.db, schema, workers, s.log)
+}
+
+// holders reaches the APIs that hold data of people, in our own network too:
+// their addresses are the operator's.
+func (s *server) holders() *outbound.Client {
+	return outbound.New(outbound.Config{Timeout: holderTimeout, MaxBody: holderBody, AllowPrivate: true})
 }
 
 // work does jobs once the start is complete.
@@ -193,6 +205,7 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 			{Name: "passkeys", Read: s.passkeys.Export},
 			{Name: "linked_accounts", Read: func(ctx context.Context, user id.ID) (any, error) { return s.linked.List(ctx, user) }},
 			{Name: "message_factors", Read: s.codes.Export},
+			{Name: "apis", Read: (&holder.Holdings{Holders: s.cfg.Holders, Fetcher: s.holders(), Sign: s.provider.SignForPerson, Log: s.log}).Of},
 		},
 	}).Mount(rt)
 }

@@ -76,6 +76,11 @@ DELETE FROM auth.trusted_devices WHERE id IN (
   SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 )
 
+// An erasure is remembered for longer than a backup is kept.
+const deleteErasures = `
+DELETE FROM auth.erasures WHERE user_id IN (
+  SELECT user_id FROM auth.erasures WHERE erased_at < now() - interval '400 days' AND waiting = '{}' ORDER BY erased_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 // The tables that are swept.
 const (
 	tableGrants  = "grants"
@@ -91,6 +96,7 @@ const (
 	tableUsers   = "users"
 	tableParts   = "session_clients"
 	tableEvents  = "federation_events"
+	tableErased  = "erasures"
 )
 
 // leavers deletes the accounts whose owners left, some at a time, and returns
@@ -120,7 +126,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 	}
 	reg.MustRegister(s.swept, s.last)
 	for _, table := range []string{
-		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableLimits, tableDevices, tableCodes, tableEvents, tableUsers, tableParts,
+		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableLimits, tableDevices, tableCodes, tableEvents, tableErased, tableUsers, tableParts,
 	} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
@@ -149,6 +155,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableCodes, deleteCodes)
 		s.sweep(ctx, tableParts, deleteParticipants)
 		s.sweep(ctx, tableEvents, deleteEvents)
+		s.sweep(ctx, tableErased, deleteErasures)
 		s.sweepUsers(ctx)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"larder/internal/id"
 	thing "larder/internal/shopping"
+	"larder/resourceapi/policy"
 	"larder/resourceapi/portable"
 )
 
@@ -301,4 +302,29 @@ func TestImportAsksThePolicyAndChangesNothing(t *testing.T) {
 	if len(events.Events) == 0 {
 		t.Error("the audit log does not tell of the imports")
 	}
+}
+
+func TestEverybodyIsToldWhatIsHeldOfHim(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	h.add(t, h.member, h.shared, "Bread by Bob")
+	h.want(t, 200, h.member, "PUT", h.path+"/diet", map[string]any{"avoid": []string{"nuts"}})
+	h.want(t, 403, h.member, "DELETE", h.path+"/lists/"+h.shared, nil, "If-Match", "*")
+	got := string(h.want(t, 200, h.member, "GET", "/v1/me/export", nil).body)
+	for _, held := range []string{"Bread by Bob", "Bakers", `"role":"member"`, "nuts", "item.added"} {
+		if !strings.Contains(got, held) {
+			t.Errorf("the member is not told of %s: %s", held, got)
+		}
+	}
+	for _, others := range []string{"Watch", "Presents", "family.created", "Corner shop"} {
+		if strings.Contains(got, others) {
+			t.Errorf("the member is told of %s", others)
+		}
+	}
+	if got := string(h.want(t, 200, h.admin, "GET", "/v1/me/export", nil).body); !strings.Contains(got, "Watch") || strings.Contains(got, "Bread by Bob") {
+		t.Errorf("the admin is told %s", got)
+	}
+	h.want(t, 200, h.alien, "GET", "/v1/me/export", nil)
+	h.want(t, 403, h.scoped("bob", "lists:read"), "GET", "/v1/me/export", nil)
+	h.want(t, 403, caller{h.issuer.AppToken("some-app", policy.Scopes()...)}, "GET", "/v1/me/export", nil)
 }

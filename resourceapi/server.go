@@ -139,7 +139,9 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.orders = &recurring.Recurring{DB: s.tenants, Items: &item.Items{DB: s.tenants}, Log: log}
 	s.orders.Mount(s.api)
 	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
-	(&diet.Diets{DB: s.tenants, Keys: secrets}).Mount(s.api)
+	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
+	diets.Mount(s.api)
+	portable.New(s.tenants, diets).Mount(s.api)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
 	return s, nil
@@ -195,7 +197,6 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&suggest.Suggestions{DB: db}).Mount(rt)
 	(&pantry.Pantry{DB: db, Items: items}).Mount(rt)
 	(&recipe.Recipes{DB: db, Items: items}).Mount(rt)
-	portable.New(db).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 	(&authzen.Decisions{DB: db}).Mount(rt)

@@ -29,6 +29,10 @@ type Config struct {
 	// AllowLoopback lets plain http and addresses of this machine pass: for
 	// development and tests.
 	AllowLoopback bool
+	// AllowPrivate lets plain http, addresses of this machine and of private
+	// networks pass: for a client that is only ever given addresses that the
+	// operator set. Link-local ones stay refused.
+	AllowPrivate bool
 }
 
 // Client sends requests. It is safe for concurrent use.
@@ -66,7 +70,8 @@ func (c *Client) control(_, address string, _ syscall.RawConn) error {
 }
 
 func (c *Client) allowed(address netip.Addr) bool {
-	return c.config.AllowLoopback && address.Unmap().IsLoopback() || c.public(address)
+	plain := address.Unmap()
+	return (c.config.AllowLoopback || c.config.AllowPrivate) && plain.IsLoopback() || c.config.AllowPrivate && plain.IsPrivate() || c.public(address)
 }
 
 // CheckURL returns what is wrong with an address that somebody hands in. A good
@@ -78,7 +83,7 @@ func (c *Client) CheckURL(text string) error {
 		return errors.New("must be an address such as https://example.com/hook")
 	case u.User != nil || u.Fragment != "":
 		return errors.New("must have neither a user nor a fragment")
-	case u.Scheme == "http" && c.config.AllowLoopback:
+	case u.Scheme == "http" && (c.config.AllowLoopback || c.config.AllowPrivate):
 	case u.Scheme != "https":
 		return errors.New("must be https")
 	}

@@ -60,6 +60,9 @@ func queueOwn(tx *tenant.Tx, sql string, d *Diet, box *[]byte) {
 	})
 }
 
+// Own returns the caller's own diet.
+func (h *Diets) Own(ctx context.Context, family id.ID) (any, error) { return h.selectOwn(ctx, family) }
+
 func (h *Diets) selectOwn(ctx context.Context, family id.ID) (*Diet, error) {
 	d := &Diet{Avoid: []string{}, Also: []string{}}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {

@@ -4,6 +4,7 @@
 //	GET  /v1/families/{family_id}/export       all that the caller may see, as JSON
 //	GET  /v1/families/{family_id}/export.csv   the items, for a spreadsheet
 //	POST /v1/families/{family_id}/import       what either gave, or a plain CSV
+//	GET  /v1/me/export                         all that is held of the caller himself
 //
 // An export is written while it is read, a page of items at a time, each with
 // the caller's rights of that moment: it takes no more memory for a large

@@ -27,16 +27,20 @@ const (
 
 // Portable exports and imports families. Make it with New.
 type Portable struct {
-	DB *tenant.DB
+	DB    *tenant.DB
+	Diets Diets
 
 	busy chan struct{} // one place for each import at work
 }
 
 // New returns what exports and imports the families of db.
-func New(db *tenant.DB) *Portable { return &Portable{DB: db, busy: make(chan struct{}, maxAtOnce)} }
+func New(db *tenant.DB, diets Diets) *Portable {
+	return &Portable{DB: db, Diets: diets, busy: make(chan struct{}, maxAtOnce)}
+}
 
 // Mount adds the routes.
 func (h *Portable) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/v1/me/export", h.exportMine)
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/export", h.exportJSON)
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/export.csv", h.exportCSV)
 	rt.Handle(http.MethodPost, "/v1/families/{family_id}/import", h.importFile)
