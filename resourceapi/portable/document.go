@@ -1,7 +1,6 @@
 package portable
 
 import (
-	"encoding/json"
 	"strconv"
 	"time"
 
@@ -22,18 +21,18 @@ const (
 // What is told of the family and its people is for whoever reads it; an import
 // passes over it, because people join by invitation.
 type Document struct {
-	Format     string          `json:"format"`
-	Version    int             `json:"version"`
-	ExportedAt *time.Time      `json:"exported_at"`
-	Family     json.RawMessage `json:"family"`
-	Members    json.RawMessage `json:"members"`
-	Stores     []Store         `json:"stores"`
-	Prices     []Price         `json:"prices"`
-	Favourites []Favourite     `json:"favourites"`
-	Recipes    []Recipe        `json:"recipes"`
-	Lists      []List          `json:"lists"`
-	Pantry     []Stock         `json:"pantry"`
-	Items      []Item          `json:"items"` // of each list in their order
+	Format     string           `json:"format"`
+	Version    int              `json:"version"`
+	ExportedAt *time.Time       `json:"exported_at"`
+	Family     map[string]any   `json:"family"`
+	Members    []map[string]any `json:"members"`
+	Stores     []Store          `json:"stores"`
+	Prices     []Price          `json:"prices"`
+	Favourites []Favourite      `json:"favourites"`
+	Recipes    []Recipe         `json:"recipes"`
+	Lists      []List           `json:"lists"`
+	Pantry     []Stock          `json:"pantry"`
+	Items      []Item           `json:"items"` // of each list in their order
 
 	faults valid.Form // found when it was read
 }
