@@ -23,7 +23,7 @@ func eraser() *bearer.Caller { return &bearer.Caller{Kind: "system", Subject: "e
 
 // EraserTraces returns the families that a person is or was in.
 func (db *DB) EraserTraces(ctx context.Context, person string) ([]id.ID, error) {
-	tx := &Tx{db: db, Caller: eraser(), source: sourceFrom(ctx), batch: &pgx.Batch{}, standing: standing(policy.Admin)}
+	tx := &Tx{db: db, Caller: eraser(), source: SourceFrom(ctx), batch: &pgx.Batch{}, standing: standing(policy.Admin)}
 	tx.Queue(setEraser, person, id.ID{})
 	var families []id.ID
 	tx.Queue(selectTraces, person).Query(func(rows pgx.Rows) (err error) {
@@ -37,6 +37,6 @@ func (db *DB) EraserTraces(ctx context.Context, person string) ([]id.ID, error) 
 // reaches what an admin of the family reaches, and the person's own. No policy
 // is asked: the identity provider says that the account is gone.
 func (db *DB) Eraser(ctx context.Context, family id.ID, person string, f func(tx *Tx) error) error {
-	tx := &Tx{db: db, Caller: eraser(), Family: family, source: sourceFrom(ctx), batch: &pgx.Batch{}, standing: standing(policy.Admin), asked: true}
+	tx := &Tx{db: db, Caller: eraser(), Family: family, source: SourceFrom(ctx), batch: &pgx.Batch{}, standing: standing(policy.Admin), asked: true}
 	return tx.write(ctx, func() { tx.Queue(setEraser, person, family) }, f)
 }

@@ -170,6 +170,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget a person whose account was deleted
+         * @description For the identity provider alone, with a token that it makes for itself. Memberships, personal lists and diets go; where the
+         *     person was the only admin, the member who is there longest becomes one, and a family without any ends. What the person made
+         *     for a family stays, made by `user:deleted`. Saying it again does no harm.
+         */
+        post: operations["erasePerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/families": {
         parameters: {
             query?: never;
@@ -1331,6 +1353,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All that is held of the caller himself, in every family
+         * @description Memberships, diets, personal lists, what the caller made for each family, and what the audit log says of him: the newest 10,000
+         *     items and 5,000 events of a family. Takes `family:read`, and `family:write` for the diet.
+         */
+        get: operations["exportMine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1533,7 +1576,7 @@ export interface components {
                 quantity?: number | null;
                 unit?: string;
             }[];
-            /** @constant */
+            /** @enum {string} */
             format: "larder.family";
             items?: {
                 barcode?: string;
@@ -1559,7 +1602,7 @@ export interface components {
                 created_by?: string;
                 due_on?: string | null;
                 id: components["schemas"]["ID"];
-                /** @enum {unknown} */
+                /** @enum {string} */
                 kind: "shared" | "personal";
                 name: components["schemas"]["Name"];
                 template?: boolean;
@@ -1576,12 +1619,12 @@ export interface components {
                 /** @description At most three decimals */
                 minimum?: number | null;
                 name: components["schemas"]["Name"];
-                quantity: number;
+                quantity?: number;
                 unit?: string;
             }[];
             prices?: {
                 /** @description In the smallest coin */
-                amount: number;
+                amount?: number;
                 created_at?: components["schemas"]["Time"];
                 /** @description A principal; told, and not taken over */
                 created_by?: string;
@@ -1590,28 +1633,28 @@ export interface components {
                 name: components["schemas"]["Name"];
                 quantity: number;
                 store_id: components["schemas"]["ID"];
-                unit: string;
+                unit?: string;
             }[];
             recipes?: {
                 created_at?: components["schemas"]["Time"];
                 /** @description A principal; told, and not taken over */
                 created_by?: string;
                 id: components["schemas"]["ID"];
-                ingredients: Record<string, never>[];
+                ingredients?: Record<string, never>[];
                 method?: string;
                 name: components["schemas"]["Name"];
                 servings: number;
             }[];
             stores?: {
-                aisles: string[];
+                aisles?: string[];
                 created_at?: components["schemas"]["Time"];
                 /** @description A principal; told, and not taken over */
                 created_by?: string;
                 id: components["schemas"]["ID"];
                 name: components["schemas"]["Name"];
-                only_aisles: boolean;
+                only_aisles?: boolean;
             }[];
-            /** @constant */
+            /** @enum {integer} */
             version: 1;
         };
         Favourite: {
@@ -3223,6 +3266,43 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            503: components["responses"]["E503"];
+        };
+    };
+    erasePerson: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description The sub of the identity provider */
+                    user_id: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Nothing of the person is left */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            409: components["responses"]["E409"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
     };
@@ -7918,6 +7998,44 @@ export interface operations {
             413: components["responses"]["E413"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    exportMine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything of the caller's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        exported_at: components["schemas"]["Time"];
+                        families: {
+                            activity: Record<string, never>[];
+                            diet: Record<string, never>;
+                            family_id: components["schemas"]["ID"];
+                            family_name: string;
+                            items: Record<string, never>[];
+                            kitchen: Record<string, never>[];
+                            lists: Record<string, never>[];
+                            membership: Record<string, never>;
+                            suggestions: Record<string, never>[];
+                        }[];
+                        user_id: string;
+                    };
+                };
+            };
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
