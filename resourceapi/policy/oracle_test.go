@@ -99,7 +99,7 @@ func ruledOut(r Request, noun, verb string) bool {
 	}
 	return on(OutsideHours) ||
 		on(GuestsOnlyAtHome) && r.Principal.Role == Guest && c.Place != Home ||
-		changes && (on(NewDevicesReadOnly) && c.Device == NewDevice || on(HighRiskReadOnly) && c.RiskScore >= 70 && !(factor && fresh(r)))
+		changes && (on(NewDevicesReadOnly) && c.Device == NewDevice || on(HighRiskReadOnly) && c.RiskScore >= 70 && (!factor || !fresh(r)))
 }
 
 // limitedMay is what a token may do that a person narrowed down to some lists.

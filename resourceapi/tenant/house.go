@@ -48,8 +48,10 @@ type atlas struct{ loaded sync.Map }
 
 // load returns UTC for a zone that this machine does not know.
 func (a *atlas) load(name string) *time.Location {
-	if zone, ok := a.loaded.Load(name); ok {
-		return zone.(*time.Location) //nolint:forcetypeassert // nothing else is stored
+	if known, ok := a.loaded.Load(name); ok {
+		if zone, ok := known.(*time.Location); ok {
+			return zone
+		}
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
