@@ -88,6 +88,7 @@ func namesOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)
 
 // happen does one thing, as somebody who may, and has the model follow.
 func (w *world) happen(t testing.TB, rt *rapid.T) {
+	t.Helper()
 	k := w.families[rapid.IntRange(0, 1).Draw(rt, "family")]
 	h, who := w.in(k), rapid.SampledFrom(w.people).Draw(rt, "person")
 	role, known := k.roles[who]
@@ -131,6 +132,7 @@ func (w *world) happen(t testing.TB, rt *rapid.T) {
 // grant gives a guest some verbs on a shared list, or takes them away, or takes
 // the list away.
 func (w *world) grant(t testing.TB, rt *rapid.T, k *kin, who string) {
+	t.Helper()
 	h, list := w.in(k), rapid.SampledFrom(namesOf(k.lists)).Draw(rt, "list")
 	s := k.lists[list]
 	path := h.path + "/lists/" + list
@@ -157,6 +159,7 @@ func (w *world) grant(t testing.TB, rt *rapid.T, k *kin, who string) {
 // probe has anybody ask for anything, with the ids of either family put into the
 // paths of either, and holds the answer against the model.
 func (w *world) probe(t testing.TB, rt *rapid.T) {
+	t.Helper()
 	var (
 		k     = w.families[rapid.IntRange(0, 1).Draw(rt, "family")]
 		from  = w.families[rapid.IntRange(0, 1).Draw(rt, "list of")]
@@ -225,6 +228,7 @@ func (w *world) probe(t testing.TB, rt *rapid.T) {
 
 // add adds an item, now and then under the id of another family's.
 func (w *world) add(t testing.TB, rt *rapid.T, k *kin, s *shelf, who, there string) {
+	t.Helper()
 	item := id.New().String()
 	if s == nil || len(s.items) > 12 {
 		return

@@ -79,7 +79,7 @@ func RequestID(ctx context.Context) string {
 // answered: it has the request's id, ends with nothing, and holds nothing of the
 // request or its connection.
 func Detached(ctx context.Context) context.Context {
-	return context.WithValue(context.Background(), eventKey{}, &event{Context: context.Background(), id: RequestID(ctx)}) //nolint:contextcheck // that is what it is for
+	return context.WithValue(context.Background(), eventKey{}, &event{Context: context.Background(), id: RequestID(ctx)})
 }
 
 func note(ctx context.Context, err error) {

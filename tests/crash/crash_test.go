@@ -45,13 +45,12 @@ func rounds(t *testing.T) int {
 // trial is one stack under attack.
 type trial struct {
 	*stack.Stack
-	t       *testing.T
-	web     *stack.Client
-	writes  atomic.Int64 // acknowledged
-	turns   atomic.Int64 // acknowledged rotations
-	again   atomic.Int64 // of either that was sent again
-	people  []*person
-	stopped context.Context
+	t      *testing.T
+	web    *stack.Client
+	writes atomic.Int64 // acknowledged
+	turns  atomic.Int64 // acknowledged rotations
+	again  atomic.Int64 // of either that was sent again
+	people []*person
 }
 
 // person is a client with a session of its own: one part rotates its tokens, the other writes with them.
@@ -65,15 +64,15 @@ func TestKillingLosesNothingThatWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
-	c := &trial{Stack: s, t: t, web: s.Client(s.Demo.Clients.Web), stopped: ctx}
+	c := &trial{Stack: s, t: t, web: s.Client(s.Demo.Clients.Web)}
 	c.gather()
 	before := c.people[0].sync("")
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
 	for _, p := range c.people {
-		work.Go(func() { c.until(p.rotate) })
-		work.Go(func() { c.until(p.write) })
+		work.Go(func() { c.until(ctx, p.rotate) })
+		work.Go(func() { c.until(ctx, p.write) })
 	}
 	total := rounds(t)
 	for range total {
@@ -119,8 +118,8 @@ func (c *trial) gather() {
 }
 
 // until repeats work until the end, or until something is wrong.
-func (c *trial) until(work func()) {
-	for c.stopped.Err() == nil && !c.t.Failed() {
+func (c *trial) until(ctx context.Context, work func()) {
+	for ctx.Err() == nil && !c.t.Failed() {
 		work()
 		time.Sleep(pace)
 	}
