@@ -27,6 +27,8 @@ Commands:
   migrate   bring the database to this program's version
   demo      make the demo family of a document on standard input, print the completed document
   policy    check, test or explain the policies that say who may do what
+  audit     verify [--family ID] [--checkpoint TOKEN]  are the families' audit logs as they were written?
+            export [--family ID] [--action A] [--result R] [--actor ID] [--target ID] [--since T] [--until T]  print them, NDJSON
   version   say which program this is
 
 Environment (every fault is reported at once):
@@ -77,6 +79,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	if slices.ContainsFunc(args, func(a string) bool { return slices.Contains(help, a) }) {
 		fmt.Fprint(out, usage)
 		return nil
+	}
+	if args[0] == "audit" {
+		return runAudit(ctx, args[1:], getenv, out, errOut)
 	}
 	if len(args) > 1 {
 		fmt.Fprintf(errOut, "resourceapi: %s takes no arguments. Try: resourceapi help\n", args[0])

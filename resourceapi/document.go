@@ -83,7 +83,7 @@ func describeConventions(method, path string, operation map[string]any) {
 		}
 	}
 	answer("429")
-	if method != "post" && method != "patch" || strings.HasSuffix(path, "/sync") {
+	if method != "post" && method != "patch" || !strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/sync") {
 		return
 	}
 	answer("409")

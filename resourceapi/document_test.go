@@ -29,6 +29,7 @@ var described = sync.OnceValues(func() (routers.Router, error) {
 	if err := loaded.Validate(context.Background()); err != nil {
 		return nil, err
 	}
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.FileBodyDecoder)
 	return gorillamux.NewRouter(loaded)
 })
 

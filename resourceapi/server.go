@@ -83,6 +83,7 @@ type server struct {
 	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
 	keeper      *idempotency.Keeper
 	quotas      *quota.Quotas
+	chain       *audit.Chain
 	confined    atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -133,6 +134,11 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		s.feeds.Changed(family)
 		s.courier.Changed(family)
 	}
+	seals, err := auditSeals(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.chain = &audit.Chain{DB: s.tenants, Seals: seals, Log: log}
 	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
@@ -142,6 +148,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
 	diets.Mount(s.api)
 	portable.New(s.tenants, diets).Mount(s.api)
+	(&audit.Log{DB: s.tenants, Cursors: cursors, Seals: seals}).Mount(s.api)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
 	return s, nil
@@ -198,7 +205,6 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&pantry.Pantry{DB: db, Items: items}).Mount(rt)
 	(&recipe.Recipes{DB: db, Items: items}).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
-	(&audit.Log{DB: db, Cursors: cursors}).Mount(rt)
 	(&authzen.Decisions{DB: db}).Mount(rt)
 }
 
@@ -328,6 +334,7 @@ func (s *server) serve(ctx context.Context) error {
 	// Streams end when draining begins: they would never end by themselves.
 	work.Go(func() error { s.feeds.Run(ctx); return nil })
 	work.Go(func() error { s.denials.Run(background); return nil })
+	work.Go(func() error { s.chain.Run(background); return nil })
 	work.Go(func() error { s.tenants.SweepKeys(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })
 	work.Go(func() error { s.orders.Run(ctx); return nil })

@@ -20,6 +20,7 @@ import (
 type Log struct {
 	DB      *tenant.DB
 	Cursors paging.Signer
+	Seals   *Seals
 }
 
 // Actor is who acted.
@@ -46,22 +47,31 @@ type Event struct {
 	Details    map[string]any `json:"details"`
 }
 
-const selectEvents = `
-SELECT id, occurred_at, action, result, actor_kind, actor_id, coalesce(client_id, ''), coalesce(target, ''), coalesce(reason, ''),
-       policies, count, coalesce(source_ip, ''), coalesce(user_agent, ''), coalesce(request_id, ''), details
-  FROM grocery.audit_events
- WHERE family_id = $1 AND (occurred_at, id) < ($2, $3) AND occurred_at >= $4
-   AND ($5 = '' OR action = $5) AND ($6 = '' OR result = $6) AND ($7 = '' OR actor_id = $7)
- ORDER BY occurred_at DESC, id DESC LIMIT $8`
+const (
+	selectEvents = `
+SELECT ` + eventColumns + `
+  FROM grocery.audit_events e
+ WHERE e.family_id = $1 AND (e.occurred_at, e.id) < ($2, $3) AND e.occurred_at >= $4
+   AND ($5 = '' OR e.action = $5) AND ($6 = '' OR e.result = $6) AND ($7 = '' OR e.actor_id = $7) AND ($8 = '' OR e.target = $8)
+ ORDER BY e.occurred_at DESC, e.id DESC LIMIT $9`
 
-func (e *Event) scan(row pgx.Row) error {
-	return row.Scan(&e.ID, &e.OccurredAt, &e.Action, &e.Result, &e.Actor.Kind, &e.Actor.ID, &e.ClientID, &e.Target, &e.Reason,
-		&e.Policies, &e.Count, &e.SourceIP, &e.UserAgent, &e.RequestID, &e.Details)
+	eventColumns = `e.id, e.occurred_at, e.action, e.result, e.actor_kind, e.actor_id, coalesce(e.client_id, ''), coalesce(e.target, ''), coalesce(e.reason, ''),
+       e.policies, e.count, coalesce(e.source_ip, ''), coalesce(e.user_agent, ''), coalesce(e.request_id, ''), e.details`
+)
+
+// columns are the places for eventColumns.
+func (e *Event) columns() []any {
+	return []any{
+		&e.ID, &e.OccurredAt, &e.Action, &e.Result, &e.Actor.Kind, &e.Actor.ID, &e.ClientID, &e.Target, &e.Reason,
+		&e.Policies, &e.Count, &e.SourceIP, &e.UserAgent, &e.RequestID, &e.Details,
+	}
 }
 
-// Mount adds the route.
+// Mount adds the routes.
 func (h *Log) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/audit", h.list)
+	rt.Handle(http.MethodGet, "/v1/families/{family_id}/audit/export", h.export)
+	rt.Handle(http.MethodGet, "/v1/families/{family_id}/audit/verify", h.verify)
 }
 
 // place is where a page begins: before this event.
@@ -71,19 +81,15 @@ type place struct {
 }
 
 type filter struct {
-	action, result, actor string
-	since                 time.Time
-	before                place
-	limit                 int
+	action, result, actor, target string
+	since                         time.Time
+	before                        place
+	limit                         int
 }
 
 func (h *Log) filter(family id.ID, query url.Values) (f filter, collection string, err error) {
-	f = filter{action: query.Get("action"), result: query.Get("result"), actor: query.Get("actor"), since: time.Unix(0, 0)}
-	last := id.ID{}
-	for i := range last {
-		last[i] = 0xff
-	}
-	f.before = place{h.DB.Now().Add(time.Hour), last}
+	f = filter{action: query.Get("action"), result: query.Get("result"), actor: query.Get("actor"), target: query.Get("target"), since: time.Unix(0, 0)}
+	f.before = place{h.DB.Now().Add(time.Hour), lastID()}
 	if f.limit, err = paging.Limit(query); err != nil {
 		return f, "", err
 	}
@@ -97,10 +103,10 @@ func (h *Log) filter(family id.ID, query url.Values) (f filter, collection strin
 	if f.result != "" && f.result != "success" && f.result != "failure" && f.result != "denied" {
 		return f, "", parameter("result", "must be success, failure or denied")
 	}
-	if len(f.action) > 64 || len(f.actor) > 255 {
-		return f, "", parameter("action", "is too long")
+	if len(f.action) > 64 || len(f.actor) > 255 || len(f.target) > 255 {
+		return f, "", parameter("action", "is too long, or another filter is")
 	}
-	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.action}, "r": {f.result}, "w": {f.actor}, "s": {f.since.String()}}.Encode()
+	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.action}, "r": {f.result}, "w": {f.actor}, "t": {f.target}, "s": {f.since.String()}}.Encode()
 	if cursor := query.Get("cursor"); cursor != "" {
 		err = h.Cursors.Open(collection, cursor, &f.before)
 	}
@@ -144,13 +150,14 @@ func (h *Log) list(w http.ResponseWriter, r *http.Request) error {
 func (h *Log) selectPage(ctx context.Context, family id.ID, f filter) ([]Event, error) {
 	events := []Event{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectEvents, family, f.before.OccurredAt, f.before.ID, f.since, f.action, f.result, f.actor, f.limit+1).
+		tx.Queue(selectEvents, family, f.before.OccurredAt, f.before.ID, f.since, f.action, f.result, f.actor, f.target, f.limit+1).
 			Query(func(rows pgx.Rows) error {
 				for rows.Next() {
 					var e Event
-					if err := e.scan(rows); err != nil {
+					if err := rows.Scan(e.columns()...); err != nil {
 						return err
 					}
+					e.OccurredAt = e.OccurredAt.UTC()
 					events = append(events, e)
 				}
 				return rows.Err()

@@ -75,11 +75,11 @@ func (q *Quotas) Refused(w http.ResponseWriter, r *http.Request, err error) erro
 	return err
 }
 
-// Documents counts what is asked of next outside of /v1/, where anybody may
+// Documents counts what is asked of next outside of the gate, where anybody may
 // read. Health checks go through.
 func (q *Quotas) Documents(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path := r.URL.Path; strings.HasPrefix(path, "/v1/") || path == "/healthz" || path == "/readyz" {
+		if path := r.URL.Path; strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/access/") || path == "/healthz" || path == "/readyz" {
 			next.ServeHTTP(w, r)
 			return
 		}
