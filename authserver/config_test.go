@@ -95,6 +95,7 @@ func TestEveryFaultIsReportedAtOnceAndNoSecretWithIt(t *testing.T) {
 		"AUTHSERVER_REDIS_URL":             "http://:hidden@localhost",
 		"AUTHSERVER_KEY_ENCRYPTION_KEYS":   "c2hvcnQ=",
 		"AUTHSERVER_RESOURCE_SERVERS":      "/relative=x",
+		"AUTHSERVER_DATA_HOLDERS":          "https://unknown.example.com=ftp://x",
 		"AUTHSERVER_TRUSTED_PROXIES":       "everybody",
 		"AUTHSERVER_DEVELOPMENT":           "perhaps",
 		"AUTHSERVER_LOG_LEVEL":             "loud",

@@ -108,3 +108,20 @@ func TestRedirectsAreNotFollowedAndAnswersAreBounded(t *testing.T) {
 		t.Errorf("an answer that does not come: %v after %s", err, time.Since(start))
 	}
 }
+
+// TestAnOperatorsAddressesMayBePrivate has a client that is given nothing else.
+func TestAnOperatorsAddressesMayBePrivate(t *testing.T) {
+	t.Parallel()
+	c := New(Config{Timeout: time.Second, MaxBody: 1 << 10, AllowPrivate: true})
+	for text, want := range map[string]bool{
+		"10.1.2.3": true, "192.168.1.1": true, "fd00::1": true, "127.0.0.1": true, "8.8.8.8": true,
+		"169.254.169.254": false, "fe80::1": false, "0.0.0.0": false, "224.0.0.1": false, "100.64.0.1": false,
+	} {
+		if got := c.allowed(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s is allowed: %v, want %v", text, got, want)
+		}
+	}
+	if err := c.CheckURL("http://10.1.2.3:9100/v1"); err != nil {
+		t.Error(err)
+	}
+}
