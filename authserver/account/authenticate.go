@@ -59,6 +59,7 @@ func (a *Accounts) authenticate(ctx context.Context, email, pass string, before 
 	if stale {
 		a.rehash(ctx, c, pass)
 	}
+	a.checkBreach(ctx, c.user, pass)
 	return c.user, "", nil
 }
 

@@ -42,7 +42,7 @@ func (h *Handler) showEmailLink(w http.ResponseWriter, r *http.Request) error {
 // useEmailLink takes the new address. It needs no session: mails are opened on
 // other devices, and who holds the link has the mailbox.
 func (h *Handler) useEmailLink(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.form(w, r, "verify"); err != nil {
+	if err := h.pressed(w, r, "verify"); err != nil {
 		return err
 	}
 	err := h.Accounts.ConfirmEmail(r.Context(), web.Var(r, "token"))

@@ -159,7 +159,7 @@ func (h *Handler) showUnlock(w http.ResponseWriter, r *http.Request) error {
 // useUnlock recognises this browser, which so has a count of guesses to itself.
 // Whoever holds the link has the mailbox; the password is asked for all the same.
 func (h *Handler) useUnlock(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.form(w, r, "verify"); err != nil {
+	if err := h.pressed(w, r, "verify"); err != nil {
 		return err
 	}
 	device, _ := h.Devices.Ensure(w, r)

@@ -283,16 +283,16 @@ func (h *Handler) anyForm(w http.ResponseWriter, r *http.Request) (url.Values, e
 	return web.Form(w, r, maxForm)
 }
 
-// form reads a posted form of ours in which the given button was pressed.
-func (h *Handler) form(w http.ResponseWriter, r *http.Request, action string) (url.Values, error) {
+// pressed reads a posted form of ours in which the given button was pressed.
+func (h *Handler) pressed(w http.ResponseWriter, r *http.Request, action string) error {
 	form, err := h.anyForm(w, r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if form.Get("action") != action {
-		return nil, fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
 	}
-	return form, nil
+	return nil
 }
 
 func (h *Handler) auditLimited(r *http.Request, err error) {

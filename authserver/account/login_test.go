@@ -1,8 +1,12 @@
 package account_test
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,6 +21,7 @@ import (
 	"larder/authserver/account"
 	"larder/internal/limit"
 	"larder/internal/password"
+	"larder/internal/risk"
 )
 
 func TestSigningInLeadsToTheAccountOrBackToTheFlow(t *testing.T) {
@@ -344,5 +349,68 @@ func TestASignInStormIsTurnedAwayWithRetryAfter(t *testing.T) {
 	wg.Wait()
 	if turned.Load() == 0 || answered.Load() == 0 || turned.Load()+answered.Load() != 40 {
 		t.Errorf("%d turned away, %d answered, of 40", turned.Load(), answered.Load())
+	}
+}
+
+// I12: a password that the service could not be asked about is looked up at a
+// later sign-in, once, and its owner is asked for more from then on.
+func TestAPasswordIsLookedUpAgainWhenTheServiceIsBack(t *testing.T) {
+	p := setup(t)
+	var asked atomic.Int32
+	var up atomic.Bool
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if !up.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		sum := sha1.Sum([]byte(goodPassword))
+		if name := strings.ToUpper(hex.EncodeToString(sum[:])); strings.HasSuffix(r.URL.Path, "/range/"+name[:5]) {
+			fmt.Fprintf(w, "%s:7\r\n", name[5:])
+		}
+	}))
+	t.Cleanup(service.Close)
+	user := p.create(t, "ada@example.com")
+	p.accounts.Policy = &password.Policy{Log: slog.New(slog.DiscardHandler), Breaches: &password.Ranges{URL: service.URL, Client: service.Client()}}
+	now := time.Now()
+	p.accounts.Now = func() time.Time { return now }
+	b := p.browser(t, "192.0.2.1")
+	level := func() risk.Level {
+		if got := b.signIn("ada@example.com", goodPassword); got.status != http.StatusSeeOther {
+			t.Fatalf("a sign-in: %d %s", got.status, got.body)
+		}
+		a, err := p.signIns.Assess(t.Context(), user, "another browser", "192.0.2.1", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Level()
+	}
+	for i, step := range []struct {
+		up    bool
+		after time.Duration
+		asked int32
+		level risk.Level
+	}{
+		{false, 0, 1, risk.Low},          // the service is away
+		{true, time.Minute, 1, risk.Low}, // and is not asked at every sign-in
+		{true, time.Hour, 2, risk.High},  // it is back
+		{true, 29 * 24 * time.Hour, 2, risk.High},
+		{true, 2 * 24 * time.Hour, 3, risk.High},
+	} {
+		up.Store(step.up)
+		now = now.Add(step.after)
+		if got := level(); got != step.level || asked.Load() != step.asked {
+			t.Errorf("step %d: %s and asked %d times, want %s and %d", i+1, got, asked.Load(), step.level, step.asked)
+		}
+	}
+	var events int
+	if err := p.db.QueryRow(t.Context(), `SELECT count(*) FROM auth.audit_events WHERE action = 'password.found_stolen'`).Scan(&events); err != nil || events != 1 {
+		t.Errorf("%d events, want 1 (%v)", events, err)
+	}
+	if err := p.accounts.SetPassword(t.Context(), operator(), user, secretOf("another seven loaves of bread")); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := p.signIns.Assess(t.Context(), user, "another browser", "192.0.2.1", true); err != nil || a.Level() != risk.Low {
+		t.Errorf("after a change of password: %s (%v)", a.Level(), err)
 	}
 }

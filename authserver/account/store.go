@@ -6,7 +6,13 @@ const (
 	//nolint:gosec // a statement, not a credential
 	upsertPassword = `
 INSERT INTO auth.passwords (user_id, hash, changed_at) VALUES ($1, $2, $3)
-ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at`
+ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at,
+  breached_at = NULL, breach_check_at = NULL`
+
+	// Of many sign-ins at once one looks the password up.
+	claimBreachCheck  = `UPDATE auth.passwords SET breach_check_at = $3 WHERE user_id = $1 AND coalesce(breach_check_at, '-infinity') <= $2`
+	updateBreachCheck = `UPDATE auth.passwords SET breach_check_at = $2 WHERE user_id = $1`
+	updateBreached    = `UPDATE auth.passwords SET breached_at = $2 WHERE user_id = $1 AND breached_at IS NULL`
 
 	// A rehash must not undo a change of password that came in between.
 	updateHash = `UPDATE auth.passwords SET hash = $3 WHERE user_id = $1 AND hash = $2`

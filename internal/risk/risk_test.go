@@ -2,6 +2,7 @@ package risk_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,7 +27,11 @@ import (
 type letters struct{ all []mail.Letter }
 
 func (l *letters) Insert(_ context.Context, _ pgx.Tx, args river.JobArgs) error {
-	l.all = append(l.all, args.(mail.Letter))
+	letter, ok := args.(mail.Letter)
+	if !ok {
+		return errors.New("not a letter")
+	}
+	l.all = append(l.all, letter)
 	return nil
 }
 
