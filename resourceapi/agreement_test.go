@@ -41,8 +41,10 @@ func (h *household) generate(t *testing.T, rt *rapid.T, round int) *generated {
 		"iat": time.Now().Unix(), "jti": service, "api_key_id": service, "family_id": h.id,
 	})
 	g.people = []person{
-		{h.user("ann"), policy.User, "ann", policy.Admin}, {h.user("bob"), policy.User, "bob", policy.Member},
-		{h.user("gus"), policy.User, "gus", policy.Guest}, {h.user("zed"), policy.User, "zed", policy.None},
+		{h.user("ann"), policy.User, "ann", policy.Admin},
+		{h.user("bob"), policy.User, "bob", policy.Member},
+		{h.user("gus"), policy.User, "gus", policy.Guest},
+		{h.user("zed"), policy.User, "zed", policy.None},
 		{caller{key}, policy.APIKey, service, policy.None},
 		{caller{h.issuer.AppToken("machine", policy.Scopes()...)}, policy.App, "machine", policy.None},
 	}

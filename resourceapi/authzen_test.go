@@ -24,12 +24,12 @@ type verdict struct {
 	}
 }
 
-func about(kind, id string, properties ...string) map[string]any {
+func about(kind, thing string, properties ...string) map[string]any {
 	more := map[string]any{}
 	for i := 0; i < len(properties); i += 2 {
 		more[properties[i]] = properties[i+1]
 	}
-	return map[string]any{"type": kind, "id": id, "properties": more}
+	return map[string]any{"type": kind, "id": thing, "properties": more}
 }
 
 func asks(sub, action string, resource map[string]any) map[string]any {
@@ -41,7 +41,7 @@ func TestTheCallerMayAskWhatHeMayDo(t *testing.T) {
 	h := newHousehold(t)
 	parsed := mustID(t, h.id)
 	stale := h.claims("ann", bearertest.Claims{"auth_time": time.Now().Add(-time.Hour).Unix()})
-	list := func(id string) map[string]any { return about("list", id, "family_id", h.id) }
+	list := func(thing string) map[string]any { return about("list", thing, "family_id", h.id) }
 	milk := about("item", h.item, "family_id", h.id, "list_id", h.shared)
 	member := func(sub string) map[string]any { return about("member", sub, "family_id", h.id) }
 	absent := "There is no such thing here."
@@ -104,7 +104,8 @@ func TestQuestionsInABatch(t *testing.T) {
 	mine := h.want(t, 201, h.member, "POST", "/v1/families", map[string]any{"name": "Bob alone"}).field(t, "id")
 	batch := asks("bob", "list.read", about("list", h.shared, "family_id", h.id))
 	batch["evaluations"] = []any{
-		map[string]any{}, map[string]any{"action": map[string]any{"name": "list.delete"}},
+		map[string]any{},
+		map[string]any{"action": map[string]any{"name": "list.delete"}},
 		map[string]any{"action": map[string]any{"name": "family.delete"}, "resource": about("family", mine)},
 		map[string]any{"action": map[string]any{"name": "family.delete"}, "resource": about("family", h.id)},
 	}

@@ -20,9 +20,9 @@ func (s *service) claims(sub string, more bearertest.Claims) caller {
 	return caller{s.issuer.Token(c)}
 }
 
-func (h *household) rule(t testing.TB, rules map[string]any) reply {
+func (h *household) rule(t testing.TB, rules map[string]any) {
 	t.Helper()
-	return h.want(t, 200, h.admin, "PUT", h.path+"/rules", rules, "If-Match", "*")
+	h.want(t, 200, h.admin, "PUT", h.path+"/rules", rules, "If-Match", "*")
 }
 
 // refused makes a request that the policy must refuse, and say so in full.
