@@ -5,6 +5,7 @@
 //	pages/*.html        one page each, defining "title" and "main"
 //	static/*            stylesheet, icon and script, served under a content hash
 //	mail/*.txt, *.html  one mail each in both forms, around layout.txt and layout.html
+//	languages/*.txt     what all of these say in other languages (package language)
 //
 // The pages need no web font and nothing from another host, and no script but
 // for passkeys: a page that defines "script" is given passkey.js.
@@ -15,7 +16,7 @@ import (
 	"io/fs"
 )
 
-//go:embed pages/*.html static/* mail/*
+//go:embed pages/*.html static/* mail/* languages/*.txt
 var files embed.FS
 
 // Pages returns the templates, layout.html among them.
@@ -26,6 +27,9 @@ func Static() fs.FS { return sub("static") }
 
 // Mail returns the templates of mails, the layouts among them.
 func Mail() fs.FS { return sub("mail") }
+
+// Languages returns the catalogues of the languages, a file per language.
+func Languages() fs.FS { return sub("languages") }
 
 func sub(dir string) fs.FS {
 	f, err := fs.Sub(files, dir)

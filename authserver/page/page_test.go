@@ -165,7 +165,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
 			}
 		}
-		for _, part := range []string{"<!doctype html>", `lang="en"`, "<title>", "<h1>", "<main"} {
+		for _, part := range []string{"<!doctype html>", `<html lang="en">`, "<title>", "<h1>", "<main"} {
 			if strings.Count(shown, part) != 1 {
 				t.Errorf("%s: %s comes %d times", name, part, strings.Count(shown, part))
 			}

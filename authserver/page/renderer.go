@@ -12,18 +12,22 @@ import (
 	"strings"
 
 	"larder/authserver/oidc"
+	"larder/internal/language"
 	"larder/internal/web"
 	"larder/templates"
 )
 
 // Renderer writes pages. Make it with New.
 type Renderer struct {
-	pages  map[string]*template.Template
-	assets map[string]asset // by the name in its path
-	style  string           // path of the stylesheet
+	pages  map[string]map[string]*template.Template // by language and name
+	assets map[string]asset                         // by the name in its path
+	style  string                                   // path of the stylesheet
 	icon   string
 	script string
 	https  bool
+
+	languages   *language.Catalogue
+	crossOrigin http.CrossOriginProtection
 }
 
 // frame is what layout.html sees; Data is the page's own.
@@ -33,32 +37,62 @@ type frame struct {
 	Icon  string
 	// Script is "" on a page that does not define "script".
 	Script string
-	Data   any
+	// Back is where the chooser of languages leads, "" where there is none.
+	Back      string
+	Languages []*language.Language
+	Data      any
 }
 
 // New parses every template. issuer is the configured issuer URL: the only
 // place from which pages learn whether they are served by https.
 func New(issuer string) (*Renderer, error) {
-	p := &Renderer{pages: make(map[string]*template.Template), https: strings.HasPrefix(issuer, "https://")}
+	languages, err := language.Load(templates.Languages(), language.Brand)
+	if err != nil {
+		return nil, err
+	}
+	p := &Renderer{pages: make(map[string]map[string]*template.Template), https: strings.HasPrefix(issuer, "https://"), languages: languages}
 	if err := p.loadAssets(templates.Static()); err != nil {
 		return nil, err
 	}
-	files := templates.Pages()
+	for _, l := range languages.All() {
+		if p.pages[l.Tag], err = parse(templates.Pages(), l); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// parse reads every page in a language, by its name.
+func parse(files fs.FS, l *language.Language) (map[string]*template.Template, error) {
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		return nil, err
 	}
+	sources := make(map[string]string)
 	for _, name := range names {
-		if name == "layout.html" {
-			continue
-		}
-		t, err := template.New(name).Option("missingkey=error").ParseFS(files, "layout.html", name)
+		source, err := fs.ReadFile(files, name)
 		if err != nil {
-			return nil, fmt.Errorf("parsing page %s: %w", name, err)
+			return nil, err
 		}
-		p.pages[strings.TrimSuffix(name, ".html")] = t
+		sources[strings.TrimSuffix(name, ".html")] = l.Template(string(source))
 	}
-	return p, nil
+	layout, err := template.New("layout").Option("missingkey=error").Funcs(words(l)).Parse(sources["layout"])
+	if err != nil {
+		return nil, fmt.Errorf("parsing the layout in %s: %w", l.Name, err)
+	}
+	delete(sources, "layout")
+	pages := make(map[string]*template.Template)
+	for name, source := range sources {
+		page, err := layout.Clone()
+		if err == nil {
+			page, err = page.New(name).Parse(source)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parsing page %s in %s: %w", name, l.Name, err)
+		}
+		pages[name] = page
+	}
+	return pages, nil
 }
 
 // Render answers with the named page. The page's forms may lead only to our
@@ -96,11 +130,12 @@ func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.L
 
 // render writes nothing when it returns an error.
 func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, name string, leads policy, data any) error {
-	t, ok := p.pages[name]
+	l := p.language(r)
+	t, ok := p.pages[l.Tag][name]
 	if !ok {
 		return fmt.Errorf("no page is called %q", name)
 	}
-	f := frame{Nonce: rand.Text(), Style: p.style, Icon: p.icon, Data: data}
+	f := frame{Nonce: rand.Text(), Style: p.style, Icon: p.icon, Back: here(r), Languages: p.languages.All(), Data: data}
 	if t.Lookup("script") != nil {
 		f.Script = p.script
 	}
@@ -110,6 +145,7 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 	}
 	p.setHeaders(w.Header(), &f, leads)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", l.Tag)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
 	_, err := body.WriteTo(w)

@@ -68,8 +68,9 @@ func contentType(ext string) string {
 	return mime.TypeByExtension(ext)
 }
 
-// Mount serves the static files.
+// Mount serves the static files and the chooser of languages.
 func (p *Renderer) Mount(rt *web.Router) {
+	rt.Handle(http.MethodPost, languagePath, p.choose)
 	rt.Handle(http.MethodGet, staticPath+"{name}", p.handleStatic)
 }
 

@@ -8,13 +8,15 @@ import (
 	"strings"
 	texttemplate "text/template"
 
+	"larder/internal/language"
 	"larder/templates"
 )
 
 // Composer turns letters into text. Make it with NewComposer.
 type Composer struct {
-	texts map[string]*texttemplate.Template
-	pages map[string]*htmltemplate.Template
+	languages *language.Catalogue
+	texts     map[string]map[string]*texttemplate.Template // by language and name
+	pages     map[string]map[string]*htmltemplate.Template
 }
 
 // content is what a mail's templates see.
@@ -26,29 +28,58 @@ type content struct {
 
 // NewComposer parses every template.
 func NewComposer() (*Composer, error) {
-	c := &Composer{texts: make(map[string]*texttemplate.Template), pages: make(map[string]*htmltemplate.Template)}
+	languages, err := language.Load(templates.Languages(), language.Brand)
+	if err != nil {
+		return nil, err
+	}
+	c := &Composer{languages: languages, texts: make(map[string]map[string]*texttemplate.Template), pages: make(map[string]map[string]*htmltemplate.Template)}
 	files := templates.Mail()
 	names, err := fs.Glob(files, "*.txt")
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range names {
-		name := strings.TrimSuffix(file, ".txt")
-		if name == "layout" {
-			continue
-		}
-		if c.texts[name], err = texttemplate.New(file).Option("missingkey=error").ParseFS(files, "layout.txt", file); err != nil {
-			return nil, fmt.Errorf("parsing mail %s: %w", name, err)
-		}
-		if c.pages[name], err = htmltemplate.New(file).Option("missingkey=error").ParseFS(files, "layout.html", name+".html"); err != nil {
-			return nil, fmt.Errorf("parsing mail %s: %w", name, err)
+	for _, l := range languages.All() {
+		c.texts[l.Tag], c.pages[l.Tag] = make(map[string]*texttemplate.Template), make(map[string]*htmltemplate.Template)
+		for _, file := range names {
+			name := strings.TrimSuffix(file, ".txt")
+			if name == "layout" {
+				continue
+			}
+			if err := c.parse(files, l, name); err != nil {
+				return nil, fmt.Errorf("parsing mail %s in %s: %w", name, l.Name, err)
+			}
 		}
 	}
 	return c, nil
 }
 
+func (c *Composer) parse(files fs.FS, l *language.Language, name string) error {
+	words := map[string]any{"lang": func() string { return l.Tag }, "say": l.Say}
+	text := texttemplate.New(name).Option("missingkey=error").Funcs(words)
+	page := htmltemplate.New(name).Option("missingkey=error").Funcs(words)
+	for _, file := range []string{"layout", name} {
+		for _, form := range []string{".txt", ".html"} {
+			source, err := fs.ReadFile(files, file+form)
+			if err != nil {
+				return err
+			}
+			if said := l.Template(string(source)); form == ".txt" {
+				_, err = text.Parse(said)
+			} else {
+				_, err = page.Parse(said)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	c.texts[l.Tag][name], c.pages[l.Tag][name] = text, page
+	return nil
+}
+
 func (c *Composer) compose(l Letter, target string) (Message, error) {
-	text, page := c.texts[l.Template], c.pages[l.Template]
+	spoken, _ := c.languages.Match(l.Language)
+	text, page := c.texts[spoken.Tag][l.Template], c.pages[spoken.Tag][l.Template]
 	if text == nil || page == nil {
 		return Message{}, fmt.Errorf("no mail is called %q", l.Template)
 	}

@@ -19,7 +19,9 @@ type Letter struct {
 	To       string            `json:"to"`
 	Name     string            `json:"name,omitempty"` // of the person, "" before the address is proven
 	Facts    map[string]string `json:"facts,omitempty"`
-	Link     *Link             `json:"link,omitempty"`
+	// Language is a tag (BCP 47); "" is what the account of the address prefers.
+	Language string `json:"language,omitempty"`
+	Link     *Link  `json:"link,omitempty"`
 }
 
 // Link is where the mail leads.
@@ -65,8 +67,11 @@ type Links interface {
 // Postman delivers letters.
 type Postman struct {
 	Composer *Composer
-	Links    Links
-	Sender   Sender
+	// Prefers, if not nil, knows the language of whoever has an address, "" if
+	// nobody chose one.
+	Prefers func(ctx context.Context, address string) (string, error)
+	Links   Links
+	Sender  Sender
 }
 
 // Deliver sends a letter for a job. One whose link is over by now is not worth
@@ -82,6 +87,12 @@ func (p *Postman) Deliver(ctx context.Context, jobID int64, at time.Time, l Lett
 			return err
 		}
 		if target, err = p.Links.URL(l.Link.Path, l.Link.Purpose, l.Link.ID); err != nil {
+			return err
+		}
+	}
+	if l.Language == "" && p.Prefers != nil {
+		var err error
+		if l.Language, err = p.Prefers(ctx, l.To); err != nil {
 			return err
 		}
 	}
