@@ -25,9 +25,14 @@ func TestEveryTextIsThereInEveryLanguage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := templateTexts(t)
-	for where, text := range sentences(t) {
-		texts[text] = where
+	texts, heard := templateTexts(t), make(map[string]string)
+	for _, root := range []string{".", "../internal/password", "../internal/limit", "../internal/link"} {
+		for where, text := range sentences(t, root) {
+			texts[text] = where
+		}
+	}
+	for where, text := range sentences(t, "../internal") { // some of it reaches people by way of errors
+		heard[text] = where
 	}
 	for _, l := range catalogue.All()[1:] {
 		for text, where := range texts {
@@ -36,7 +41,7 @@ func TestEveryTextIsThereInEveryLanguage(t *testing.T) {
 			}
 		}
 		for _, key := range l.Keys() {
-			if _, used := texts[key]; !used && !fragment(key) {
+			if texts[key] == "" && heard[key] == "" && !fragment(key) {
 				t.Errorf("templates/languages/%s.txt: nothing says any more:\n%s", l.Tag, key)
 			}
 		}
@@ -46,7 +51,7 @@ func TestEveryTextIsThereInEveryLanguage(t *testing.T) {
 // fragment reports whether a text is a part of others, such as what fills one.
 func fragment(key string) bool {
 	first := []rune(key)[0]
-	return first != '{' && strings.ToLower(string(first)) == string(first) || !strings.Contains(key, " ") || strings.Contains(key, "{1}")
+	return first != '{' && strings.ToLower(string(first)) == string(first) || !strings.Contains(key, " ") || strings.Contains(key, "{1}") || key == "Phone number"
 }
 
 func templateTexts(t *testing.T) map[string]string {
@@ -78,14 +83,22 @@ func silent() []string {
 
 // sentences finds what the code says: every string that begins with a capital
 // letter and has a space, with numbers for the parts that are put into it.
-func sentences(t *testing.T) map[string]string {
+func sentences(t *testing.T, root string) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	if err := walk(t, root, found); err != nil || len(found) == 0 {
+		t.Fatalf("%s has %d sentences, %v", root, len(found), err)
+	}
+	return found
+}
+
+func walk(t *testing.T, root string, found map[string]string) error {
+	t.Helper()
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() && slices.Contains(silent(), d.Name()) {
 			return fs.SkipDir
 		}
-		if dir := filepath.Dir(path); d.IsDir() || dir == "." || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if d.IsDir() || !strings.Contains(path, "/") || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
 		source, err := os.ReadFile(path)
@@ -103,17 +116,13 @@ func sentences(t *testing.T) map[string]string {
 				return true
 			}
 			text, whole := spoken(expression)
-			if whole && regexp.MustCompile(`^(\{1\} )?[\p{Lu}“].* .*$`).MatchString(text) && !regexp.MustCompile(`SELECT|INSERT|UPDATE|DELETE|WITH `).MatchString(text) {
+			if whole && regexp.MustCompile(`^(\{1\} )?[\p{Lu}“].* .*$`).MatchString(text) && !regexp.MustCompile(`SELECT|INSERT|UPDATE|DELETE|WITH |WHERE|^Bearer`).MatchString(text) {
 				found[positions.Position(n.Pos()).String()] = text
 			}
 			return !whole
 		})
 		return nil
 	})
-	if err != nil || len(found) < 50 {
-		t.Fatalf("%d sentences, %v", len(found), err)
-	}
-	return found
 }
 
 // spoken returns a string that is written in the code, whole or put together.
@@ -135,6 +144,10 @@ func spoken(e ast.Expr) (text string, ok bool) {
 			s, err := strconv.Unquote(lit.Value)
 			if err != nil {
 				return "", false
+			}
+			for _, verb := range regexp.MustCompile(`%[a-z]`).FindAllString(s, -1) {
+				n++
+				s = strings.Replace(s, verb, "{"+strconv.Itoa(n)+"}", 1)
 			}
 			text, words = text+s, true
 			continue

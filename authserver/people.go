@@ -24,8 +24,10 @@ import (
 	"larder/authserver/register"
 	"larder/authserver/session"
 	"larder/internal/env"
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/jobs"
+	"larder/internal/language"
 	"larder/internal/limit"
 	"larder/internal/mail"
 	"larder/internal/outbound"
@@ -33,6 +35,7 @@ import (
 	"larder/internal/secret"
 	"larder/internal/sms"
 	"larder/internal/web"
+	"larder/templates"
 )
 
 const (
@@ -127,7 +130,11 @@ func (c PeopleConfig) texts(post sms.Poster) onetime.Texts {
 
 // newCrew gathers what works off the jobs.
 func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
-	composer, err := mail.NewComposer()
+	languages, err := language.Load(templates.Languages(), language.Brand)
+	if err != nil {
+		return nil, err
+	}
+	composer, err := mail.NewComposer(languages)
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +146,12 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 			return nil, err
 		}
 	}
-	postman := &mail.Postman{Composer: composer, Links: s.links, Sender: s.cfg.People.sender()}
+	postman := &mail.Postman{Composer: composer, Prefers: s.prefers, Links: s.links, Sender: s.cfg.People.sender()}
 	workers := river.NewWorkers()
 	for _, err := range []error{
 		river.AddWorkerSafely(workers, &mail.Worker{Postman: postman}),
 		river.AddWorkerSafely(workers, &federation.RevokeWorker{Identities: s.linked}),
-		river.AddWorkerSafely(workers, &onetime.Worker{Codes: s.codes, Issuer: s.cfg.Issuer, Post: postman, Texts: s.cfg.People.texts(s.outbound)}),
+		river.AddWorkerSafely(workers, &onetime.Worker{Codes: s.codes, Languages: languages, Issuer: s.cfg.Issuer, Post: postman, Texts: s.cfg.People.texts(s.outbound)}),
 		river.AddWorkerSafely(workers, &account.EmailChangeWorker{Accounts: s.accounts}),
 		river.AddWorkerSafely(workers, &holder.Worker{Journal: s.erasures, Sender: s.holders(), Sign: s.provider.SignForItself}),
 		river.AddWorkerSafely(workers, &register.Worker{Registrations: s.registrations(), Users: s.accounts, Post: postman}),
@@ -164,6 +171,18 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 // their addresses are the operator's.
 func (s *server) holders() *outbound.Client {
 	return outbound.New(outbound.Config{Timeout: holderTimeout, MaxBody: holderBody, AllowPrivate: true})
+}
+
+// prefers is the language of whoever has an address.
+func (s *server) prefers(ctx context.Context, address string) (string, error) {
+	u, err := s.accounts.ByEmail(ctx, address)
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return u.Locale(), nil
 }
 
 // work does jobs once the start is complete.

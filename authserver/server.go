@@ -156,10 +156,19 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	}
 	c.sessions.Ended = s.provider.RevokeSession
 	c.sessions.Started = s.rememberSignIn
+	c.sessions.Greet = s.greet
 	if s.crew, err = s.newCrew(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// greet has the browser spoken to in the language of the account that signs in
+// there. Without PostgreSQL's answer it stays with what it spoke.
+func (s *server) greet(ctx context.Context, w http.ResponseWriter, r *http.Request, user id.ID) {
+	if u, err := s.accounts.User(ctx, user); err == nil {
+		s.pages.Remember(w, r, u.Locale())
+	}
 }
 
 func (s *server) consents() *consent.Consents {
@@ -170,7 +179,7 @@ func (s *server) consents() *consent.Consents {
 func (s *server) flows(devices session.Devices) *flow.Flows {
 	limiter := s.limiter()
 	return &flow.Flows{
-		Redis: s.redis, Devices: devices, Secure: s.cfg.secure(),
+		Redis: s.redis, Devices: devices, Secure: s.cfg.secure(), Suggest: s.pages.Suggest,
 		Admit: func(r *http.Request) error {
 			return limiter.Take(r.Context(), "flow:"+limit.Source(r), limit.Rate{Burst: 600, Every: 100 * time.Millisecond})
 		},
@@ -216,7 +225,7 @@ func (s *server) mountBrowser(rt *web.Router) {
 	}
 	accounts := &account.Handler{
 		Factors: second, Providers: others,
-		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages,
+		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages, Languages: s.pages,
 		Throttle: &account.Throttle{Redis: s.redis, Limiter: s.guesses(), Devices: s.signIns},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}

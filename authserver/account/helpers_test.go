@@ -116,7 +116,7 @@ func setup(t *testing.T) *place {
 	p.handler = &account.Handler{
 		Factors:  &mfa.Handler{Factors: &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}},
 		Accounts: p.accounts, Throttle: &account.Throttle{Redis: rdb, Limiter: &limit.Limiter{Redis: rdb, DB: db.Auth, Lasting: true}, Devices: p.signIns},
-		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Audit: p.events,
+		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Languages: pages, Audit: p.events,
 		// Tests say where they come from; a server asks the connection.
 		Source: func(r *http.Request) string {
 			if from := r.Header.Get("Test-Source"); from != "" {

@@ -41,6 +41,11 @@ type Devices interface {
 	Ensure(w http.ResponseWriter, r *http.Request) (device string, fresh bool)
 }
 
+// Languages remembers in which one a browser is spoken to.
+type Languages interface {
+	Remember(w http.ResponseWriter, r *http.Request, locale string)
+}
+
 // Pages renders.
 type Pages interface {
 	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
@@ -73,6 +78,7 @@ type Handler struct {
 	Clients   Clients
 	Devices   Devices
 	Pages     Pages
+	Languages Languages
 	Audit     Auditor
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string

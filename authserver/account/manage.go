@@ -42,7 +42,7 @@ func (a *Accounts) tell(ctx context.Context, tx pgx.Tx, u *oidc.User, template s
 	if a.Jobs == nil || u.Email == "" {
 		return nil
 	}
-	return a.Jobs.Insert(ctx, tx, mail.Letter{Template: template, To: u.Email, Name: u.Name, Facts: facts})
+	return a.Jobs.Insert(ctx, tx, mail.Letter{Template: template, To: u.Email, Name: u.Name, Facts: facts, Language: u.Locale()})
 }
 
 // when puts a time into a mail.
@@ -129,6 +129,11 @@ func (*Accounts) CheckIdentity(name, address string) (canonical string, err erro
 
 // Register makes the account of somebody who has proven the address, in the
 // transaction that spends the proof, with a password that Hash has seen.
-func (a *Accounts) Register(ctx context.Context, tx pgx.Tx, name, address, hash string) (id.ID, error) {
-	return a.CreateIn(ctx, tx, audit.Actor{Kind: "anonymous", ID: "registration"}, NewUser{Name: name, Email: address, EmailVerified: true}, hash)
+// language is the tag of the one in which they registered.
+func (a *Accounts) Register(ctx context.Context, tx pgx.Tx, name, address, hash, language string) (id.ID, error) {
+	n := NewUser{Name: name, Email: address, EmailVerified: true, Profile: map[string]any{}}
+	if language != "" {
+		n.Profile["locale"] = language
+	}
+	return a.CreateIn(ctx, tx, audit.Actor{Kind: "anonymous", ID: "registration"}, n, hash)
 }

@@ -105,7 +105,9 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 	done := ""
 	switch form.Get("action") {
 	case "profile":
-		done, err = "profile", h.saveProfile(r, user, form)
+		if done, err = "profile", h.saveProfile(r, user, form); err == nil {
+			h.Languages.Remember(w, r, form.Get("locale"))
+		}
 	case "email":
 		done, err = "email", h.requestEmail(w, r, user, form)
 	case "confirm":

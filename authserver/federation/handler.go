@@ -58,6 +58,7 @@ type Devices interface {
 
 // Pages renders.
 type Pages interface {
+	Language(r *http.Request) string
 	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
 	RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error
 }

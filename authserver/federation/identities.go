@@ -25,7 +25,7 @@ type Accounts interface {
 	User(ctx context.Context, subject id.ID) (*oidc.User, error)
 	ByEmail(ctx context.Context, address string) (*oidc.User, error)
 	// Register makes the account of somebody who has proven the address.
-	Register(ctx context.Context, tx pgx.Tx, name, address, hash string) (id.ID, error)
+	Register(ctx context.Context, tx pgx.Tx, name, address, hash, language string) (id.ID, error)
 	// SignOut commits a change with the end of all that the person is signed in
 	// to.
 	SignOut(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error
@@ -113,10 +113,11 @@ func (s *Identities) seal(identity id.ID, who *profile) []byte {
 func tokenPlace(identity id.ID) string { return "auth.identities/refresh_token/" + identity.String() }
 
 // register makes the account of somebody whom nobody here knows. It fails with
-// fault.Conflict when address or identity got an account meanwhile.
-func (s *Identities) register(ctx context.Context, p *Provider, who *profile) (user id.ID, err error) {
+// fault.Conflict when address or identity got an account meanwhile. language is
+// the one that they are spoken to in.
+func (s *Identities) register(ctx context.Context, p *Provider, who *profile, language string) (user id.ID, err error) {
 	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) (err error) {
-		if user, err = s.Accounts.Register(ctx, tx, nameOf(who), who.Email, ""); err != nil {
+		if user, err = s.Accounts.Register(ctx, tx, nameOf(who), who.Email, "", language); err != nil {
 			return err
 		}
 		if err := s.insert(ctx, tx, p, who, user); err != nil {

@@ -28,7 +28,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, p *Provider, to
 	if !fault.Is(err, fault.NotFound) {
 		return h.refused(w, r, p, to, err)
 	}
-	made, err := h.Identities.register(ctx, p, who)
+	made, err := h.Identities.register(ctx, p, who, h.Pages.Language(r))
 	if err != nil {
 		return h.refused(w, r, p, to, err)
 	}

@@ -47,6 +47,8 @@ type Flows struct {
 	// network.
 	Admit  func(r *http.Request) error
 	Secure bool // the issuer is https
+	// Suggest, if not nil, hears in which languages an app wants its sign-in.
+	Suggest func(w http.ResponseWriter, r *http.Request, locales []string)
 }
 
 // Begin parks req for this browser and returns the id by which pages speak of
@@ -82,6 +84,9 @@ func (f *Flows) Begin(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	if fresh {
 		f.setCookie(w, flowID, device)
+	}
+	if f.Suggest != nil {
+		f.Suggest(w, r, req.UILocales)
 	}
 	return flowID, nil
 }

@@ -47,6 +47,7 @@ type Flows interface {
 
 // Pages renders.
 type Pages interface {
+	Language(r *http.Request) string
 	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
 }
 
@@ -151,7 +152,7 @@ func (h *Handler) leave(r *http.Request, page formPage) error {
 	if err != nil {
 		return err
 	}
-	return h.Queue.InsertAlone(r.Context(), Request{Address: canonical, Flow: page.Flow})
+	return h.Queue.InsertAlone(r.Context(), Request{Address: canonical, Flow: page.Flow, Language: h.Pages.Language(r)})
 }
 
 func (h *Handler) showLink(w http.ResponseWriter, r *http.Request) error {

@@ -1,6 +1,7 @@
 package forgot
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +22,8 @@ const path = "/forgot"
 type Request struct {
 	Address string `json:"address"` // canonical
 	Flow    string `json:"flow,omitempty"`
+	// Language is the tag of the one in which somebody asked.
+	Language string `json:"language,omitempty"`
 }
 
 // Kind implements river.JobArgs.
@@ -68,7 +71,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[Request]) error {
 		if err != nil {
 			return err
 		}
-		letter := mail.Letter{Template: "reset", To: u.Email, Name: u.Name, Link: &mail.Link{Purpose: w.Reset.Purpose, Path: path, ID: linkID}}
+		letter := mail.Letter{Template: "reset", To: u.Email, Name: u.Name, Language: cmp.Or(u.Locale(), job.Args.Language), Link: &mail.Link{Purpose: w.Reset.Purpose, Path: path, ID: linkID}}
 		if err := w.Jobs.Insert(ctx, tx, letter); err != nil {
 			return err
 		}

@@ -14,8 +14,10 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"larder/authserver/onetime"
+	"larder/internal/language"
 	"larder/internal/mail"
 	"larder/internal/sms"
+	"larder/templates"
 )
 
 // outbox is where messages go.
@@ -40,7 +42,11 @@ func (p *place) message(t *testing.T) (code, to string) {
 		t.Fatal("no code is to be delivered")
 	}
 	out := &outbox{}
-	w := &onetime.Worker{Codes: p.codes, Issuer: "https://id.example", Post: out, Texts: out}
+	languages, err := language.Load(templates.Languages(), language.Brand)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &onetime.Worker{Codes: p.codes, Languages: languages, Issuer: "https://id.example", Post: out, Texts: out}
 	job := &river.Job[onetime.Job]{JobRow: &rivertype.JobRow{ID: 7, CreatedAt: time.Now()}, Args: p.post.codes[len(p.post.codes)-1]}
 	if err := w.Work(t.Context(), job); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/dpop"
+	"larder/internal/language"
 	"larder/internal/web"
 )
 
@@ -56,6 +57,7 @@ type metadata struct {
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	DPoPAlgs                 []string `json:"dpop_signing_alg_values_supported"`
+	UILocales                []string `json:"ui_locales_supported"`
 	DetailTypes              []string `json:"authorization_details_types_supported"`
 	MTLSBoundTokens          bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	IssInAuthResponse        bool     `json:"authorization_response_iss_parameter_supported"`
@@ -128,6 +130,7 @@ func (p *Provider) metadata() metadata {
 		RevocationAuthAlgs:       algorithmNames(assertionAlgorithms()),
 
 		DetailTypes:       oidc.DetailTypes(),
+		UILocales:         language.Tags(),
 		DPoPAlgs:          dpop.Algorithms(),
 		IssInAuthResponse: true,
 		ClaimsParameter:   true,

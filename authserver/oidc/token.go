@@ -57,3 +57,10 @@ type User struct {
 	HasPassword   bool
 	UpdatedAt     time.Time
 }
+
+// Locale is the tag (BCP 47) of the language that the person prefers, "" if they
+// did not say.
+func (u *User) Locale() string {
+	locale, _ := u.Profile["locale"].(string)
+	return locale
+}

@@ -26,5 +26,5 @@ UPDATE auth.one_time_codes SET tries = tries + 1
 	// The one statement that decides who spends a code.
 	spendCode  = `DELETE FROM auth.one_time_codes WHERE id = $1`
 	selectCode = `
-SELECT c.channel, c.target, u.name FROM auth.one_time_codes c JOIN auth.users u ON u.id = c.user_id WHERE c.id = $1 AND c.expires_at > $2`
+SELECT c.channel, c.target, u.name, coalesce(u.profile->>'locale', '') FROM auth.one_time_codes c JOIN auth.users u ON u.id = c.user_id WHERE c.id = $1 AND c.expires_at > $2`
 )

@@ -12,6 +12,7 @@ import (
 
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/language"
 	"larder/internal/mail"
 	"larder/internal/postgres"
 	"larder/internal/sms"
@@ -42,13 +43,15 @@ type Worker struct {
 	Issuer string
 	Post   Post
 	Texts  Texts // nil without a way to send them
+
+	Languages *language.Catalogue
 }
 
 // Work implements river.Worker. The code is made here, for a row that is still
 // in force: one that was replaced or is old is not worth sending.
 func (w *Worker) Work(ctx context.Context, job *river.Job[Job]) error {
-	var channel, target, name string
-	err := w.Codes.DB.QueryRow(ctx, selectCode, job.Args.Code, w.Codes.Now()).Scan(&channel, &target, &name)
+	var channel, target, name, locale string
+	err := w.Codes.DB.QueryRow(ctx, selectCode, job.Args.Code, w.Codes.Now()).Scan(&channel, &target, &name, &locale)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -61,13 +64,14 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[Job]) error {
 	}
 	code := codeOf(keys[0], job.Args.Code)
 	if channel == "email" {
-		return w.Post.Deliver(ctx, job.ID, job.CreatedAt, mail.Letter{Template: "code", To: target, Name: name, Facts: map[string]string{"code": code}})
+		return w.Post.Deliver(ctx, job.ID, job.CreatedAt, mail.Letter{Template: "code", To: target, Name: name, Language: locale, Facts: map[string]string{"code": code}})
 	}
 	if w.Texts == nil {
 		return errors.New("no way to send text messages is configured")
 	}
+	spoken, _ := w.Languages.Match(locale)
 	err = w.Texts.Send(ctx, sms.Message{
-		ID: fmt.Sprintf("%s-%d", job.CreatedAt.UTC().Format("20060102T150405.000000Z"), job.ID), To: target, Text: text(w.Issuer, code),
+		ID: fmt.Sprintf("%s-%d", job.CreatedAt.UTC().Format("20060102T150405.000000Z"), job.ID), To: target, Text: text(spoken, w.Issuer, code),
 	})
 	if refused, ok := errors.AsType[*sms.RefusedError](err); ok {
 		return river.JobCancel(refused)
@@ -77,10 +81,10 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[Job]) error {
 
 // text ends with the line by which browsers fill a code in at our own origin
 // only (WICG Origin-bound one-time codes delivered via SMS).
-func text(issuer, code string) string {
+func text(l *language.Language, issuer, code string) string {
 	host := issuer
 	if u, err := url.Parse(issuer); err == nil {
 		host = u.Hostname()
 	}
-	return code + " is your Larder code. It is good for 10 minutes. Nobody from Larder will ever ask you for it.\n\n@" + host + " #" + code
+	return l.Say(code+" is your Larder code. It is good for 10 minutes. Nobody from Larder will ever ask you for it.") + "\n\n@" + host + " #" + code
 }

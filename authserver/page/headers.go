@@ -36,7 +36,8 @@ func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 	h.Set("Cache-Control", "no-store")
-	h.Add("Vary", "Cookie, Accept-Language")
+	h.Add("Vary", "Cookie")
+	h.Add("Vary", "Accept-Language")
 	p.setHSTS(h)
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,13 +23,24 @@ import (
 
 type values = map[string]any
 
-// serve renders one page as a browser would get it.
-func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *httptest.ResponseRecorder {
+// renderer parses the pages of an issuer once.
+func renderer(t *testing.T, issuer string) *page.Renderer {
 	t.Helper()
-	p, err := page.New(issuer)
+	made, _ := renderers.LoadOrStore(issuer, sync.OnceValues(func() (*page.Renderer, error) { return page.New(issuer) }))
+	p, err := made.(func() (*page.Renderer, error))()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+//nolint:gochecknoglobals // what the tests of this package share
+var renderers sync.Map
+
+// serve renders one page as a browser would get it.
+func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *httptest.ResponseRecorder {
+	t.Helper()
+	p := renderer(t, issuer)
 	rt := web.NewRouter(p.Error)
 	p.Mount(rt)
 	rt.Handle(http.MethodGet, "/page", func(w http.ResponseWriter, r *http.Request) error { return h(p, w, r) })

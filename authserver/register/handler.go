@@ -33,6 +33,7 @@ type Devices interface {
 
 // Pages renders.
 type Pages interface {
+	Language(r *http.Request) string
 	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
 }
 
@@ -119,7 +120,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) register(w http.ResponseWriter, r *http.Request, form url.Values) error {
 	device, _ := h.Devices.Ensure(w, r)
-	asked := Registration{Name: form.Get("name"), Address: form.Get("email"), Flow: oidc.OnwardFrom(form).Flow}
+	asked := Registration{Name: form.Get("name"), Address: form.Get("email"), Flow: oidc.OnwardFrom(form).Flow, Language: h.Pages.Language(r)}
 	linkID, err := h.begin(r, device, asked, secret.String(form.Get("password")))
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.RateLimited) {
 		page := formPage{Flow: asked.Flow, Name: bounded(asked.Name), Email: bounded(asked.Address)}

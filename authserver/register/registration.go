@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"time"
@@ -28,7 +29,7 @@ const (
 type Accounts interface {
 	CheckIdentity(name, address string) (canonical string, err error)
 	Hash(ctx context.Context, newPassword secret.String, about ...string) (string, error)
-	Register(ctx context.Context, tx pgx.Tx, name, address, hash string) (id.ID, error)
+	Register(ctx context.Context, tx pgx.Tx, name, address, hash, language string) (id.ID, error)
 }
 
 // Users knows who has an address.
@@ -56,6 +57,9 @@ type Registration struct {
 	Address string `json:"address"`
 	Hash    string `json:"hash"`           // of the password
 	Flow    string `json:"flow,omitempty"` // the authorization request that waits
+	// Language is the tag of the one in which they registered, and in which the
+	// account is spoken to.
+	Language string `json:"language,omitempty"`
 }
 
 // MailJob sends the mail of a registration.
@@ -135,7 +139,7 @@ func (s *Registrations) Verify(ctx context.Context, token string) (Registration,
 		if err := found.Into(&r); err != nil {
 			return err
 		}
-		_, err = s.Accounts.Register(ctx, tx, r.Name, r.Address, r.Hash)
+		_, err = s.Accounts.Register(ctx, tx, r.Name, r.Address, r.Hash, r.Language)
 		return err
 	})
 	return r, err
@@ -164,13 +168,13 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[MailJob]) error {
 	if err != nil {
 		return err
 	}
-	letter := mail.Letter{Template: "register", To: r.Address, Link: &mail.Link{Purpose: purpose, Path: path, ID: job.Args.Link}}
+	letter := mail.Letter{Template: "register", To: r.Address, Language: r.Language, Link: &mail.Link{Purpose: purpose, Path: path, ID: job.Args.Link}}
 	owner, err := w.Users.ByEmail(ctx, r.Address)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	if owner != nil {
-		letter = mail.Letter{Template: "register_taken", To: owner.Email, Name: owner.Name}
+		letter = mail.Letter{Template: "register_taken", To: owner.Email, Name: owner.Name, Language: cmp.Or(owner.Locale(), r.Language)}
 	}
 	return w.Post.Deliver(ctx, job.ID, job.CreatedAt, letter)
 }

@@ -35,6 +35,8 @@ type Sessions struct {
 	// Started, if not nil, is told of each sign-in that begins a session where
 	// the same person had none.
 	Started func(ctx context.Context, r *http.Request, login oidc.Login) error
+	// Greet, if not nil, may add to the answer by which somebody signs in.
+	Greet func(ctx context.Context, w http.ResponseWriter, r *http.Request, subject id.ID)
 	// Ended, if not nil, is told the sid of each session that somebody ended,
 	// before it ends, to revoke what lives only as long as the session.
 	Ended func(ctx context.Context, sid string) error
@@ -92,6 +94,9 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	if err := s.put(ctx, rec); err != nil {
 		return err
+	}
+	if s.Greet != nil {
+		s.Greet(ctx, w, r, login.Subject)
 	}
 	if old != nil {
 		if err := s.replace(ctx, old, rec); err != nil {

@@ -217,6 +217,14 @@ func (l *Language) part(text string) string {
 			return l.Moment(at)
 		}
 	}
+	if at, err := time.Parse("2 January 2006", text); err == nil {
+		return l.Day(at)
+	}
+	if number, unit, ok := strings.Cut(text, " "); ok && l.Has("{1} "+unit) {
+		if _, err := strconv.Atoi(number); err == nil {
+			return strings.Replace(l.exact["{1} "+unit], "{1}", number, 1)
+		}
+	}
 	first, last, list := cutLast(text, " and ")
 	if !list {
 		return text

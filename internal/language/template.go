@@ -174,7 +174,7 @@ func segment(run []token, out *strings.Builder, say func(string) string) {
 	words := false
 	for _, t := range run {
 		whole.WriteString(t.text)
-		words = words || t.kind == text && lettered(t.text)
+		words = words || t.kind == text && t.name == "" && lettered(t.text)
 	}
 	if !words {
 		for _, t := range run {

@@ -26,12 +26,8 @@ type content struct {
 	Facts map[string]string
 }
 
-// NewComposer parses every template.
-func NewComposer() (*Composer, error) {
-	languages, err := language.Load(templates.Languages(), language.Brand)
-	if err != nil {
-		return nil, err
-	}
+// NewComposer parses every template in every language.
+func NewComposer(languages *language.Catalogue) (*Composer, error) {
 	c := &Composer{languages: languages, texts: make(map[string]map[string]*texttemplate.Template), pages: make(map[string]map[string]*htmltemplate.Template)}
 	files := templates.Mail()
 	names, err := fs.Glob(files, "*.txt")

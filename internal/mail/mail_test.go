@@ -27,6 +27,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"larder/internal/jobs"
+	"larder/internal/language"
 	"larder/internal/link"
 	"larder/internal/mail"
 	"larder/internal/pgtest"
@@ -126,7 +127,11 @@ func newOffice(t *testing.T) *office {
 // open begins work; the crew stops with the returned function.
 func (o *office) open(t *testing.T, sender mail.Sender) (stop func()) {
 	t.Helper()
-	composer, err := mail.NewComposer()
+	languages, err := language.Load(templates.Languages(), language.Brand)
+	if err != nil {
+		t.Fatal(err)
+	}
+	composer, err := mail.NewComposer(languages)
 	if err != nil {
 		t.Fatal(err)
 	}
