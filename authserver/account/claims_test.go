@@ -68,7 +68,7 @@ func TestProfileOnTheAccountPage(t *testing.T) {
 	if a.status != http.StatusUnprocessableEntity && a.status != http.StatusBadRequest {
 		t.Errorf("%d", a.status)
 	}
-	for _, words := range []string{`role="alert"`, "Website must be an address on the web", "Birthdate must be a date"} {
+	for _, words := range []string{`role="alert"`, `<html lang="de">`, "Website muss eine Adresse im Web sein", "Das Geburtsdatum muss ein Datum"} {
 		if !strings.Contains(a.body, words) {
 			t.Errorf("the page does not say %q: %s", words, plain(a.body))
 		}

@@ -187,6 +187,9 @@ func (l *Language) Say(text string) string {
 	if at, err := time.Parse(written, text); err == nil {
 		return l.Moment(at)
 	}
+	if first, rest, several := strings.Cut(text, ". "); several && l.Known(first+".") && l.Known(rest) {
+		return l.Say(first+".") + " " + l.Say(rest)
+	}
 	for _, p := range l.patterns {
 		found := p.english.FindStringSubmatch(text)
 		if found == nil || p.open && strings.HasSuffix(text, ".") {
