@@ -212,6 +212,9 @@ func (l *Language) Known(text string) bool {
 // part says what fills a sentence: words of ours, alone or in a list, a date, or
 // what a person wrote, which stays as it is.
 func (l *Language) part(text string) string {
+	if l.Tag == "en" {
+		return text
+	}
 	if said, known := l.exact[text]; known {
 		return l.named(said)
 	}
