@@ -18,6 +18,8 @@ const (
 	// least is the part of what is alive that may always be allocated before the next collection, in percent: with less,
 	// a very large heap would be marked all the time.
 	least = 15
+	// most bounds the first collection, before which nothing is known to be alive: Go waits for 4 MiB times GOGC.
+	most = 400
 
 	every = 500 * time.Millisecond
 	// near is how far off the percentage may be before it is set anew, which stops the world for a moment: an eighth.
@@ -42,7 +44,9 @@ func Keep(ctx context.Context, room uint64) {
 	}
 }
 
-func percent(alive, room uint64) int { return max(int(room*100/max(alive, 1<<20)), least) } //nolint:gosec // far below the range of int
+func percent(alive, room uint64) int {
+	return min(max(int(room*100/max(alive, 1)), least), most) //nolint:gosec // far below the range of int
+}
 
 // alive is what the collector counts GOGC from: the heap that the last collection left, and the roots.
 func alive() (total uint64) {
