@@ -73,12 +73,12 @@ func (i *Item) record(list string) []string {
 	if i.Quantity != nil {
 		quantity = strconv.FormatFloat(*i.Quantity, 'f', -1, 64)
 	}
-	if i.Made.At != nil {
-		addedAt = i.Made.At.UTC().Format("2006-01-02T15:04:05Z")
+	if i.At != nil {
+		addedAt = i.At.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	return []string{
 		guarded(list), i.ListID.String(), i.ID.String(), guarded(i.Name), quantity, guarded(i.Unit), guarded(i.Category), guarded(i.Note),
-		guarded(i.Barcode), guarded(i.Photo), strconv.FormatBool(i.Checked), guarded(i.Made.By), addedAt,
+		guarded(i.Barcode), guarded(i.Photo), strconv.FormatBool(i.Checked), guarded(i.By), addedAt,
 	}
 }
 

@@ -308,7 +308,8 @@ func (in *intake) leave(ctx context.Context) error {
 		}
 	}
 	for i := range d.Items {
-		key, item := d.Items[i].ListID.String(), policy.Resource{}
+		var item policy.Resource
+		key := d.Items[i].ListID.String()
 		if l := in.fresh[d.Items[i].ListID]; l != nil {
 			key, item = "items of "+l.Kind, in.made(policy.ItemResource, l.Kind)
 		} else {
