@@ -295,6 +295,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/families/{family_id}/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The audit log as NDJSON, newest first
+         * @description An event a line, as it is chained. Past 50,000 events the last line is `{"next": …}`, the address of what follows. An answer that breaks off was not the end.
+         */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/families/{family_id}/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Whether the audit log is as it was written
+         * @description Follows the hash chain of the family's log, 20,000 entries at once; go on by `next`. The `checkpoint` in the answer is signed: whoever keeps it elsewhere and sends it along later learns whether the log before it was cut off or written anew.
+         */
+        get: operations["verifyAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/families/{family_id}/diet": {
         parameters: {
             query?: never;
@@ -1437,6 +1483,26 @@ export interface components {
             events: components["schemas"]["AuditEvent"][];
             /** @description The address of the next page; absent on the last */
             next?: string;
+        };
+        AuditReport: {
+            /** @description The end of the chain, signed (JWS, EdDSA); only when it is intact and was followed to its end */
+            checkpoint?: string;
+            /** @description How many were looked at */
+            entries: number;
+            /** @description The first twenty */
+            findings: {
+                detail: string;
+                event_id?: components["schemas"]["ID"];
+                /** @enum {string} */
+                fault: "changed" | "deleted" | "missing" | "inserted" | "truncated" | "rewritten";
+                seq?: number;
+            }[];
+            intact: boolean;
+            /** @description The public key (RFC 7517) that it is signed with */
+            key: Record<string, never>;
+            next?: string;
+            /** @description Events that are too new to be in the chain */
+            unsettled: number;
         };
         /**
          * @description A time of day in the family's time zone
@@ -2845,6 +2911,8 @@ export interface components {
         action: string;
         /** @description Only what this one did */
         actor: string;
+        /** @description One that was kept elsewhere */
+        checkpoint: string;
         /** @description The client_id of the app */
         client_id: string;
         /** @description Where to go on; take it from next */
@@ -2895,6 +2963,8 @@ export interface components {
         store: components["schemas"]["ID"];
         /** @description The store */
         store_id: components["schemas"]["ID"];
+        /** @description Only what was done to this */
+        target: string;
         /** @description Not after */
         until: string;
         /** @description The sub of the person */
@@ -3281,6 +3351,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22"
+                 *     }
+                 */
                 "application/json": {
                     /** @description The sub of the identity provider */
                     user_id: string;
@@ -3689,6 +3764,8 @@ export interface operations {
                 result?: components["parameters"]["result"];
                 /** @description Only what this one did */
                 actor?: components["parameters"]["actor"];
+                /** @description Only what was done to this */
+                target?: components["parameters"]["target"];
                 /** @description Not before */
                 since?: components["parameters"]["since"];
                 /** @description Not after */
@@ -3738,6 +3815,103 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEvents"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: {
+                /** @description Where to go on; take it from next */
+                cursor?: components["parameters"]["cursor"];
+                /** @description Only this action, such as list.deleted */
+                action?: components["parameters"]["action"];
+                /** @description Only this result */
+                result?: components["parameters"]["result"];
+                /** @description Only what this one did */
+                actor?: components["parameters"]["actor"];
+                /** @description Only what was done to this */
+                target?: components["parameters"]["target"];
+                /** @description Not before */
+                since?: components["parameters"]["since"];
+                /** @description Not after */
+                until?: components["parameters"]["until"];
+            };
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The audit log, a line each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example text */
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    verifyAudit: {
+        parameters: {
+            query?: {
+                /** @description Where to go on; take it from next */
+                cursor?: components["parameters"]["cursor"];
+                /** @description One that was kept elsewhere */
+                checkpoint?: components["parameters"]["checkpoint"];
+            };
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "checkpoint": "text",
+                     *       "entries": 1,
+                     *       "findings": [
+                     *         {
+                     *           "detail": "text",
+                     *           "event_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "fault": "changed",
+                     *           "seq": 1
+                     *         }
+                     *       ],
+                     *       "intact": false,
+                     *       "key": {},
+                     *       "next": "/v1/families/019ab0de-0000-7000-8000-000000000001/lists?cursor=dGhlIG5leHQgcGFnZQ",
+                     *       "unsettled": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AuditReport"];
                 };
             };
             400: components["responses"]["E400"];
@@ -8017,6 +8191,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "exported_at": "2026-11-22T09:30:00Z",
+                     *       "families": [
+                     *         {
+                     *           "activity": [
+                     *             {}
+                     *           ],
+                     *           "diet": {},
+                     *           "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "family_name": "text",
+                     *           "items": [
+                     *             {}
+                     *           ],
+                     *           "kitchen": [
+                     *             {}
+                     *           ],
+                     *           "lists": [
+                     *             {}
+                     *           ],
+                     *           "membership": {},
+                     *           "suggestions": [
+                     *             {}
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22"
+                     *     }
+                     */
                     "application/json": {
                         exported_at: components["schemas"]["Time"];
                         families: {
