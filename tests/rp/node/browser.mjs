@@ -3,8 +3,8 @@ import { chromium as playwright } from 'playwright-core'
 
 export const chromium = () => playwright.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
 
-export async function newContext(browser) {
-  const context = await browser.newContext()
+export async function newContext(browser, options) {
+  const context = await browser.newContext(options)
   context.setDefaultTimeout(90_000) // a machine may be busy
   return context
 }
