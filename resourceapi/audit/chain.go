@@ -37,7 +37,7 @@ SELECT f, c.seq, c.hash FROM unnest($1::uuid[]) f
  CROSS JOIN LATERAL (SELECT seq, hash FROM grocery.audit_chain WHERE family_id = f ORDER BY seq DESC LIMIT 1) c`
 
 	insertLinks = `
-INSERT INTO grocery.audit_chain (family_id, seq, event_id, hash) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[])`
+INSERT INTO grocery.audit_chain (family_id, seq, event_id, hash) SELECT family, seq, event, hash FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[]) AS link (family, seq, event, hash)`
 
 	// The log outside hears of a family's checkpoint once an hour.
 	keepCheckpoint = `

@@ -233,12 +233,13 @@ func (h *Log) verify(w http.ResponseWriter, r *http.Request) error {
 		kept = append(kept, c)
 	}
 	var v *verification
-	err = h.DB.Read(r.Context(), family, func(tx *tenant.Tx) error {
+	ctx := r.Context()
+	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		v = begin(tx, h.Seals, family, from, kept)
-		if err := tx.Send(r.Context()); err != nil {
+		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(r.Context(), policy.AuditRead, tx.Resource(policy.AuditResource, id.ID{}))
+		return tx.May(ctx, policy.AuditRead, tx.Resource(policy.AuditResource, id.ID{}))
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package tenant
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -84,11 +85,8 @@ func (tx *Tx) Send(ctx context.Context) error {
 // count counts the request against the family's quota, if the caller stands in
 // the family.
 func (tx *Tx) count(ctx context.Context) error {
-	switch tx.standing {
-	case nobody, founder, joiner, asCourier:
-		return nil
-	}
-	if tx.db.Quota == nil || tx.Family.IsZero() {
+	outside := slices.Contains([]standing{nobody, founder, joiner, asCourier}, tx.standing)
+	if outside || tx.db.Quota == nil || tx.Family.IsZero() {
 		return nil
 	}
 	return tx.db.Quota.Enter(ctx, tx.Family)
