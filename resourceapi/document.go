@@ -61,7 +61,7 @@ func describe() (reference.Document, error) {
 	for path, item := range paths {
 		operations, _ := item.(map[string]any)
 		for method, operation := range operations {
-			if op, ok := operation.(map[string]any); ok && strings.HasPrefix(path, "/v1/") {
+			if op, ok := operation.(map[string]any); ok && path != "/healthz" && path != "/readyz" {
 				describeConventions(method, path, op)
 			}
 		}
