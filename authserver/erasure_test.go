@@ -115,7 +115,8 @@ func TestAPIsTellAndForget(t *testing.T) {
 		t.Fatalf("the download, %v: %s", err, got.Body)
 	}
 	nina, issuer := document.Account.ID, "http://localhost:9000"
-	if c := k.lastToken(); c["sub"] != nina || c["client_id"] != issuer || c["aud"] != testAPI || strings.Contains(c["scope"].(string), "erase") {
+	c := k.lastToken()
+	if scope, ok := c["scope"].(string); !ok || strings.Contains(scope, "erase") || c["sub"] != nina || c["client_id"] != issuer || c["aud"] != testAPI {
 		t.Errorf("the token of the download: %v", c)
 	}
 	k.mu.Lock()

@@ -53,10 +53,11 @@ func runAudit(ctx context.Context, args []string, getenv func(string) string, ou
 		s            audit.Selection
 		since, until string
 	)
-	flags := flag.NewFlagSet("audit "+args[0], flag.ContinueOnError)
+	command, rest := args[0], args[1:]
+	flags := flag.NewFlagSet("audit "+command, flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.Func("family", "only this `family`", func(v string) (err error) { only, err = id.Parse(v); return err })
-	if args[0] == "verify" {
+	if command == "verify" {
 		flags.Func("checkpoint", "a `token` that was kept elsewhere; may be repeated", func(v string) error { kept = append(kept, v); return nil })
 	} else {
 		flags.StringVar(&s.Action, "action", "", "only this action, such as list.deleted")
@@ -66,7 +67,7 @@ func runAudit(ctx context.Context, args []string, getenv func(string) string, ou
 		flags.StringVar(&since, "since", "", "not before this `time` (RFC 3339)")
 		flags.StringVar(&until, "until", "", "before this `time` (RFC 3339)")
 	}
-	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
+	if err := flags.Parse(rest); err != nil || flags.NArg() > 0 {
 		return errUsage
 	}
 	for text, to := range map[*string]*time.Time{&since: &s.Since, &until: &s.Until} {
@@ -90,7 +91,7 @@ func runAudit(ctx context.Context, args []string, getenv func(string) string, ou
 			return err
 		}
 	}
-	if args[0] == "export" {
+	if command == "export" {
 		for _, family := range families {
 			if err := chain.Export(ctx, family, s, out); err != nil {
 				return err

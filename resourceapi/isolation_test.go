@@ -22,7 +22,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{favourite_id}", id.New().String(), "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
+		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{recurring_id}", h.recurring, "{favourite_id}", id.New().String(), "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -40,11 +40,13 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"POST /v1/families/{family_id}/favourites":                           map[string]any{"name": "Mine"},
 		"POST /v1/families/{family_id}/pantry":                               map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/pantry/{stock_id}":                   map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/recurring":                            map[string]any{"name": "Mine", "list_id": h.shared, "period": "day"},
+		"PATCH /v1/families/{family_id}/recurring/{recurring_id}":            map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/recipes":                              map[string]any{"name": "Mine", "servings": 1},
 		"PATCH /v1/families/{family_id}/recipes/{recipe_id}":                 map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/recipes/{recipe_id}/shop":             map[string]any{"list_id": h.shared},
-		"POST /v1/families/{family_id}/import": map[string]any{"format": "larder.family", "version": 1, "items": []any{
-			map[string]any{"id": id.New(), "list_id": h.shared, "name": "Mine"},
+		"POST /v1/families/{family_id}/import": map[string]any{"format": "larder.family", "version": 1, "lists": []any{
+			map[string]any{"id": id.New(), "kind": "shared", "name": "Mine"},
 		}},
 		"PUT /v1/families/{family_id}/diet":                    map[string]any{"avoid": []string{"nuts"}},
 		"POST /v1/families/{family_id}/sync":                   map[string]any{"operations": h.probeOperations()},
@@ -190,8 +192,11 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 		case "GET /v1/families/{family_id}/lists", "GET /v1/families/{family_id}/lists/{list_id}",
 			"GET /v1/families/{family_id}/lists/{list_id}/items", "GET /v1/families/{family_id}/lists/{list_id}/items/{item_id}",
 			"GET /v1/families/{family_id}", "GET /v1/families/{family_id}/lists/{list_id}/items/{item_id}/history",
-			"GET /v1/families/{family_id}/lists/{list_id}/warnings", "GET /v1/families/{family_id}/diet":
-			h.want(t, 200, h.guest, method, path, body)
+			"GET /v1/families/{family_id}/lists/{list_id}/warnings", "GET /v1/families/{family_id}/diet",
+			"GET /v1/families/{family_id}/export", "GET /v1/families/{family_id}/export.csv":
+			if got := h.want(t, 200, h.guest, method, path, body); strings.Contains(string(got.body), h.shared) || strings.Contains(string(got.body), h.private) {
+				t.Errorf("%s tells the guest of other lists: %s", route, got)
+			}
 		default:
 			if strings.HasSuffix(route, "/diet") { // his own; a test of its own shows that
 				continue
@@ -200,7 +205,7 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 				continue
 			}
 			want := http.StatusForbidden
-			if strings.Contains(route, "{store_id}") || strings.Contains(route, "{stock_id}") || strings.Contains(route, "{recipe_id}") { // what he may not know of at all
+			if strings.Contains(route, "{store_id}") || strings.Contains(route, "{stock_id}") || strings.Contains(route, "{recipe_id}") || strings.Contains(route, "{recurring_id}") { // what he may not know of at all
 				want = http.StatusNotFound
 			}
 			if got := h.do(t, h.guest, method, path, body, "If-Match", "*"); got.status != want {

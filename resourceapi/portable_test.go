@@ -286,7 +286,7 @@ func TestImportAsksThePolicyAndChangesNothing(t *testing.T) {
 	lie := *before
 	lie.Items = append([]portable.Item{}, before.Items...)
 	for i := range lie.Items {
-		lie.Items[i].Name, lie.Items[i].Made.By = "Changed", "user:zed"
+		lie.Items[i].Name, lie.Items[i].By = "Changed", "user:zed"
 	}
 	taken := portable.Item{ID: mustID(h.secretItem), ListID: mustID(h.shared), Name: "With the id of what he does not see"}
 	if got := h.imported(t, h.member, h.path+"/import", doc(func(d *portable.Document) { d.Items = []portable.Item{taken} })); got["items"] != (portable.Count{Kept: 1}) {

@@ -95,7 +95,7 @@ func (p *Renderer) choose(w http.ResponseWriter, r *http.Request) error {
 	p.Remember(w, r, form.Get("language"))
 	p.forget(w, r)
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, back(form.Get("back")), http.StatusSeeOther)
+	http.Redirect(w, r, back(form.Get("back")), http.StatusSeeOther) //nolint:gosec // back stays here
 	return nil
 }
 

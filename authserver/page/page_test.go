@@ -27,14 +27,17 @@ type values = map[string]any
 func renderer(t *testing.T, issuer string) *page.Renderer {
 	t.Helper()
 	made, _ := renderers.LoadOrStore(issuer, sync.OnceValues(func() (*page.Renderer, error) { return page.New(issuer) }))
-	p, err := made.(func() (*page.Renderer, error))()
+	newRenderer, ok := made.(func() (*page.Renderer, error))
+	if !ok {
+		t.Fatalf("%T", made)
+	}
+	p, err := newRenderer()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-//nolint:gochecknoglobals // what the tests of this package share
 var renderers sync.Map
 
 // serve renders one page as a browser would get it.

@@ -44,7 +44,7 @@ func (l *Language) Template(source string) string {
 func wrap(paragraph string) string {
 	const width = 78
 	var lines []string
-	for _, word := range strings.Fields(paragraph) {
+	for word := range strings.FieldsSeq(paragraph) {
 		if n := len(lines) - 1; n >= 0 && len(lines[n])+1+len(word) <= width {
 			lines[n] += " " + word
 			continue
