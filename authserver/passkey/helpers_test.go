@@ -3,6 +3,8 @@ package passkey_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"errors"
 	"html"
 	"io"
@@ -272,10 +274,35 @@ type device struct {
 	rp  virtualwebauthn.RelyingParty
 }
 
-func newDevice() *device {
+func newDevice(t *testing.T) *device {
+	t.Helper()
 	return &device{
-		Authenticator: virtualwebauthn.NewAuthenticator(), key: virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
+		Authenticator: virtualwebauthn.NewAuthenticator(), key: newCredential(t),
 		rp: virtualwebauthn.RelyingParty{ID: "localhost", Name: "Larder", Origin: issuer},
+	}
+}
+
+// newCredential has a key whose coordinates have no zero in front: the library
+// would leave it out, and one key in 128 be none.
+func newCredential(t *testing.T) virtualwebauthn.Credential {
+	t.Helper()
+	for {
+		c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+		parsed, err := x509.ParsePKCS8PrivateKey(c.Key.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, ok := parsed.(*ecdsa.PrivateKey)
+		if !ok {
+			t.Fatalf("a key of type %T", parsed)
+		}
+		point, err := key.PublicKey.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if point[1] != 0 && point[1+32] != 0 {
+			return c
+		}
 	}
 }
 

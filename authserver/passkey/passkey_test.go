@@ -23,7 +23,7 @@ func TestAPasskeySignsInByItselfAndAfterAPassword(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	ada := p.create(t, "ada@example.com")
-	b, d := p.browser(t), newDevice()
+	b, d := p.browser(t), newDevice(t)
 	b.password(ada)
 	if res := b.enrol(d, "Ada’s phone"); res.status != http.StatusOK || strings.Count(res.body, "<li><code>") != 10 {
 		t.Fatalf("after setting up: %d %s", res.status, res.body)
@@ -82,7 +82,7 @@ func TestAnswersThatAreNotGoodAreRefused(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	ada, ben := p.create(t, "ada@example.com"), p.create(t, "ben@example.com")
-	hers, his := newDevice(), newDevice()
+	hers, his := newDevice(t), newDevice(t)
 	b := p.browser(t)
 	b.password(ada)
 	b.enrol(hers, "hers")
@@ -117,7 +117,7 @@ func TestAnswersThatAreNotGoodAreRefused(t *testing.T) {
 		"another key":            {changed(func(d *device) { d.key.Key = his.key.Key }), "assertion_gen_error"},
 		"another's handle":       {changed(func(d *device) { d.Options.UserHandle = his.Options.UserHandle }), "unknown_passkey"},
 		"no handle":              {changed(func(d *device) { d.Options.UserHandle = nil }), "unknown_passkey"},
-		"a passkey that is gone": {newDevice(), "unknown_passkey"},
+		"a passkey that is gone": {newDevice(t), "unknown_passkey"},
 	} {
 		fresh := p.browser(t)
 		answer := c.device.signed(t, fresh.challenge(""))
@@ -158,7 +158,7 @@ func TestAnAnswerIsGoodOnceOverTwoReplicas(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	ada := p.create(t, "ada@example.com")
-	b, d := p.browser(t), newDevice()
+	b, d := p.browser(t), newDevice(t)
 	b.password(ada)
 	b.enrol(d, "phone")
 	for range 5 {
@@ -186,7 +186,7 @@ func TestSettingUpNeedsAFreshSignInWithTheFactorThatThereIs(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	ada := p.create(t, "ada@example.com")
-	b, d := p.browser(t), newDevice()
+	b, d := p.browser(t), newDevice(t)
 	if res := b.press("/account/security", "passkey"); res.location != "/login?next=security" {
 		t.Errorf("nobody: %d %s", res.status, res.location)
 	}
@@ -211,7 +211,7 @@ func TestSettingUpNeedsAFreshSignInWithTheFactorThatThereIs(t *testing.T) {
 		t.Errorf("after a password only: %d %s", res.status, res.location)
 	}
 	// The page that an attacker had opened before is of no use in another session, nor twice.
-	thief := newDevice()
+	thief := newDevice(t)
 	if res := b.press("/account/security", "passkey-keep", "name", "x", "credential", thief.made(t, shown.body)); res.status != http.StatusUnprocessableEntity {
 		t.Errorf("the challenge of another session: %d", res.status)
 	}
@@ -222,12 +222,12 @@ func TestSettingUpNeedsAFreshSignInWithTheFactorThatThereIs(t *testing.T) {
 			t.Errorf("try %d: %d, want %d", i+1, res.status, want)
 		}
 	}
-	third := newDevice()
+	third := newDevice(t)
 	third.Options.UserNotVerified = true
 	if res := b.enrol(third, "no PIN"); res.status != http.StatusUnprocessableEntity || !strings.Contains(res.body, `role="alert"`) {
 		t.Errorf("without user verification: %d", res.status)
 	}
-	if res := b.enrol(newDevice(), "a\nb"); res.status != http.StatusUnprocessableEntity {
+	if res := b.enrol(newDevice(t), "a\nb"); res.status != http.StatusUnprocessableEntity {
 		t.Errorf("a name of two lines: %d", res.status)
 	}
 }
@@ -236,7 +236,7 @@ func TestRemovingTheLastFactorEndsWhatItVouchedFor(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	ada, ben := p.create(t, "ada@example.com"), p.create(t, "ben@example.com")
-	b, d, spare := p.browser(t), newDevice(), newDevice()
+	b, d, spare := p.browser(t), newDevice(t), newDevice(t)
 	b.password(ada)
 	b.enrol(d, "phone")
 	if res := b.enrol(spare, "spare"); res.status != http.StatusSeeOther {
@@ -296,7 +296,7 @@ func TestThereAreBounds(t *testing.T) {
 	}
 	kept := 0
 	for i := range pages {
-		d := newDevice()
+		d := newDevice(t)
 		if res := b.press("/account/security", "passkey-keep", "name", "n", "credential", d.made(t, pages[i])); res.status == http.StatusOK || res.status == http.StatusSeeOther {
 			kept++
 		}
