@@ -3014,6 +3014,7 @@ export interface operations {
                     };
                 };
             };
+            429: components["responses"]["E429"];
         };
     };
     getProtectedResource: {
@@ -3048,6 +3049,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProtectedResource"];
                 };
             };
+            429: components["responses"]["E429"];
         };
     };
     evaluate: {
@@ -3265,6 +3267,7 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            429: components["responses"]["E429"];
         };
     };
     getHealth: {
@@ -3311,6 +3314,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            429: components["responses"]["E429"];
         };
     };
     getReadiness: {
