@@ -42,20 +42,21 @@ func world(t *testing.T) *risk.Places {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for network, at := range map[string]struct {
-		city, country       string
-		latitude, longitude float64
+	// In this order: what is inserted last holds where networks overlap.
+	for _, at := range []struct {
+		network, city, country string
+		latitude, longitude    float64
 	}{
-		"192.0.2.0/24":     {"Lyon", "France", 45.76, 4.84},
-		"198.51.100.0/24":  {"Geneva", "Switzerland", 46.2, 6.15},
-		"203.0.113.0/24":   {"Auckland", "New Zealand", -36.85, 174.76},
-		"2001:db8::/32":    {"", "Iceland", 64.15, -21.94},
-		"100.64.0.0/10":    {"", "", 0, 0},
-		"2001:db8:1::/48":  {"Oslo", "Norway", 59.91, 10.75},
-		"198.18.0.0/15":    {"Lyon", "France", 45.76, 4.84},
-		"2001:db8:ff::/48": {"Lyon", "France", 45.76, 4.84},
+		{"192.0.2.0/24", "Lyon", "France", 45.76, 4.84},
+		{"198.51.100.0/24", "Geneva", "Switzerland", 46.2, 6.15},
+		{"203.0.113.0/24", "Auckland", "New Zealand", -36.85, 174.76},
+		{"2001:db8::/32", "", "Iceland", 64.15, -21.94},
+		{"100.64.0.0/10", "", "", 0, 0},
+		{"2001:db8:1::/48", "Oslo", "Norway", 59.91, 10.75},
+		{"198.18.0.0/15", "Lyon", "France", 45.76, 4.84},
+		{"2001:db8:ff::/48", "Lyon", "France", 45.76, 4.84},
 	} {
-		_, ipnet, err := net.ParseCIDR(network)
+		_, ipnet, err := net.ParseCIDR(at.network)
 		if err != nil {
 			t.Fatal(err)
 		}
