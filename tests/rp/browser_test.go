@@ -25,14 +25,14 @@ import (
 
 // TestSPA runs oidc-client-ts in Chromium, as the public client of the demo family.
 func TestSPA(t *testing.T) {
-	dir, browser := install(t), chromium(t)
+	dir, browser := install(t), stack.Chromium(t)
 	t.Parallel()
 	converse(t, stack.New(t, stack.BuildForTest(t), stack.Options{}), dir, "spa.mjs", nil, browser)
 }
 
 // TestNextJS builds the example app, runs it and signs in with it in Chromium.
 func TestNextJS(t *testing.T) {
-	scripts, browser := install(t), chromium(t)
+	scripts, browser := install(t), stack.Chromium(t)
 	t.Parallel()
 	app := build(t)
 	// The app takes no token that ends within a minute, so it refreshes at every chance.
@@ -61,23 +61,11 @@ func TestNextJS(t *testing.T) {
 	}, browser, "APP="+base)
 }
 
-// chromium finds the browser as larder-dev does, which `make test` has bring it.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{os.Getenv("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return "CHROMIUM=" + path
-		}
-	}
-	t.Fatal("there is no Chromium here: install it, set CHROMIUM to it, or run `make test`, which brings it")
-	return ""
-}
-
 // build makes the production build of the example, unless that of the same files is there.
 func build(t *testing.T) string {
 	t.Helper()
 	source := filepath.Join("..", "..", "examples", "nextjs")
-	dir := installFrom(t, source, "nextjs", "*.ts", "tsconfig.json")
+	dir := stack.InstallNode(t, "nextjs", source, "*.ts", "tsconfig.json")
 	sum := sha256.New()
 	err := fs.WalkDir(os.DirFS(source), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -95,7 +83,7 @@ func build(t *testing.T) string {
 			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755); err != nil {
 				return err
 			}
-			copyFile(t, filepath.Join(source, path), filepath.Join(dir, path))
+			stack.CopyFile(t, filepath.Join(source, path), filepath.Join(dir, path))
 		}
 		return nil
 	})
@@ -106,7 +94,7 @@ func build(t *testing.T) string {
 	if built, err := os.ReadFile(mark); err == nil && string(built) == want {
 		return dir
 	}
-	run(t, dir, "npm", "run", "build")
+	stack.Run(t, dir, "npm", "run", "build")
 	if err := os.WriteFile(mark, []byte(want), 0o600); err != nil {
 		t.Fatal(err)
 	}

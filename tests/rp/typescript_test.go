@@ -18,7 +18,7 @@ import (
 func TestTypeScriptClient(t *testing.T) {
 	t.Parallel()
 	source := filepath.Join("..", "..", "clients", "typescript")
-	dir := installFrom(t, source, "typescript", "tsconfig.json")
+	dir := stack.InstallNode(t, "typescript", source, "tsconfig.json")
 	for _, folder := range []string{"src", "test"} {
 		if err := os.CopyFS(emptied(t, dir, folder), os.DirFS(filepath.Join(source, folder))); err != nil {
 			t.Fatal(err)
@@ -27,14 +27,14 @@ func TestTypeScriptClient(t *testing.T) {
 	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
 	types := filepath.Join(source, "src", "schema.d.ts")
 	generated := filepath.Join(t.TempDir(), "schema.d.ts")
-	run(t, dir, "npx", "--no-install", "openapi-typescript", s.API+"/openapi.json", "--output", generated)
+	stack.Run(t, dir, "npx", "--no-install", "openapi-typescript", s.API+"/openapi.json", "--output", generated)
 	if os.Getenv("LARDER_UPDATE") != "" {
-		copyFile(t, generated, types)
-		copyFile(t, generated, filepath.Join(dir, "src", "schema.d.ts"))
-	} else if !same(t, types, generated) {
+		stack.CopyFile(t, generated, types)
+		stack.CopyFile(t, generated, filepath.Join(dir, "src", "schema.d.ts"))
+	} else if !stack.Same(t, types, generated) {
 		t.Error("clients/typescript/src/schema.d.ts is not what the API says of itself: run `make types`")
 	}
-	run(t, dir, "npx", "--no-install", "tsc")
+	stack.Run(t, dir, "npx", "--no-install", "tsc")
 
 	tokens, err := s.Client(s.Demo.Clients.Web).Authorize(t.Context(), s.NewBrowser(), s.User(t, demo.Admin), "openid lists:read lists:write family:read", map[string][]string{"resource": {s.API}})
 	if err != nil {

@@ -17,6 +17,8 @@ const startLimit = 2 * time.Minute
 // Options says what a test needs; the zero value is one replica of each service.
 type Options struct {
 	AuthServers, ResourceAPIs int
+	// Host is what callers call the services' machine; 127.0.0.1 when empty.
+	Host string
 	// Env is added to the environment of both services, as "NAME=value".
 	Env []string
 }
@@ -37,7 +39,7 @@ func New(t testing.TB, binaries Binaries, options Options) *Stack {
 	s, err := Start(ctx, Config{
 		Binaries: binaries, Dir: dir,
 		OwnerURL: db.OwnerURL, AuthURL: db.AuthURL, GroceryURL: db.GroceryURL, RedisURL: redis,
-		AuthServers: options.AuthServers, ResourceAPIs: options.ResourceAPIs, Env: options.Env,
+		AuthServers: options.AuthServers, ResourceAPIs: options.ResourceAPIs, Host: options.Host, Env: options.Env,
 	})
 	if err != nil {
 		t.Fatal(err)

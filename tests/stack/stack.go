@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"larder/internal/devstack/demo"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	RedisURL                      string
 	// AuthServers and ResourceAPIs are how many replicas there are of each; zero means one.
 	AuthServers, ResourceAPIs int
+	// Host is what callers call the services' machine, for browsers give passkeys to names only; 127.0.0.1 when empty.
+	Host string
 	// Direct leaves out fronts and lines, so that figures are those of the services alone. It takes one replica of each.
 	Direct bool
 	// Env is added to the environment of both services, as "NAME=value".
@@ -146,6 +149,9 @@ func (s *Stack) addresses(ctx context.Context) error {
 			return err
 		}
 		s.fronts, *base = append(s.fronts, front), front.URL
+		if s.config.Host != "" {
+			*base = strings.Replace(front.URL, "127.0.0.1", s.config.Host, 1)
+		}
 	}
 	return nil
 }
