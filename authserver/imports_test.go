@@ -45,7 +45,7 @@ func TestImportsPointDownward(t *testing.T) {
 // shared are the packages below a service that its features may import.
 func shared(imported string) bool {
 	switch imported {
-	case "larder/authserver/oidc", "larder/resourceapi/bearer", "larder/resourceapi/policy", "larder/resourceapi/tenant":
+	case "larder/authserver/oidc", "larder/resourceapi/bearer", "larder/resourceapi/kitchen", "larder/resourceapi/policy", "larder/resourceapi/tenant":
 		return true
 	}
 	return false

@@ -142,7 +142,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
 	mountFeatures(s.api, s.tenants, cursors)
-	s.orders = &recurring.Recurring{DB: s.tenants, Items: &item.Items{DB: s.tenants}, Log: log}
+	s.orders = recurring.New(s.tenants, &item.Items{DB: s.tenants}, log)
 	s.orders.Mount(s.api)
 	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
@@ -200,10 +200,10 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
 	(&family.Families{DB: db}).Mount(rt)
 	(&rules.Rules{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
-	(&store.Stores{DB: db}).Mount(rt)
+	store.New(db).Mount(rt)
 	(&suggest.Suggestions{DB: db}).Mount(rt)
-	(&pantry.Pantry{DB: db, Items: items}).Mount(rt)
-	(&recipe.Recipes{DB: db, Items: items}).Mount(rt)
+	pantry.New(db, items).Mount(rt)
+	recipe.New(db, items).Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&authzen.Decisions{DB: db}).Mount(rt)
 }

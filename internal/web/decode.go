@@ -26,13 +26,18 @@ func DecodeJSON(r *http.Request, v any) error {
 	if err != nil {
 		return ReadFault(err)
 	}
+	return ReadJSON(body, v)
+}
+
+// ReadJSON is DecodeJSON for a body, or a part of one, that was read already.
+func ReadJSON(body []byte, v any) error {
 	if deep(body) {
 		return fault.New(fault.Invalid, "The body is nested too deeply.")
 	}
 	if string(bytes.TrimSpace(body)) == "null" { // which Go would take for nothing said
 		return fault.New(fault.Invalid, "The body must not be null.")
 	}
-	dec := json.NewDecoder(strings.NewReader(string(body)))
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		return decodeFault(err)

@@ -55,7 +55,7 @@ func (h *Recurring) put(ctx context.Context, family id.ID) error {
 	return h.DB.Clock(ctx, family, func(tx *tenant.Tx) error {
 		var orders []Order
 		zone := tx.Zone()
-		queueOrders(tx, &orders, lockDue, family, maxDue)
+		tenant.Rows(tx, &orders, (*Order).Scan, lockDue, family, maxDue)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"larder/internal/id"
 	"larder/internal/shopping"
 	"larder/internal/valid"
+	"larder/resourceapi/kitchen"
 	"larder/resourceapi/tenant"
 )
 
@@ -26,7 +27,7 @@ type Items interface {
 
 // Recurring answers for what goes on lists again and again.
 type Recurring struct {
-	DB    *tenant.DB
+	kitchen.Shelf[Order, change, *Order]
 	Items Items
 	Log   *slog.Logger
 }
@@ -34,20 +35,60 @@ type Recurring struct {
 // Order is one thing, where it goes and how often. NextOn is a day, such as
 // 2026-11-22, where the family lives.
 type Order struct {
-	ID        id.ID     `json:"id"`
-	ListID    id.ID     `json:"list_id"`
-	Name      string    `json:"name"`
-	Quantity  *float64  `json:"quantity"`
-	Unit      string    `json:"unit"`
-	Note      string    `json:"note"`
-	Category  string    `json:"category"`
-	Every     int       `json:"every"`
-	Period    string    `json:"period"` // day, week or month
-	NextOn    string    `json:"next_on"`
-	Version   int64     `json:"version"`
-	CreatedBy string    `json:"created_by"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	kitchen.Entry
+	ListID   id.ID    `json:"list_id"`
+	Quantity *float64 `json:"quantity"`
+	Unit     string   `json:"unit"`
+	Note     string   `json:"note"`
+	Category string   `json:"category"`
+	Every    int      `json:"every"`
+	Period   string   `json:"period"` // day, week or month
+	NextOn   string   `json:"next_on"`
+
+	nextAt time.Time // when that day begins
+}
+
+// New returns the recurring items of db's families, which go on lists by items.
+func New(db *tenant.DB, items Items, log *slog.Logger) *Recurring {
+	h := &Recurring{Items: items, Log: log, Shelf: kitchen.Shelf[Order, change, *Order]{
+		DB: db, Noun: "recurring", Path: "recurring", Param: "recurring_id",
+		Events: kitchen.Events{Added: "recurring.added", Changed: "recurring.updated", Removed: "recurring.removed"},
+		SQL: kitchen.SQL{
+			All: selectOrders, Some: selectSome, Count: countOrders, Insert: insertOrder, Update: updateOrder, Delete: deleteOrder,
+		},
+		Most: maxRecurring, Full: "There are too many recurring items. Remove one first.",
+		New: Order{Every: 1},
+	}}
+	h.Settle = h.settle
+	return h
+}
+
+type change struct {
+	ListID   valid.Field[id.ID]   `json:"list_id"`
+	Name     valid.Field[string]  `json:"name"`
+	Quantity valid.Field[float64] `json:"quantity"`
+	Unit     valid.Field[string]  `json:"unit"`
+	Note     valid.Field[string]  `json:"note"`
+	Category valid.Field[string]  `json:"category"`
+	Every    valid.Field[int]     `json:"every"`
+	Period   valid.Field[string]  `json:"period"`
+	NextOn   valid.Field[string]  `json:"next_on"`
+}
+
+// Apply makes of an order what is asked for.
+func (c change) Apply(to *Order) error {
+	var f valid.Form
+	to.ListID = c.ListID.Or(&f, "/list_id", to.ListID)
+	to.Name = c.Name.Or(&f, "/name", to.Name)
+	to.Quantity = c.Quantity.OrNull(to.Quantity)
+	to.Unit = c.Unit.Or(&f, "/unit", to.Unit)
+	to.Note = c.Note.Or(&f, "/note", to.Note)
+	to.Category = c.Category.Or(&f, "/category", to.Category)
+	to.Every = c.Every.Or(&f, "/every", to.Every)
+	to.Period = c.Period.Or(&f, "/period", to.Period)
+	to.NextOn = c.NextOn.Or(&f, "/next_on", to.NextOn)
+	to.check(&f)
+	return f.Err()
 }
 
 func (o *Order) thing() shopping.Thing {

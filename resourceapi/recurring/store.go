@@ -2,12 +2,9 @@ package recurring
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
-	"larder/internal/id"
 	"larder/internal/valid"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -18,11 +15,9 @@ const (
 SELECT id, list_id, name, quantity::float8, unit, note, category, every, period, next_on::text, version, created_by, created_at, updated_at
   FROM grocery.recurring WHERE family_id = $1 ORDER BY next_on, lower(name), id LIMIT 200`
 
-	selectOrder = `
+	selectSome = `
 SELECT id, list_id, name, quantity::float8, unit, note, category, every, period, next_on::text, version, created_by, created_at, updated_at
-  FROM grocery.recurring WHERE family_id = $1 AND id = $2`
-
-	lockOrder = selectOrder + ` FOR UPDATE`
+  FROM grocery.recurring WHERE family_id = $1 AND id = ANY ($2)`
 
 	lockDue = `
 SELECT id, list_id, name, quantity::float8, unit, note, category, every, period, next_on::text, version, created_by, created_at, updated_at
@@ -47,146 +42,38 @@ RETURNING id, list_id, name, quantity::float8, unit, note, category, every, peri
 	deleteOrder = `DELETE FROM grocery.recurring WHERE family_id = $1 AND id = $2`
 )
 
-func (o *Order) scan(row pgx.Row) error {
+// Scan reads a row.
+func (o *Order) Scan(row pgx.Row) error {
 	return row.Scan(&o.ID, &o.ListID, &o.Name, &o.Quantity, &o.Unit, &o.Note, &o.Category, &o.Every, &o.Period, &o.NextOn,
 		&o.Version, &o.CreatedBy, &o.CreatedAt, &o.UpdatedAt)
 }
 
-func queueOrders(tx *tenant.Tx, all *[]Order, sql string, args ...any) {
-	tx.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var o Order
-			if err := o.scan(rows); err != nil {
-				return err
-			}
-			*all = append(*all, o)
-		}
-		return rows.Err()
-	})
-}
-
-func (h *Recurring) selectAll(ctx context.Context, family id.ID) ([]Order, error) {
-	orders := []Order{}
-	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		queueOrders(tx, &orders, selectOrders, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
-	})
-	return orders, err
-}
-
-func (h *Recurring) selectOne(ctx context.Context, family, order id.ID) (*Order, error) {
-	var o Order
-	return &o, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Row(o.scan, selectOrder, family, order)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
-	})
-}
-
-func (h *Recurring) insert(ctx context.Context, family id.ID, d *Order) (*Order, error) {
-	var o Order
-	return &o, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		var (
-			there []Order
-			count int
-		)
-		zone := tx.Zone()
-		queueOrders(tx, &there, selectOrder, family, d.ID)
-		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countOrders, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		switch {
-		case len(there) > 0 && (there[0].Name != d.Name || there[0].CreatedBy != tx.Principal()):
-			return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
-		case len(there) > 0:
-			o = there[0]
-			return nil
-		case count >= maxRecurring:
-			return fault.New(fault.Conflict, "There are too many recurring items. Remove one first.").WithCode("too_many")
-		}
-		at, err := h.settle(ctx, tx, d, zone, true)
-		if err != nil {
-			return err
-		}
-		tx.Row(o.scan, insertOrder, family, d.ID, d.ListID, d.Name, d.Quantity, d.Unit, d.Note, d.Category, d.Every, d.Period, d.NextOn, at, tx.Principal())
-		tx.Record(ctx, tenant.Change{Event: "recurring.added", Entity: d.ID.String(), Version: 1})
-		return nil
-	})
-}
-
-func (h *Recurring) update(ctx context.Context, family, order id.ID, apply func(*Order) error) (*Order, error) {
-	var o Order
-	return &o, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		zone := tx.Zone()
-		tx.Row(o.scan, lockOrder, family, order)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		before := o.NextOn
-		if err := apply(&o); err != nil {
-			return err
-		}
-		at, err := h.settle(ctx, tx, &o, zone, o.NextOn != before)
-		if err != nil {
-			return err
-		}
-		version := o.Version + 1
-		tx.Row(o.scan, updateOrder, family, order, o.ListID, o.Name, o.Quantity, o.Unit, o.Note, o.Category, o.Every, o.Period, o.NextOn, at)
-		tx.Record(ctx, tenant.Change{Event: "recurring.updated", Entity: order.String(), Version: version})
-		return nil
-	})
+// Values are those that are written.
+func (o *Order) Values() []any {
+	return []any{o.ListID, o.Name, o.Quantity, o.Unit, o.Note, o.Category, o.Every, o.Period, o.NextOn, o.nextAt}
 }
 
 // settle checks the day, where it is new, and that the list is a shared one to
-// which the caller may add; it returns the moment at which the order is due.
-func (h *Recurring) settle(ctx context.Context, tx *tenant.Tx, o *Order, zone *time.Location, newDay bool) (time.Time, error) {
-	facts := tx.List(o.ListID)
+// which the caller may add; it finds the moment at which the order is due.
+func (h *Recurring) settle(ctx context.Context, tx *tenant.Tx, before, o *Order) error {
+	facts, zone := tx.List(o.ListID), tx.Zone()
 	if err := tx.Send(ctx); err != nil {
-		return time.Time{}, err
+		return err
 	}
 	var f valid.Form
 	if facts.Kind != policy.Shared {
 		f.Fault("/list_id", "must be a shared list")
 	}
-	if newDay {
+	if before == nil || o.NextOn != before.NextOn {
 		o.plan(&f, today(h.DB.Now(), zone))
 	}
 	if err := f.Err(); err != nil {
-		return time.Time{}, err
+		return err
 	}
 	if err := tx.May(ctx, policy.ItemAdd, facts.Item()); err != nil {
-		return time.Time{}, err
+		return err
 	}
-	return due(o.NextOn, zone)
-}
-
-func (h *Recurring) delete(ctx context.Context, family, order id.ID, guard func(version int64) error) error {
-	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		var o Order
-		tx.Row(o.scan, lockOrder, family, order)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		if err := guard(o.Version); err != nil {
-			return err
-		}
-		tx.Queue(deleteOrder, family, order)
-		tx.Record(ctx, tenant.Change{Event: "recurring.removed", Entity: order.String()})
-		return nil
-	})
+	var err error
+	o.nextAt, err = due(o.NextOn, zone)
+	return err
 }

@@ -58,7 +58,7 @@ func (p *Price) scan(row pgx.Row) error {
 // prices answers with the latest price of each thing, two hundred at a time
 // after the name in "after"; with "name", with the last twenty of that thing.
 func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
-	family, store, err := path(r)
+	family, store, err := h.Named(r)
 	if err != nil {
 		return err
 	}
@@ -70,17 +70,8 @@ func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
 	key = strings.ReplaceAll(strings.ToValidUTF8(key, ""), "\x00", "") // a name has neither
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		var s Store
-		tx.Row(s.scan, selectStore, family, store)
-		tx.Queue(sql, family, store, key).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var p Price
-				if err := p.scan(rows); err != nil {
-					return err
-				}
-				prices = append(prices, p)
-			}
-			return rows.Err()
-		})
+		h.One(tx, &s, store)
+		tenant.Rows(tx, &prices, (*Price).scan, sql, family, store, key)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
@@ -120,7 +111,7 @@ func (d *priceDraft) check() error {
 }
 
 func (h *Stores) notePrice(w http.ResponseWriter, r *http.Request) error {
-	family, store, err := path(r)
+	family, store, err := h.Named(r)
 	if err != nil {
 		return err
 	}
@@ -142,7 +133,7 @@ func (h *Stores) insertPrice(ctx context.Context, family, store id.ID, d priceDr
 	var p Price
 	return &p, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var s Store
-		tx.Row(s.scan, lockStore, family, store)
+		h.Lock(tx, &s, store)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -1,26 +1,65 @@
 package store
 
 import (
-	"context"
+	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
-	"larder/internal/id"
-	"larder/resourceapi/policy"
+	"larder/internal/shopping"
+	"larder/internal/valid"
+	"larder/internal/web"
+	"larder/resourceapi/kitchen"
 	"larder/resourceapi/tenant"
 )
+
+const (
+	maxStores = 50  // of one family
+	maxAisles = 100 // of one store
+)
+
+// Stores answers for stores and prices.
+type Stores struct {
+	kitchen.Shelf[Store, change, *Store]
+}
+
+// Store is a place to shop. Aisles are categories in the order of the way
+// through it; OnlyAisles says that nothing else is bought there.
+type Store struct {
+	kitchen.Entry
+	Aisles     []string `json:"aisles"`
+	OnlyAisles bool     `json:"only_aisles"`
+}
+
+// New returns the stores of db's families.
+func New(db *tenant.DB) *Stores {
+	return &Stores{kitchen.Shelf[Store, change, *Store]{
+		DB: db, Noun: "store", Path: "stores", Param: "store_id",
+		Events: kitchen.Events{Added: "store.created", Changed: "store.updated", Removed: "store.deleted"},
+		SQL: kitchen.SQL{
+			All: selectStores, Some: selectSome, Count: countStores, Insert: insertStore, Update: updateStore, Delete: deleteStore,
+		},
+		Most: maxStores, Full: "The family has too many stores. Delete some first.",
+	}}
+}
+
+// Mount adds the routes.
+func (h *Stores) Mount(rt *web.Router) {
+	const prices = "/v1/families/{family_id}/stores/{store_id}/prices"
+	h.Shelf.Mount(rt)
+	rt.Handle(http.MethodGet, prices, h.prices)
+	rt.Handle(http.MethodPost, prices, h.notePrice)
+}
 
 const (
 	selectStores = `
 SELECT id, name, aisles, only_aisles, version, created_by, created_at, updated_at
   FROM grocery.stores WHERE family_id = $1 ORDER BY lower(name), id LIMIT 50`
 
-	selectStore = `
+	selectSome = `
 SELECT id, name, aisles, only_aisles, version, created_by, created_at, updated_at
-  FROM grocery.stores WHERE family_id = $1 AND id = $2`
-
-	lockStore = selectStore + ` FOR UPDATE`
+  FROM grocery.stores WHERE family_id = $1 AND id = ANY ($2)`
 
 	countStores = `SELECT count(*) FROM grocery.stores WHERE family_id = $1`
 
@@ -39,112 +78,44 @@ RETURNING id, name, aisles, only_aisles, version, created_by, created_at, update
 	deleteStore = `DELETE FROM grocery.stores WHERE family_id = $1 AND id = $2`
 )
 
-func (s *Store) scan(row pgx.Row) error {
+// Scan reads a row.
+func (s *Store) Scan(row pgx.Row) error {
 	return row.Scan(&s.ID, &s.Name, &s.Aisles, &s.OnlyAisles, &s.Version, &s.CreatedBy, &s.CreatedAt, &s.UpdatedAt)
 }
 
-func (h *Stores) selectAll(ctx context.Context, family id.ID) ([]Store, error) {
-	stores := []Store{}
-	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		queueStores(tx, &stores, selectStores, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
-	})
-	return stores, err
+// Values are those that are written.
+func (s *Store) Values() []any { return []any{s.Name, s.Aisles, s.OnlyAisles} }
+
+type change struct {
+	Name       valid.Field[string]   `json:"name"`
+	Aisles     valid.Field[[]string] `json:"aisles"`
+	OnlyAisles valid.Field[bool]     `json:"only_aisles"`
 }
 
-func queueStores(tx *tenant.Tx, stores *[]Store, sql string, args ...any) {
-	tx.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var s Store
-			if err := s.scan(rows); err != nil {
-				return err
-			}
-			*stores = append(*stores, s)
-		}
-		return rows.Err()
-	})
+// Apply makes of a store what is asked for.
+func (c change) Apply(to *Store) error {
+	var f valid.Form
+	to.Name = f.Text("/name", c.Name.Or(&f, "/name", to.Name), 1, 200)
+	to.Aisles = aisles(&f, c.Aisles.Or(&f, "/aisles", to.Aisles))
+	to.OnlyAisles = c.OnlyAisles.Or(&f, "/only_aisles", to.OnlyAisles)
+	return f.Err()
 }
 
-func (h *Stores) selectOne(ctx context.Context, family, store id.ID) (*Store, error) {
-	var s Store
-	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Row(s.scan, selectStore, family, store)
-		if err := tx.Send(ctx); err != nil {
-			return err
+// aisles holds that there are not too many, and none twice.
+func aisles(f *valid.Form, names []string) []string {
+	if len(names) > maxAisles {
+		f.Fault("/aisles", "must be at most "+strconv.Itoa(maxAisles))
+		return names
+	}
+	kept, seen := make([]string, 0, len(names)), make([]string, 0, len(names))
+	for i, name := range names {
+		pointer := "/aisles/" + strconv.Itoa(i)
+		name = f.Text(pointer, name, 1, 64)
+		if key := shopping.Key(name); slices.Contains(seen, key) {
+			f.Fault(pointer, "is there twice")
+		} else {
+			kept, seen = append(kept, name), append(seen, key)
 		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
-	})
-	return &s, err
-}
-
-func (h *Stores) insert(ctx context.Context, family id.ID, d draft) (*Store, error) {
-	var s Store
-	return &s, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		var (
-			there []Store
-			count int
-		)
-		queueStores(tx, &there, selectStore, family, d.ID)
-		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countStores, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		switch {
-		case len(there) > 0 && (there[0].Name != d.Name || there[0].CreatedBy != tx.Principal()):
-			return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
-		case len(there) > 0:
-			s = there[0]
-			return nil
-		case count >= maxStores:
-			return fault.New(fault.Conflict, "The family has too many stores. Delete some first.").WithCode("too_many")
-		}
-		tx.Row(s.scan, insertStore, family, d.ID, d.Name, d.Aisles, d.OnlyAisles, tx.Principal())
-		tx.Record(ctx, tenant.Change{Event: "store.created", Entity: d.ID.String(), Version: 1})
-		return nil
-	})
-}
-
-func (h *Stores) update(ctx context.Context, family, store id.ID, apply func(*Store) error) (*Store, error) {
-	var s Store
-	return &s, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		tx.Row(s.scan, lockStore, family, store)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		if err := apply(&s); err != nil {
-			return err
-		}
-		version := s.Version + 1
-		tx.Row(s.scan, updateStore, family, store, s.Name, s.Aisles, s.OnlyAisles)
-		tx.Record(ctx, tenant.Change{Event: "store.updated", Entity: store.String(), Version: version})
-		return nil
-	})
-}
-
-func (h *Stores) delete(ctx context.Context, family, store id.ID, guard func(version int64) error) error {
-	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		var s Store
-		tx.Row(s.scan, lockStore, family, store)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		if err := guard(s.Version); err != nil {
-			return err
-		}
-		tx.Queue(deleteStore, family, store)
-		tx.Record(ctx, tenant.Change{Event: "store.deleted", Entity: store.String()})
-		return nil
-	})
+	}
+	return kept
 }

@@ -55,6 +55,20 @@ func (tx *Tx) Row(scan func(pgx.Row) error, sql string, args ...any) {
 	tx.batch.Queue(sql, args...).QueryRow(scan)
 }
 
+// Rows queues a query and appends what scan reads of each row.
+func Rows[T any](tx *Tx, to *[]T, scan func(*T, pgx.Row) error, sql string, args ...any) {
+	tx.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var one T
+			if err := scan(&one, rows); err != nil {
+				return err
+			}
+			*to = append(*to, one)
+		}
+		return rows.Err()
+	})
+}
+
 // Send makes a round trip with what is queued, the first one with the
 // caller's context in front. It fails with fault.NotFound for a caller who has
 // no standing in the family, the same as for a family that does not exist.

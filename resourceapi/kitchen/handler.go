@@ -1,0 +1,178 @@
+package kitchen
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/precondition"
+	"larder/internal/web"
+)
+
+// Mount adds the routes.
+func (s *Shelf[T, C, P]) Mount(rt *web.Router) {
+	all := "/v1/families/{family_id}/" + s.Path
+	one := all + "/{" + s.Param + "}"
+	rt.Handle(http.MethodGet, all, s.handleList)
+	rt.Handle(http.MethodPost, all, s.handleCreate)
+	rt.Handle(http.MethodGet, one, s.handleGet)
+	rt.Handle(http.MethodPatch, one, s.handlePatch)
+	rt.Handle(http.MethodDelete, one, s.handleRemove)
+}
+
+// Named reads which thing of which family is meant.
+func (s *Shelf[T, C, P]) Named(r *http.Request) (family, thing id.ID, err error) {
+	if family, err = web.ID(r, "family_id"); err != nil {
+		return family, thing, err
+	}
+	thing, err = web.ID(r, s.Param)
+	return family, thing, err
+}
+
+func (s *Shelf[T, C, P]) handleList(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	all, err := s.selectAll(r.Context(), family)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]any{s.Path: all})
+}
+
+func (s *Shelf[T, C, P]) handleCreate(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	asked, err := decode(r)
+	if err != nil {
+		return err
+	}
+	draft, err := s.draft(asked)
+	if err != nil {
+		return err
+	}
+	made, err := s.create(r.Context(), family, draft)
+	if fault.Is(err, fault.Conflict) { // the same draft may have won a race: then this is its answer too
+		made, err = s.create(r.Context(), family, draft)
+	}
+	if err != nil {
+		return err
+	}
+	e := P(made).entry()
+	w.Header().Set("Location", "/v1/families/"+family.String()+"/"+s.Path+"/"+e.ID.String())
+	precondition.SetETag(w, e.Version)
+	return web.JSON(w, http.StatusCreated, made)
+}
+
+func (s *Shelf[T, C, P]) handleGet(w http.ResponseWriter, r *http.Request) error {
+	family, thing, err := s.Named(r)
+	if err != nil {
+		return err
+	}
+	found, err := s.selectOne(r.Context(), family, thing)
+	if err != nil {
+		return err
+	}
+	if precondition.NotModified(w, r, P(found).entry().Version) {
+		return nil
+	}
+	return web.JSON(w, http.StatusOK, found)
+}
+
+func (s *Shelf[T, C, P]) handlePatch(w http.ResponseWriter, r *http.Request) error {
+	family, thing, err := s.Named(r)
+	if err != nil {
+		return err
+	}
+	asked, err := decode(r)
+	if err != nil {
+		return err
+	}
+	c, err := read[C](asked)
+	if err != nil {
+		return err
+	}
+	changed, err := s.update(r.Context(), family, thing, func(to *T) error {
+		if err := precondition.Check(r, P(to).entry().Version); err != nil {
+			return err
+		}
+		return c.Apply(to)
+	})
+	if err != nil {
+		return err
+	}
+	precondition.SetETag(w, P(changed).entry().Version)
+	return web.JSON(w, http.StatusOK, changed)
+}
+
+func (s *Shelf[T, C, P]) handleRemove(w http.ResponseWriter, r *http.Request) error {
+	family, thing, err := s.Named(r)
+	if err != nil {
+		return err
+	}
+	if err := s.remove(r.Context(), family, thing, func(version int64) error { return precondition.Check(r, version) }); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// members are those of a body, not read yet.
+type members map[string]json.RawMessage
+
+func decode(r *http.Request) (members, error) {
+	m := members{}
+	return m, web.DecodeJSON(r, &m)
+}
+
+// read reads members into a change, and says of a fault in which of them it is.
+func read[C any](m members) (c C, err error) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		part, err := json.Marshal(members{name: m[name]})
+		if err == nil {
+			err = web.ReadJSON(part, &c)
+		}
+		if err != nil {
+			return c, behind("/"+name, err)
+		}
+	}
+	return c, nil
+}
+
+// behind has faults that name no member, or the body itself, name this one.
+func behind(pointer string, err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || len(e.Fields) == 0 || e.Fields[0].Pointer != "/" {
+		return err
+	}
+	fields := slices.Clone(e.Fields)
+	fields[0].Pointer = pointer
+	return e.WithFields(fields...)
+}
+
+// draft makes a new thing of what is asked for.
+func (s *Shelf[T, C, P]) draft(asked members) (*T, error) {
+	made, thing := s.New, id.ID{}
+	if raw, there := asked["id"]; there {
+		if err := web.ReadJSON(raw, &thing); err != nil {
+			return nil, err
+		}
+		delete(asked, "id")
+	}
+	if thing.IsZero() {
+		thing = id.New()
+	}
+	P(&made).entry().ID = thing
+	c, err := read[C](asked)
+	if err != nil {
+		return nil, err
+	}
+	return &made, c.Apply(&made)
+}

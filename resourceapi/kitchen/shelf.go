@@ -1,0 +1,213 @@
+package kitchen
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+// Entry is what all things have in common. A thing embeds it.
+type Entry struct {
+	ID        id.ID     `json:"id"`
+	Name      string    `json:"name"`
+	Version   int64     `json:"version"`
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+func (e *Entry) entry() *Entry { return e }
+
+// Thing is a pointer to a T, which embeds Entry.
+type Thing[T any] interface {
+	*T
+	entry() *Entry
+	// Scan reads a row, of the columns that every statement of SQL returns.
+	Scan(row pgx.Row) error
+	// Values are those that are written, the third parameter and what follows.
+	Values() []any
+}
+
+// Change is what a body asks for. Its members are each a valid.Field.
+type Change[T any] interface {
+	// Apply changes to and checks what has become of it.
+	Apply(to *T) error
+}
+
+// SQL are the statements on a sort of things. The first parameter is the family.
+type SQL struct {
+	All    string // in the order in which they are shown, and bounded
+	Some   string // $2: ids
+	Count  string
+	Insert string // $2: id, $3…: Values, the last one: who
+	Update string // $2: id, $3…: Values
+	Delete string // $2: id
+}
+
+// Events are what the feed calls what happens.
+type Events struct{ Added, Changed, Removed string }
+
+// Shelf keeps things of one sort.
+type Shelf[T any, C Change[T], P Thing[T]] struct {
+	DB     *tenant.DB
+	Noun   string // of operations: store
+	Path   string // of the collection, behind the family's, and its name in answers: stores
+	Param  string // the id in a path: store_id
+	Events Events
+	SQL    SQL
+	Most   int    // of one family
+	Full   string // says that there are as many
+	New    T      // a thing of which nothing is said
+	// Settle, if set, has the last word on a change, in its transaction and after
+	// leave to keep the kitchen. before is nil for a thing that is new.
+	Settle func(ctx context.Context, tx *tenant.Tx, before, after P) error
+}
+
+func (s *Shelf[T, C, P]) rows(tx *tenant.Tx, to *[]T, sql string, args ...any) {
+	tenant.Rows(tx, to, func(t *T, row pgx.Row) error { return P(t).Scan(row) }, sql, args...)
+}
+
+// One queues the reading of a thing, with which Send fails if it is not there.
+func (s *Shelf[T, C, P]) One(tx *tenant.Tx, to P, thing id.ID) {
+	tx.Row(to.Scan, s.SQL.Some, tx.Family, []id.ID{thing})
+}
+
+// Lock is One, with nobody changing the thing until the transaction ends.
+func (s *Shelf[T, C, P]) Lock(tx *tenant.Tx, to P, thing id.ID) {
+	tx.Row(to.Scan, s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
+}
+
+func send(ctx context.Context, tx *tenant.Tx, action policy.Action) error {
+	if err := tx.Send(ctx); err != nil {
+		return err
+	}
+	return tx.May(ctx, action, tx.FamilyResource())
+}
+
+func (s *Shelf[T, C, P]) selectAll(ctx context.Context, family id.ID) ([]T, error) {
+	all := []T{}
+	return all, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		s.rows(tx, &all, s.SQL.All, family)
+		return send(ctx, tx, policy.KitchenRead)
+	})
+}
+
+func (s *Shelf[T, C, P]) selectOne(ctx context.Context, family, thing id.ID) (*T, error) {
+	found := new(T)
+	return found, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		s.One(tx, found, thing)
+		return send(ctx, tx, policy.KitchenRead)
+	})
+}
+
+// state is what an addition meets: the thing of that id, and how many there are.
+type state[T any] struct {
+	there []T
+	count int
+}
+
+func (s *Shelf[T, C, P]) look(tx *tenant.Tx, thing id.ID) *state[T] {
+	found := &state[T]{}
+	s.rows(tx, &found.there, s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
+	tx.Row(func(row pgx.Row) error { return row.Scan(&found.count) }, s.SQL.Count, tx.Family)
+	return found
+}
+
+func (s *Shelf[T, C, P]) create(ctx context.Context, family id.ID, draft *T) (*T, error) {
+	made := new(T)
+	return made, s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		found := s.look(tx, P(draft).entry().ID)
+		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+			return err
+		}
+		if len(found.there) == 0 {
+			return s.insert(ctx, tx, found.count, draft, made)
+		}
+		there := P(&found.there[0]).entry()
+		if there.Name != P(draft).entry().Name || there.CreatedBy != tx.Principal() {
+			return taken()
+		}
+		*made = found.there[0]
+		return nil
+	})
+}
+
+func taken() error {
+	return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
+}
+
+// insert queues the draft; once that is sent, it is what was made.
+func (s *Shelf[T, C, P]) insert(ctx context.Context, tx *tenant.Tx, count int, draft, made P) error {
+	if count >= s.Most {
+		return fault.New(fault.Conflict, s.Full).WithCode("too_many")
+	}
+	if s.Settle != nil {
+		if err := s.Settle(ctx, tx, nil, draft); err != nil {
+			return err
+		}
+	}
+	thing := draft.entry().ID
+	tx.Row(made.Scan, s.SQL.Insert, s.args(tx, thing, draft, tx.Principal())...)
+	tx.Record(ctx, tenant.Change{Event: s.Events.Added, Entity: thing.String(), Version: 1})
+	return nil
+}
+
+func (s *Shelf[T, C, P]) args(tx *tenant.Tx, thing id.ID, from P, more ...any) []any {
+	return append(append([]any{tx.Family, thing}, from.Values()...), more...)
+}
+
+// update changes a thing by what apply makes of it.
+func (s *Shelf[T, C, P]) update(ctx context.Context, family, thing id.ID, apply func(*T) error) (*T, error) {
+	after := new(T)
+	return after, s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		s.Lock(tx, after, thing)
+		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+			return err
+		}
+		before := *after
+		if err := apply(after); err != nil {
+			return err
+		}
+		return s.save(ctx, tx, &before, after)
+	})
+}
+
+// save queues what has become of a thing; once that is sent, after is what is
+// there.
+func (s *Shelf[T, C, P]) save(ctx context.Context, tx *tenant.Tx, before, after P) error {
+	if s.Settle != nil {
+		if err := s.Settle(ctx, tx, before, after); err != nil {
+			return err
+		}
+	}
+	e := *before.entry()
+	tx.Row(after.Scan, s.SQL.Update, s.args(tx, e.ID, after)...)
+	tx.Record(ctx, tenant.Change{Event: s.Events.Changed, Entity: e.ID.String(), Version: e.Version + 1})
+	return nil
+}
+
+func (s *Shelf[T, C, P]) remove(ctx context.Context, family, thing id.ID, guard func(version int64) error) error {
+	return s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		there := P(new(T))
+		s.Lock(tx, there, thing)
+		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+			return err
+		}
+		if err := guard(there.entry().Version); err != nil {
+			return err
+		}
+		s.delete(ctx, tx, thing)
+		return nil
+	})
+}
+
+func (s *Shelf[T, C, P]) delete(ctx context.Context, tx *tenant.Tx, thing id.ID) {
+	tx.Queue(s.SQL.Delete, tx.Family, thing)
+	tx.Record(ctx, tenant.Change{Event: s.Events.Removed, Entity: thing.String()})
+}
