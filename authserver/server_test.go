@@ -256,7 +256,7 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 	}
 	w.must(t, nil, "", "client", "update", "robot", "--scope", "lists:read")
 	s.waitFor(t, "/healthz", http.StatusOK)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		res := s.do(t, http.MethodGet, "/admin/v1/users", "", http.Header{"Authorization": {"Bearer " + token}})
 		if res.StatusCode == http.StatusForbidden {

@@ -185,7 +185,7 @@ func TestAMailServerThatIsAwayDelaysTheMailOnly(t *testing.T) {
 	o.open(t, sender)
 	began := time.Now()
 	o.write(t, news())
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("queueing took %v", took)
 	}
 	eventually(t, "nobody tried to send", func() bool {

@@ -202,7 +202,7 @@ func TestBoundTokenIsRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.issuer.Revoke("grant_id", "g")
-	eventually(t, 20*time.Second, "the token is refused", func() bool {
+	eventually(t, "the token is refused", func() bool {
 		_, err := p.show(t, "DPoP", token, p.key.Proof(t, p.good(token)))
 		return fault.Is(err, fault.Unauthenticated)
 	})

@@ -199,7 +199,7 @@ func TestMetricsCountOutcomes(t *testing.T) {
 func TestManyThingsAtOnce(t *testing.T) {
 	b := setup(t)
 	b.run(t)
-	eventually(t, 3*time.Second, "ready", func() bool { return b.Ping(t.Context()) == nil })
+	eventually(t, "ready", func() bool { return b.Ping(t.Context()) == nil })
 	key, keyID := b.issuer.APIKey(id.New(), "lists:read")
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -231,10 +231,12 @@ func TestManyThingsAtOnce(t *testing.T) {
 		b.clock.Advance(31 * time.Second)
 	}
 	b.issuer.Revoke(revocation.APIKey, keyID)
-	time.Sleep(1500 * time.Millisecond)
+	eventually(t, "the key is dead", func() bool {
+		_, err := b.Authenticate(request(t, key))
+		return fault.Is(err, fault.Unauthenticated)
+	})
 	close(stop)
 	wg.Wait()
-	b.refuses(t, key, fault.Unauthenticated)
 }
 
 func BenchmarkAuthenticate(b *testing.B) {

@@ -28,7 +28,7 @@ func TestAPIKeySaysWhoCalls(t *testing.T) {
 		t.Errorf("caller (-want +got):\n%s", diff)
 	}
 	b.run(t)
-	eventually(t, 3*time.Second, "cached", func() bool {
+	eventually(t, "cached", func() bool {
 		before := b.issuer.Count().Introspection
 		b.accepts(t, key)
 		return b.issuer.Count().Introspection == before
@@ -123,13 +123,13 @@ func TestRevokedAPIKeyDiesInTheCache(t *testing.T) {
 	b := setup(t)
 	b.run(t)
 	key, keyID := b.issuer.APIKey(id.New(), "lists:read")
-	eventually(t, 3*time.Second, "cached", func() bool {
+	eventually(t, "cached", func() bool {
 		before := b.issuer.Count().Introspection
 		b.accepts(t, key)
 		return b.issuer.Count().Introspection == before
 	})
 	b.issuer.Revoke(revocation.APIKey, keyID)
-	eventually(t, 2*time.Second, "the key is dead", func() bool {
+	eventually(t, "the key is dead", func() bool {
 		_, err := b.ask(t, key)
 		return fault.Is(err, fault.Unauthenticated)
 	})

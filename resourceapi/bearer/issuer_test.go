@@ -41,7 +41,7 @@ func TestRecoversByItself(t *testing.T) {
 	b.run(t)
 	time.Sleep(50 * time.Millisecond)
 	b.issuer.SetDown("", false)
-	eventually(t, 5*time.Second, "ready", func() bool { return b.Ping(t.Context()) == nil })
+	eventually(t, "ready", func() bool { return b.Ping(t.Context()) == nil })
 }
 
 // I6: keys serve for an hour after their max-age while the issuer is away,
@@ -58,7 +58,7 @@ func TestKeysServeThroughAnOutageUpToTheLimit(t *testing.T) {
 	b.issuer.Rotate()
 	start := time.Now()
 	b.refuses(t, b.issuer.Token(nil), fault.Unavailable) // perhaps a new key: nobody can tell
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("an unknown kid took %v to fail", took)
 	}
 	b.issuer.Withdraw(kid)
@@ -171,7 +171,7 @@ func TestRevocationReachesCachedTokensWithinSeconds(t *testing.T) {
 			b.accepts(t, token)
 			b.accepts(t, other)
 			b.issuer.Revoke(kind, value)
-			eventually(t, 2*time.Second, "the token is dead", func() bool {
+			eventually(t, "the token is dead", func() bool {
 				_, err := b.ask(t, token)
 				return fault.Is(err, fault.Unauthenticated)
 			})

@@ -242,7 +242,7 @@ func TestWithdrawnKeyEndsCachedTokens(t *testing.T) {
 	b.issuer.Withdraw(old)
 	b.clock.Advance(46 * time.Second)
 	b.run(t)
-	eventually(t, 3*time.Second, "the withdrawn key is forgotten", func() bool {
+	eventually(t, "the withdrawn key is forgotten", func() bool {
 		_, err := b.ask(t, token)
 		return fault.Is(err, fault.Unauthenticated)
 	})

@@ -28,8 +28,8 @@ func TestALineIsCutFrozenAndMended(t *testing.T) {
 	options.MaxRetries, options.ContextTimeoutEnabled = -1, true
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
-	ping := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ping := func(patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		return client.Ping(ctx).Err()
 	}
@@ -45,7 +45,11 @@ func TestALineIsCutFrozenAndMended(t *testing.T) {
 		{"mended again", line.Mend, true},
 	} {
 		step.do()
-		if err := ping(); (err == nil) != step.up {
+		patience := 500 * time.Millisecond // what is down stays so
+		if step.up {
+			patience = 20 * time.Second
+		}
+		if err := ping(patience); (err == nil) != step.up {
 			t.Errorf("%s: %v", step.name, err)
 		}
 	}
