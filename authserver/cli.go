@@ -136,6 +136,12 @@ Environment (every fault is reported at once):
   AUTHSERVER_DEVELOPMENT           true allows plain http on loopback, and demo seeding
   AUTHSERVER_SMTP_URL              mail server: smtps://user:password@host:465 or smtp://user:password@host:587
   AUTHSERVER_MAIL_FROM             whom mails come from (Larder <no-reply@host of the issuer>)
+  AUTHSERVER_BRAND_NAME            what the service is called, on pages, in mails, authenticator apps and passkeys (Larder)
+  AUTHSERVER_BRAND_ACCENT_LIGHT    colour of links and buttons on light pages, such as #2b6643; WCAG AA contrast is checked
+  AUTHSERVER_BRAND_ACCENT_DARK     the same on dark pages, such as #93cfa6
+  AUTHSERVER_BRAND_LOGO            file of an SVG drawing or a PNG picture, 128 KiB at most (a drawing of ours)
+  AUTHSERVER_BRAND_CONTACT         where people get help: an e-mail or https address (none)
+  AUTHSERVER_BRAND_TERMS_URL, AUTHSERVER_BRAND_PRIVACY_URL   https addresses, linked on pages and at registration (none)
   AUTHSERVER_SMS_URL               text messages, by Twilio's API: https://ACCOUNT:TOKEN@api.twilio.com?from=%2B4915112345678 (none)
   AUTHSERVER_BREACHED_PASSWORDS_URL  range service of stolen passwords, such as https://api.pwnedpasswords.com (none)
   AUTHSERVER_GEOIP_DATABASE        a MaxMind City database, for places of sign-ins (none)

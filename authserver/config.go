@@ -12,6 +12,7 @@ import (
 	"larder/authserver/holder"
 	"larder/authserver/oidc"
 	"larder/authserver/registration"
+	"larder/internal/brand"
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
 	"larder/internal/risk"
@@ -44,6 +45,7 @@ type Config struct {
 	Registration        registration.Policy
 	LogLevel            slog.Level
 	Development         bool // plain http on loopback, demo seeding
+	Brand               brand.Brand
 	People              PeopleConfig
 	Federation          FederationConfig
 
@@ -96,7 +98,8 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.ImplicitFlow = r.Bool("AUTHSERVER_IMPLICIT_FLOW")
 	c.Registration = readRegistration(r, c.Development)
 	c.LogLevel = r.Level("AUTHSERVER_LOG_LEVEL")
-	c.People = readPeople(r, c.Issuer, c.Development)
+	c.Brand = readBrand(r)
+	c.People = readPeople(r, c.Issuer, c.Brand.Name, c.Development)
 	c.Federation = readFederation(r, c.Development)
 	c.places = readPlaces(r, "AUTHSERVER_GEOIP_DATABASE")
 	return c, r.Err()

@@ -105,7 +105,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	}
 	c.signIns = &risk.SignIns{DB: db, Jobs: c.jobs, Places: cfg.places, Now: now}
 	c.factors = &mfa.Factors{
-		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept,
+		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept, Service: cfg.Brand.Name,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}
@@ -114,7 +114,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}
 	c.passkeys = &passkey.Passkeys{
-		DB: db, Redis: c.redis, RP: passkey.RelyingParty(cfg.Issuer), Factors: c.factors, Sessions: c.sessions, Now: now,
+		DB: db, Redis: c.redis, RP: passkey.RelyingParty(cfg.Issuer, cfg.Brand.Name), Factors: c.factors, Sessions: c.sessions, Now: now,
 	}
 	c.linked = &federation.Identities{
 		DB: db, Accounts: c.accounts, Jobs: c.jobs, Providers: cfg.Federation.providers(cfg, now), Now: now,

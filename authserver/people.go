@@ -59,13 +59,13 @@ type PeopleConfig struct {
 	BreachedPasswords string
 }
 
-func readPeople(r *env.Reader, issuer string, development bool) PeopleConfig {
+func readPeople(r *env.Reader, issuer, name string, development bool) PeopleConfig {
 	c := PeopleConfig{MailDir: r.String("AUTHSERVER_MAIL_DIR"), SMSDir: r.String("AUTHSERVER_SMS_DIR")}
 	host := "localhost"
 	if u, err := url.Parse(issuer); err == nil && u.Hostname() != "" {
 		host = u.Hostname()
 	}
-	c.MailFrom = &netmail.Address{Name: "Larder", Address: "no-reply@" + host}
+	c.MailFrom = &netmail.Address{Name: name, Address: "no-reply@" + host}
 	if v := r.String("AUTHSERVER_MAIL_FROM"); v != "" {
 		from, err := netmail.ParseAddress(v)
 		if err != nil {
@@ -130,11 +130,11 @@ func (c PeopleConfig) texts(post sms.Poster) onetime.Texts {
 
 // newCrew gathers what works off the jobs.
 func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
-	languages, err := language.Load(templates.Languages(), language.Brand)
+	languages, err := language.Load(templates.Languages(), s.cfg.Brand.Name)
 	if err != nil {
 		return nil, err
 	}
-	composer, err := mail.NewComposer(languages)
+	composer, err := mail.NewComposer(languages, s.cfg.Brand)
 	if err != nil {
 		return nil, err
 	}

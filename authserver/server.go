@@ -128,7 +128,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	if err := s.openTLS(); err != nil {
 		return nil, err
 	}
-	if s.pages, err = page.New(cfg.Issuer); err != nil {
+	if s.pages, err = page.New(cfg.Issuer, cfg.Brand); err != nil {
 		return nil, err
 	}
 	devices := session.Devices{Secure: cfg.secure()}

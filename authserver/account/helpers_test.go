@@ -26,6 +26,7 @@ import (
 	"larder/authserver/page"
 	"larder/authserver/session"
 	"larder/internal/audit"
+	"larder/internal/brand"
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/limit"
@@ -98,7 +99,7 @@ func setup(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := page.New("http://localhost:9000")
+	pages, err := page.New("http://localhost:9000", brand.Larder())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"larder/authserver/page"
 	"larder/authserver/session"
 	"larder/internal/audit"
+	"larder/internal/brand"
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/pgtest"
@@ -78,7 +79,7 @@ func setup(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := page.New("http://localhost:9000")
+	pages, err := page.New("http://localhost:9000", brand.Larder())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/language"
 	"larder/internal/postgres"
 	"larder/internal/secret"
 )
@@ -30,7 +32,7 @@ func proposalKey(user id.ID, sid string) string {
 // the same one while it waits for its first code, so that a reloaded page and
 // the app do not part ways.
 func (f *Factors) Propose(ctx context.Context, user id.ID, sid, email string) (*otp.Key, error) {
-	fresh, err := newKey(email)
+	fresh, err := newKey(cmp.Or(f.Service, language.Brand), email)
 	if err != nil {
 		return nil, err
 	}

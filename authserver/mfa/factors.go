@@ -39,6 +39,7 @@ type Factors struct {
 	// LongestToken is how long any access token lives at most, and so how long
 	// a revocation must be remembered; 0 is an hour.
 	LongestToken time.Duration
+	Service      string // what authenticator apps list a key under; "" is Larder
 }
 
 // The reasons why a code is refused, for the audit log only.

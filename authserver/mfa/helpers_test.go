@@ -32,6 +32,7 @@ import (
 	"larder/authserver/page"
 	"larder/authserver/session"
 	"larder/internal/audit"
+	"larder/internal/brand"
 	"larder/internal/id"
 	"larder/internal/limit"
 	"larder/internal/mail"
@@ -169,7 +170,7 @@ func (p *place) start(t *testing.T, redisURL string) *replica {
 	}
 	rdb := redis.NewClient(options)
 	t.Cleanup(func() { _ = rdb.Close() })
-	pages, err := page.New("http://localhost:9000")
+	pages, err := page.New("http://localhost:9000", brand.Larder())
 	if err != nil {
 		t.Fatal(err)
 	}

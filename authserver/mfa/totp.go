@@ -22,11 +22,11 @@ const (
 
 // newKey makes a secret of 160 random bits (RFC 4226 §4), labelled for the list
 // that an authenticator app shows.
-func newKey(email string) (*otp.Key, error) {
+func newKey(service, email string) (*otp.Key, error) {
 	if email == "" {
 		email = "your account"
 	}
-	return totp.Generate(totp.GenerateOpts{Issuer: "Larder", AccountName: email})
+	return totp.Generate(totp.GenerateOpts{Issuer: service, AccountName: email})
 }
 
 // matchStep returns the time step, within the skew, whose code this is.

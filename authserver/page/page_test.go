@@ -17,6 +17,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/authserver/page"
+	"larder/internal/brand"
 	"larder/internal/fault"
 	"larder/internal/web"
 )
@@ -26,7 +27,7 @@ type values = map[string]any
 // renderer parses the pages of an issuer once.
 func renderer(t *testing.T, issuer string) *page.Renderer {
 	t.Helper()
-	made, _ := renderers.LoadOrStore(issuer, sync.OnceValues(func() (*page.Renderer, error) { return page.New(issuer) }))
+	made, _ := renderers.LoadOrStore(issuer, sync.OnceValues(func() (*page.Renderer, error) { return page.New(issuer, brand.Larder()) }))
 	newRenderer, ok := made.(func() (*page.Renderer, error))
 	if !ok {
 		t.Fatalf("%T", made)
@@ -246,7 +247,7 @@ func TestErrorsShowWhatMayBeShown(t *testing.T) {
 
 func TestStaticFilesAreCachedForEver(t *testing.T) {
 	shown := serve(t, "http://localhost:9000", everyPage("plain")["login"]).Body.String()
-	p, err := page.New("http://localhost:9000")
+	p, err := page.New("http://localhost:9000", brand.Larder())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"larder/authserver/oidc"
+	"larder/internal/brand"
 	"larder/internal/language"
 	"larder/internal/web"
 	"larder/templates"
@@ -24,10 +25,18 @@ type Renderer struct {
 	style  string                                   // path of the stylesheet
 	icon   string
 	script string
+	brand  view
 	https  bool
 
 	languages   *language.Catalogue
 	crossOrigin http.CrossOriginProtection
+}
+
+// view is the brand as templates see it, by the function brand.
+type view struct {
+	Name                    string
+	Logo, LogoType          string // path of the logo, "" for our own drawing
+	Contact, Terms, Privacy string // addresses, "" for none
 }
 
 // frame is what layout.html sees; Data is the page's own.
@@ -45,17 +54,18 @@ type frame struct {
 
 // New parses every template. issuer is the configured issuer URL: the only
 // place from which pages learn whether they are served by https.
-func New(issuer string) (*Renderer, error) {
-	languages, err := language.Load(templates.Languages(), language.Brand)
+func New(issuer string, b brand.Brand) (*Renderer, error) {
+	languages, err := language.Load(templates.Languages(), b.Name)
 	if err != nil {
 		return nil, err
 	}
 	p := &Renderer{pages: make(map[string]map[string]*template.Template), https: strings.HasPrefix(issuer, "https://"), languages: languages}
-	if err := p.loadAssets(templates.Static()); err != nil {
+	if err := p.loadAssets(templates.Static(), b); err != nil {
 		return nil, err
 	}
+	p.brand.Name, p.brand.Contact, p.brand.Terms, p.brand.Privacy = b.Name, b.ContactURL(), b.Terms, b.Privacy
 	for _, l := range languages.All() {
-		if p.pages[l.Tag], err = parse(templates.Pages(), l); err != nil {
+		if p.pages[l.Tag], err = p.parse(templates.Pages(), l); err != nil {
 			return nil, err
 		}
 	}
@@ -63,7 +73,7 @@ func New(issuer string) (*Renderer, error) {
 }
 
 // parse reads every page in a language, by its name.
-func parse(files fs.FS, l *language.Language) (map[string]*template.Template, error) {
+func (p *Renderer) parse(files fs.FS, l *language.Language) (map[string]*template.Template, error) {
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		return nil, err
@@ -76,7 +86,7 @@ func parse(files fs.FS, l *language.Language) (map[string]*template.Template, er
 		}
 		sources[strings.TrimSuffix(name, ".html")] = l.Template(string(source))
 	}
-	layout, err := template.New("layout").Option("missingkey=error").Funcs(words(l)).Parse(sources["layout"])
+	layout, err := template.New("layout").Option("missingkey=error").Funcs(words(l)).Funcs(template.FuncMap{"brand": func() view { return p.brand }}).Parse(sources["layout"])
 	if err != nil {
 		return nil, fmt.Errorf("parsing the layout in %s: %w", l.Name, err)
 	}

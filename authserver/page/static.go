@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"larder/internal/brand"
 	"larder/internal/fault"
 	"larder/internal/web"
 )
@@ -23,9 +24,8 @@ type asset struct {
 	body        []byte
 }
 
-// loadAssets names each file by its content, larder.3f9a….css, so that it may
-// be cached for ever.
-func (p *Renderer) loadAssets(files fs.FS) error {
+// loadAssets takes the static files, with the colours and the logo of the brand.
+func (p *Renderer) loadAssets(files fs.FS, b brand.Brand) error {
 	p.assets = make(map[string]asset)
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
@@ -36,23 +36,32 @@ func (p *Renderer) loadAssets(files fs.FS) error {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(body)
-		ext := path.Ext(entry.Name())
-		name := strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:8]) + ext
-		p.assets[name] = asset{contentType: contentType(ext), body: body}
 		switch entry.Name() {
 		case "larder.css":
-			p.style = staticPath + name
+			p.style = p.addAsset(entry.Name(), append(body, b.CSS()...))
 		case "larder.svg":
-			p.icon = staticPath + name
+			p.icon = p.addAsset(entry.Name(), body)
 		case "passkey.js":
-			p.script = staticPath + name
+			p.script = p.addAsset(entry.Name(), body)
 		}
 	}
 	if p.style == "" || p.icon == "" || p.script == "" {
 		return fmt.Errorf("the stylesheet, the icon or the script is missing from %d static files", len(entries))
 	}
+	if b.Logo != nil {
+		p.brand.Logo, p.brand.LogoType = p.addAsset("logo"+b.Logo.Ext(), b.Logo.Body), b.Logo.Type
+	}
 	return nil
+}
+
+// addAsset names a file by its content, larder.3f9a….css, so that it may be
+// cached for ever, and returns its path.
+func (p *Renderer) addAsset(file string, body []byte) string {
+	sum := sha256.Sum256(body)
+	ext := path.Ext(file)
+	name := strings.TrimSuffix(file, ext) + "." + hex.EncodeToString(sum[:8]) + ext
+	p.assets[name] = asset{contentType: contentType(ext), body: body}
+	return staticPath + name
 }
 
 // contentType does not depend on the machine's own table for what we serve.
@@ -64,6 +73,8 @@ func contentType(ext string) string {
 		return "image/svg+xml"
 	case ".js":
 		return "text/javascript; charset=utf-8"
+	case ".png":
+		return "image/png"
 	}
 	return mime.TypeByExtension(ext)
 }
@@ -85,7 +96,7 @@ func (p *Renderer) handleStatic(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox") // a drawing that is opened by itself runs nothing
 	p.setHSTS(h)
 	_, err := w.Write(a.body)
 	return err

@@ -34,6 +34,7 @@ import (
 	"larder/authserver/passkey"
 	"larder/authserver/session"
 	"larder/internal/audit"
+	"larder/internal/brand"
 	"larder/internal/id"
 	"larder/internal/limit"
 	"larder/internal/mail"
@@ -126,7 +127,7 @@ func setup(t *testing.T) *place {
 
 func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyring) string {
 	t.Helper()
-	pages, err := page.New(issuer)
+	pages, err := page.New(issuer, brand.Larder())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 		DB: p.db.Auth, Redis: rdb, Keyring: ring, MACKeys: func() [][]byte { return [][]byte{bytes.Repeat([]byte{2}, 32)} },
 		Sessions: sessions, Jobs: p, Now: p.now,
 	}
-	p.passkeys = &passkey.Passkeys{DB: p.db.Auth, Redis: rdb, RP: passkey.RelyingParty(issuer), Factors: p.factors, Sessions: sessions, Now: p.now}
+	p.passkeys = &passkey.Passkeys{DB: p.db.Auth, Redis: rdb, RP: passkey.RelyingParty(issuer, "Larder"), Factors: p.factors, Sessions: sessions, Now: p.now}
 	keys := &passkey.Handler{
 		Passkeys: p.passkeys, Issuer: issuer, Browsers: sessions, Flows: flows, Users: p.accounts, Devices: devices, Limits: limiter, Pages: pages,
 		Audit: p, Source: limit.Source, Now: p.now,

@@ -307,7 +307,7 @@ func TestThereAreBounds(t *testing.T) {
 	if res := b.press("/account/security", "passkey"); res.status != http.StatusConflict {
 		t.Errorf("one more: %d", res.status)
 	}
-	if passkey.RelyingParty("http://127.0.0.1:9000") != nil || passkey.RelyingParty("https://id.example") == nil {
+	if passkey.RelyingParty("http://127.0.0.1:9000", "Larder") != nil || passkey.RelyingParty("https://id.example", "Larder") == nil {
 		t.Error("an IP address is an RP ID, or a host name is none")
 	}
 	if res := b.do(http.MethodGet, "/.well-known/passkey-endpoints", nil); res.body != `{"enroll":"http://localhost:9000/account/security","manage":"http://localhost:9000/account/security"}` {

@@ -55,16 +55,16 @@ type Passkeys struct {
 }
 
 // RelyingParty is what authenticators know us as: the issuer's host as RP ID and
-// the issuer as the only origin. It is nil for an issuer by IP address, which
+// the issuer as the only origin. name is shown to people. It is nil for an issuer by IP address, which
 // WebAuthn §5.1.2 does not allow.
-func RelyingParty(issuer string) *webauthn.WebAuthn {
+func RelyingParty(issuer, name string) *webauthn.WebAuthn {
 	u, err := url.Parse(issuer)
 	if err != nil || protocol.ValidateRPID(u.Hostname()) != nil {
 		return nil
 	}
 	yes := true
 	rp, err := webauthn.New(&webauthn.Config{
-		RPID: u.Hostname(), RPDisplayName: "Larder", RPOrigins: []string{issuer},
+		RPID: u.Hostname(), RPDisplayName: name, RPOrigins: []string{issuer},
 		AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			RequireResidentKey: &yes, ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired,

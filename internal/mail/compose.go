@@ -8,6 +8,7 @@ import (
 	"strings"
 	texttemplate "text/template"
 
+	"larder/internal/brand"
 	"larder/internal/language"
 	"larder/templates"
 )
@@ -15,6 +16,7 @@ import (
 // Composer turns letters into text. Make it with NewComposer.
 type Composer struct {
 	languages *language.Catalogue
+	brand     brand.Brand
 	texts     map[string]map[string]*texttemplate.Template // by language and name
 	pages     map[string]map[string]*htmltemplate.Template
 }
@@ -26,9 +28,10 @@ type content struct {
 	Facts map[string]string
 }
 
-// NewComposer parses every template in every language.
-func NewComposer(languages *language.Catalogue) (*Composer, error) {
-	c := &Composer{languages: languages, texts: make(map[string]map[string]*texttemplate.Template), pages: make(map[string]map[string]*htmltemplate.Template)}
+// NewComposer parses every template in every language, the catalogue's being
+// those of the brand.
+func NewComposer(languages *language.Catalogue, b brand.Brand) (*Composer, error) {
+	c := &Composer{languages: languages, brand: b, texts: make(map[string]map[string]*texttemplate.Template), pages: make(map[string]map[string]*htmltemplate.Template)}
 	files := templates.Mail()
 	names, err := fs.Glob(files, "*.txt")
 	if err != nil {
@@ -50,7 +53,7 @@ func NewComposer(languages *language.Catalogue) (*Composer, error) {
 }
 
 func (c *Composer) parse(files fs.FS, l *language.Language, name string) error {
-	words := map[string]any{"lang": func() string { return l.Tag }, "say": l.Say}
+	words := map[string]any{"lang": func() string { return l.Tag }, "say": l.Say, "brand": func() brand.Brand { return c.brand }}
 	text := texttemplate.New(name).Option("missingkey=error").Funcs(words)
 	page := htmltemplate.New(name).Option("missingkey=error").Funcs(words)
 	for _, file := range []string{"layout", name} {

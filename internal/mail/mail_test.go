@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"larder/internal/brand"
 	"larder/internal/jobs"
 	"larder/internal/language"
 	"larder/internal/link"
@@ -131,7 +132,7 @@ func (o *office) open(t *testing.T, sender mail.Sender) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	composer, err := mail.NewComposer(languages)
+	composer, err := mail.NewComposer(languages, brand.Brand{Name: language.Brand, Light: "#1d4ed8", Contact: "help@larder.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
