@@ -198,7 +198,7 @@ func TestAMailServerThatIsAwayDelaysTheMailOnly(t *testing.T) {
 	srv.listen(t, addr, nil)
 	eventually(t, "the mail did not come", func() bool { return len(srv.received()) == 1 })
 	got := srv.received()[0]
-	for _, want := range []string{"To: ", "ada@example.com", "Subject: Your Larder password was changed", "Auto-Submitted: auto-generated", "@larder.example>", "today <now>", "today &lt;now&gt;", "Bäcker"} {
+	for _, want := range []string{"To: ", "ada@example.com", "Subject: Your Larder password was changed", "Auto-Submitted: auto-generated", "@larder.example>", "today <now>", "today &lt;now&gt;", "Bäcker", "Help: help@larder.example", "color:#1d4ed8"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the mail has no %q:\n%s", want, got)
 		}
