@@ -68,7 +68,7 @@ func named(t testing.TB, kid string) jose.JSONWebKey {
 	return private
 }
 
-// Modules registration-jwks-uri and refresh-token-rp-key-rotation: keys are read
+// Modules oidcc-registration-jwks-uri and oidcc-refresh-token-rp-key-rotation: keys are read
 // where the client publishes them, and again as soon as it signs with another.
 func TestOidccRefreshTokenRPKeyRotation(t *testing.T) {
 	t.Parallel()
@@ -157,7 +157,7 @@ func TestClientSecretJWT(t *testing.T) {
 	}
 }
 
-// Module ensure-client-assertion-with-iss-aud-succeeds and what RFC 9126 §2 adds;
+// Module oidcc-ensure-client-assertion-with-iss-aud-succeeds and what RFC 9126 §2 adds;
 // a registered algorithm is the only one.
 func TestOidccClientAssertionAudiences(t *testing.T) {
 	t.Parallel()

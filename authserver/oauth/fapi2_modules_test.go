@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +128,82 @@ func TestFAPI2TokenRequests(t *testing.T) {
 	}
 	late := func(c map[string]any) { c["nbf"] = h.clock.Now().Add(65 * time.Second).Unix() }
 	refused(t, b.post("/par", b.request(), nil, late), http.StatusUnauthorized, invalidClient)
+}
+
+// Module discovery-end-point-verification, where tokens are bound to keys.
+func TestFAPI2DiscoveryEndPointVerification(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		doc := h.get(nil, path).json(t)
+		if doc["pushed_authorization_request_endpoint"] != h.issuer+"/par" || doc["authorization_response_iss_parameter_supported"] != true {
+			t.Errorf("%s: %v", path, doc)
+		}
+		for member, want := range map[string][]any{
+			"response_types_supported": {"code"}, "grant_types_supported": {"authorization_code"}, "code_challenge_methods_supported": {"S256"},
+			"token_endpoint_auth_methods_supported": {"private_key_jwt"}, "token_endpoint_auth_signing_alg_values_supported": {"PS256", "ES256", "EdDSA"},
+			"dpop_signing_alg_values_supported": {"PS256", "ES256", "EdDSA"}, "id_token_signing_alg_values_supported": {"PS256", "ES256", "EdDSA"},
+		} {
+			values, _ := doc[member].([]any)
+			for _, value := range want {
+				if !slices.Contains(values, value) {
+					t.Errorf("%s: %s lacks %s", path, member, value)
+				}
+			}
+		}
+	}
+}
+
+// Module happy-flow, its second client: the redirect URI has a query of its own,
+// dpop_jkt alone names the key, and neither client's key goes with the other's
+// token, nor does a token in a query.
+func TestFAPI2HappyFlowOfTheSecondClient(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	b := newBank(h)
+	browser := b.signedIn()
+	first := h.tokens(b.exchange(b.code(browser, b.request(), nil), b.proves))
+
+	const redirect = webRedirect + "?dummy1=lorem&dummy2=ipsum"
+	registered, err := h.clients.Client(t.Context(), "bank")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signs, keys := keyPair(t)
+	m := registered.Metadata
+	m.RedirectURIs, m.JWKS = []string{redirect}, keys
+	h.addClient("bank2", "", m)
+	key := dpoptest.NewKey(t)
+	post := func(path string, form url.Values, key *dpoptest.Key) answer {
+		r := h.request(http.MethodPost, path, with(form, "client_assertion_type", assertionType, "client_assertion", assertionOf(t, h, signs, "bank2", nil)))
+		if key != nil {
+			h.prove(key, r, "", "")
+		}
+		return h.do(nil, r)
+	}
+	a := post("/par", b.request("client_id", "bank2", "redirect_uri", redirect, "dpop_jkt", key.Thumbprint), nil)
+	requestURI, _ := a.json(t)["request_uri"].(string)
+	q := callback(t, h.authorize(browser, url.Values{"client_id": {"bank2"}, "request_uri": {requestURI}}), webRedirect)
+	if q.Get("dummy1") != "lorem" || q.Get("dummy2") != "ipsum" || q.Get("iss") != h.issuer || q.Get("state") != "s" {
+		t.Fatalf("%v", q)
+	}
+	second := h.tokens(post("/token", exchangeOf(q.Get("code"), "bank2", redirect), key))
+
+	userinfo := func(key *dpoptest.Key, token string) answer {
+		r := h.request(http.MethodGet, "/userinfo", nil)
+		r.Header.Set("Authorization", "DPoP "+token)
+		h.prove(key, r, token, "")
+		return h.do(nil, r)
+	}
+	if a := userinfo(key, second.AccessToken); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for name, a := range map[string]answer{
+		"client 1's key": userinfo(b.proves, second.AccessToken), "client 2's key": userinfo(key, first.AccessToken),
+		"in the query": h.get(nil, "/userinfo?access_token="+second.AccessToken),
+	} {
+		if a.status < 400 || a.status > 499 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
 }

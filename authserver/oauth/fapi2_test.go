@@ -155,11 +155,13 @@ func TestFAPI2RefreshTokensStay(t *testing.T) {
 	h.audited("refresh_token.reused", 0)
 }
 
-// Modules par-test-array-as-audience-fails,
+// Modules ensure-invalid-client-assertions-fail, par-test-array-as-audience-fails,
 // par-test-par-endpoint-url-as-audience-fails,
 // par-test-token-endpoint-url-as-audience-fails,
-// ensure-client-assertion-with-exp-is-5-minutes-in-past-fails, -with-wrong-aud-fails,
-// -with-no-sub-fails, par-ensure-jwt-client-assertions-nbf-…
+// ensure-client-assertion-with-exp-is-5-minutes-in-past-fails,
+// ensure-client-assertion-with-wrong-aud-fails,
+// ensure-client-assertion-with-no-sub-fails and
+// par-ensure-jwt-client-assertions-nbf-over-60-seconds-in-the-future-fails.
 func TestFAPI2ClientAssertions(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

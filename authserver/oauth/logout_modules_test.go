@@ -100,7 +100,9 @@ func TestRPInitiatedLogoutModules(t *testing.T) {
 	}
 }
 
-// oidcc-*-discovery-endpoint-verification of the logout plans.
+// Modules oidcc-rp-initiated-logout-discovery-endpoint-verification,
+// oidcc-backchannel-logout-discovery-endpoint-verification and
+// oidcc-frontchannel-logout-discovery-endpoint-verification.
 func TestLogoutDiscoveryEndpointVerification(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -191,6 +191,32 @@ func TestClientsAuthenticateByCertificate(t *testing.T) {
 	}
 }
 
+// RFC 8705 §2.2.2: the certificates stand where the client publishes its keys,
+// and are read again when it comes with one that was not there.
+func TestSelfSignedCertificatesArePublishedAtJWKSURI(t *testing.T) {
+	t.Parallel()
+	c := newCertified(t)
+	theirs := newPublisher(t)
+	one, two := mtlstest.SelfSigned(t, "bank"), mtlstest.SelfSigned(t, "bank")
+	c.addBank("bank", func(m *oidc.Metadata) {
+		m.TokenEndpointAuthMethod, m.TLSSubjectDN, m.JWKSURI = oidc.SelfSignedTLSClientAuth, "", theirs.URL+"/jwks"
+	})
+	come := func(own *mtlstest.Pair) answer {
+		return c.send(own, "/token", url.Values{"grant_type": {oidc.ClientCredentials}, "client_id": {"bank"}})
+	}
+	theirs.publish(t, keysOf(t, one).Keys...)
+	if got := c.tokens(come(one)); x5tOf(t, got.AccessToken) != thumbprint(one) {
+		t.Errorf("%+v", got)
+	}
+	theirs.publish(t, keysOf(t, two).Keys...)
+	if got := c.tokens(come(two)); x5tOf(t, got.AccessToken) != thumbprint(two) {
+		t.Errorf("%+v", got)
+	}
+	for _, own := range []*mtlstest.Pair{one, mtlstest.SelfSigned(t, "bank"), nil} { // taken out, never there, none
+		refused(t, come(own), http.StatusUnauthorized, invalidClient)
+	}
+}
+
 func (c *certified) withHeader(path string, form url.Values, pair *mtlstest.Pair) answer {
 	c.t.Helper()
 	r := c.request(http.MethodPost, path, form)

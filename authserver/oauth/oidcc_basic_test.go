@@ -2,6 +2,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -169,8 +170,8 @@ func basicModules() map[string]module {
 			}
 			s.clock.Advance(2 * time.Second)
 			refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.tokens.RefreshToken}}
-			refused(t, s.post("/token", refresh, "suite2", webSecret), http.StatusBadRequest, invalidGrant)
-			again := s.checkID(s.tokens(s.post("/token", refresh, "suite", webSecret)), "")
+			refused(t, s.token("suite2", refresh), http.StatusBadRequest, invalidGrant)
+			again := s.checkID(s.tokens(s.token("suite", refresh)), "")
 			for _, claim := range []string{"iss", "sub", "aud", "auth_time"} {
 				if again[claim] != first.id[claim] {
 					t.Errorf("%s: %v, then %v", claim, first.id[claim], again[claim])
@@ -184,12 +185,16 @@ func basicModules() map[string]module {
 		"oidcc-ensure-request-with-valid-pkce-succeeds": func(_ *testing.T, s *suite, b *http.Client) {
 			request := s.request("code_challenge", challengeOf(testVerifier), "code_challenge_method", "S256")
 			response, _ := s.visit(b, request)
-			s.checkID(s.tokens(s.post("/token", url.Values{
-				"grant_type": {"authorization_code"}, "code": {s.answered(request, response)}, "redirect_uri": {suiteRedirect}, "code_verifier": {testVerifier},
-			}, "suite", webSecret)), request.Get("nonce"))
+			s.checkID(s.tokens(s.redeem(s.answered(request, response), "code_verifier", testVerifier)), request.Get("nonce"))
 		},
 	}
 	maps.Copy(modules, scopeModules())
+	for _, name := range []string{
+		"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported",
+		"oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported",
+	} {
+		modules[name] = unsignedObject
+	}
 	for name, parameter := range map[string][]string{
 		"oidcc-display-page": {"display", "page"}, "oidcc-display-popup": {"display", "popup"}, "oidcc-ui-locales": {"ui_locales", "se"},
 		"oidcc-claims-locales": {"claims_locales", "se"}, "oidcc-login-hint": {"login_hint", "ada@larder.test"},
@@ -203,15 +208,13 @@ func basicModules() map[string]module {
 // scopeModules find every standard claim of their scope in userinfo.
 func scopeModules() map[string]module {
 	modules := map[string]module{}
-	all := strings.Join(claimScopes(), " ")
-	for _, scope := range append(claimScopes(), all) {
-		name := "oidcc-scope-" + scope
-		if scope == all {
-			name = "oidcc-scope-all"
-		}
+	for name, scopes := range map[string]string{
+		"oidcc-scope-profile": oidc.ScopeProfile, "oidcc-scope-email": oidc.ScopeEmail, "oidcc-scope-address": oidc.ScopeAddress,
+		"oidcc-scope-phone": oidc.ScopePhone, "oidcc-scope-all": strings.Join(claimScopes(), " "),
+	} {
 		modules[name] = func(t *testing.T, s *suite, b *http.Client) {
-			info := s.info(s.signOn(b, s.request("scope", "openid "+scope)).tokens)
-			for _, claim := range claimsOf(oidc.SplitScope(scope)) {
+			info := s.info(s.signOn(b, s.request("scope", "openid "+scopes)).tokens)
+			for _, claim := range claimsOf(oidc.SplitScope(scopes)) {
 				if info[claim] == nil {
 					t.Errorf("%s is missing", claim)
 				}
@@ -229,7 +232,23 @@ func authTime(on signedOn) float64 {
 	return seconds
 }
 
-// What the plan Config reads.
+// unsignedObject finds that a request object without a signature is neither
+// offered nor taken. The suite asks for no more where it is not offered.
+func unsignedObject(t *testing.T, s *suite, b *http.Client) {
+	if algs := s.p.metadata().RequestObjectAlgs; !slices.Contains(algs, rs256) || slices.Contains(algs, "none") {
+		t.Errorf("%v", algs)
+	}
+	request := s.request()
+	object, err := json.Marshal(s.object(request, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Set("request", b64([]byte(`{"alg":"none"}`))+"."+b64(object)+".")
+	response, _ := s.visit(b, request)
+	s.refusal(request, response, invalidRequestObject)
+}
+
+// Module oidcc-discovery-endpoint-verification: what the plan Config reads.
 func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -251,48 +270,4 @@ func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 	if doc["issuer"] != s.issuer || doc["claims_parameter_supported"] != true {
 		t.Errorf("%v", doc)
 	}
-}
-
-// The modules of the plan Dynamic that are about the protocol endpoints; those
-// about registration are in its own package.
-func TestOIDCCDynamic(t *testing.T) {
-	t.Parallel()
-	s := newSuite(t, "")
-	two := suiteMetadata()
-	two.RedirectURIs = []string{suiteRedirect + "?foo=bar", "https://suite.test/other"}
-	s.addClient("two", webSecret, two)
-	s.run(t, map[string]module{
-		"oidcc-idtoken-rs256": func(_ *testing.T, s *suite, b *http.Client) { s.signOn(b, s.request()) },
-		"oidcc-userinfo-rs256": func(t *testing.T, s *suite, b *http.Client) {
-			m := suiteMetadata()
-			m.UserinfoSignedAlg = rs256
-			s.addClient("jwt", webSecret, m)
-			request := s.request("client_id", "jwt", "scope", "openid profile")
-			response, _ := s.visit(b, request)
-			tokens := s.tokens(s.post("/token", url.Values{
-				"grant_type": {"authorization_code"}, "code": {s.answered(request, response)}, "redirect_uri": {suiteRedirect},
-			}, "jwt", webSecret))
-			a := s.userinfo(tokens.AccessToken)
-			info := s.idTokenClaims(a.body, rs256)
-			if a.header.Get("Content-Type") != "application/jwt" || info["iss"] != s.issuer || info["aud"] != "jwt" || info["nonce"] != nil || info["middle_name"] != "King" {
-				t.Errorf("%v %v", a.header, info)
-			}
-		},
-		"oidcc-ensure-redirect-uri-in-authorization-request": func(t *testing.T, s *suite, b *http.Client) {
-			shown(t, s.authorize(b, s.request("client_id", "two", "redirect_uri", "")), http.StatusBadRequest)
-		},
-		"oidcc-redirect-uri-query-OK": func(t *testing.T, s *suite, b *http.Client) {
-			s.signIn(b, s.user.ID)
-			a := s.authorize(b, s.request("client_id", "two", "redirect_uri", suiteRedirect+"?foo=bar"))
-			if !strings.HasPrefix(a.header.Get("Location"), suiteRedirect+"?foo=bar&") {
-				t.Errorf("%d %v", a.status, a.header)
-			}
-		},
-		"oidcc-redirect-uri-query-mismatch": func(t *testing.T, s *suite, b *http.Client) {
-			shown(t, s.authorize(b, s.request("client_id", "two", "redirect_uri", suiteRedirect+"?foo=baz")), http.StatusBadRequest)
-		},
-		"oidcc-redirect-uri-query-added": func(t *testing.T, s *suite, b *http.Client) {
-			shown(t, s.authorize(b, s.request("redirect_uri", suiteRedirect+"?foo=bar")), http.StatusBadRequest)
-		},
-	})
 }

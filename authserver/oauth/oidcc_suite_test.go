@@ -8,17 +8,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"larder/authserver/oidc"
 )
 
 const suiteRedirect = "https://suite.test/test/a/larder/callback"
 
 // suite is a relying party as the OpenID Foundation's conformance suite is one:
-// confidential, without PKCE, with RS256. mode is the response_mode of its plan.
+// confidential, without PKCE, with RS256. mode is the response_mode of its plan,
+// signs the key of its clients where they authenticate by private_key_jwt.
 type suite struct {
 	*harness
-	mode string
-	user oidc.User
+	mode  string
+	signs *jose.JSONWebKey
+	user  oidc.User
 }
 
 // newSuite registers the clients of a plan on a harness of its own.
@@ -50,7 +54,7 @@ func (s *suite) run(t *testing.T, modules map[string]module) {
 			h := *s.harness
 			h.t = t
 			h.consents.missing.Store(false)
-			m(t, &suite{harness: &h, mode: s.mode, user: s.user}, h.browser())
+			m(t, &suite{harness: &h, mode: s.mode, signs: s.signs, user: s.user}, h.browser())
 		})
 	}
 }
@@ -148,10 +152,19 @@ func (s *suite) refusal(request, response url.Values, codes ...string) {
 	s.t.Errorf("response %v; want one of %v", response, codes)
 }
 
-// redeem exchanges a code.
-func (s *suite) redeem(code string) answer {
+// token sends a form to the token endpoint as one of the clients of the plan.
+func (s *suite) token(clientID string, form url.Values) answer {
 	s.t.Helper()
-	return s.post("/token", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {suiteRedirect}}, "suite", webSecret)
+	if s.signs == nil {
+		return s.post("/token", form, clientID, webSecret)
+	}
+	return s.post("/token", with(form, "client_assertion_type", assertionType, "client_assertion", assertionOf(s.t, s.harness, *s.signs, clientID, nil)))
+}
+
+// redeem exchanges a code.
+func (s *suite) redeem(code string, more ...string) answer {
+	s.t.Helper()
+	return s.token("suite", with(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {suiteRedirect}}, more...))
 }
 
 // signedOn is a whole sign-on: the tokens, the claims of the ID token, and the

@@ -105,8 +105,9 @@ func TestPARRefusals(t *testing.T) {
 		"ensure-response-type-code-idtoken-fails":                     {webRequest("response_type", "code id_token"), []string{"web", webSecret}, 400, "unsupported_response_type"},
 		"ensure-response-type-token-fails":                            {webRequest("response_type", "token"), []string{"web", webSecret}, 400, "unsupported_response_type"},
 		"ensure-registered-redirect-uri":                              {webRequest("redirect_uri", "https://evil.test/"), []string{"web", webSecret}, 400, "invalid_request"},
-		"ensure-request-object-without-redirect-uri-fails":            {webRequest("redirect_uri", ""), []string{"web", webSecret}, 400, "invalid_request"},
-		"request object of a client without keys":                     {webRequest("request", "e30.e30."), []string{"web", webSecret}, 400, "invalid_request_object"},
+		// The same as ensure-redirect-uri-in-authorization-request.
+		"ensure-request-object-without-redirect-uri-fails": {webRequest("redirect_uri", ""), []string{"web", webSecret}, 400, "invalid_request"},
+		"request object of a client without keys":          {webRequest("request", "e30.e30."), []string{"web", webSecret}, 400, "invalid_request_object"},
 		"scope":              {webRequest("scope", "openid admin"), []string{"web", webSecret}, 400, "invalid_scope"},
 		"resource":           {webRequest("resource", "https://elsewhere.test"), []string{"web", webSecret}, 400, "invalid_target"},
 		"too large":          {webRequest("extra", strings.Repeat("x", maxPushed)), []string{"web", webSecret}, 413, "invalid_request"},

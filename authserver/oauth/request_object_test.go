@@ -176,8 +176,8 @@ func TestRequestObjectRefusals(t *testing.T) {
 	}
 }
 
-// FAPI 2.0 Message Signing (modules of fapi2-message-signing-final-…): pushed
-// and signed, and nothing counts that stands outside.
+// The modules of fapi2-message-signing-final-test-plan that its sister plan has
+// not: pushed and signed, and nothing counts that stands outside.
 func TestFAPI2MessageSigning(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -212,12 +212,12 @@ func TestFAPI2MessageSigning(t *testing.T) {
 	}
 	rs.Algorithm = "PS256"
 	for name, a := range map[string]answer{
-		"happy-flow":                       push(b.signs, "oauth-authz-req+jwt", nil),
-		"PS256":                            push(rs, "", nil),
-		"aud an array":                     push(b.signs, "", map[string]any{"aud": []string{h.issuer, "https://other.test"}}),
-		"nbf-8-seconds-in-the-future":      push(b.signs, "", map[string]any{"nbf": in(8 * time.Second)}),
-		"exp 60 minutes after nbf":         push(b.signs, "", map[string]any{"nbf": in(0), "exp": in(time.Hour)}),
-		"different-nonce-and-state-inside": push(b.signs, "", map[string]any{"nonce": "inside", "state": "inside"}, "nonce", "outside", "state", "outside"),
+		"happy-flow": push(b.signs, "oauth-authz-req+jwt", nil),
+		"PS256":      push(rs, "", nil),
+		"ensure-request-object-with-multiple-aud-succeeds":                     push(b.signs, "", map[string]any{"aud": []string{h.issuer, "https://other.test"}}),
+		"ensure-request-object-with-nbf-8-seconds-in-the-future-is-accepted":   push(b.signs, "", map[string]any{"nbf": in(8 * time.Second)}),
+		"exp 60 minutes after nbf":                                             push(b.signs, "", map[string]any{"nbf": in(0), "exp": in(time.Hour)}),
+		"ensure-different-nonce- and -state-inside-and-outside-request-object": push(b.signs, "", map[string]any{"nonce": "inside", "state": "inside"}, "nonce", "outside", "state", "outside"),
 	} {
 		q := callback(t, h.authorize(browser, url.Values{"client_id": {"bank"}, "request_uri": {requestURI(a)}}), webRedirect)
 		if !q.Has("code") || q.Get("state") == "outside" {
@@ -234,22 +234,22 @@ func TestFAPI2MessageSigning(t *testing.T) {
 	rs.Algorithm = "RS256"
 	stranger, _ := keyPair(t)
 	for name, a := range map[string]answer{
-		"ensure-signed-request-object-with-RS256-fails":              push(rs, "", nil),
-		"ensure-request-object-signed-by-a-different-client-fails":   push(stranger, "", nil),
-		"ensure-request-object-with-exp-over-60-minutes-fails":       push(b.signs, "", map[string]any{"exp": in(61 * time.Minute)}),
-		"ensure-request-object-without-exp-fails":                    push(b.signs, "", map[string]any{"exp": nil}),
-		"ensure-request-object-without-nbf-fails":                    push(b.signs, "", map[string]any{"nbf": nil}),
-		"ensure-request-object-with-nbf-over-60-minutes-fails":       push(b.signs, "", map[string]any{"nbf": in(-61 * time.Minute)}),
-		"ensure-expired-request-object-fails":                        push(b.signs, "", map[string]any{"nbf": in(-time.Hour), "exp": in(-5 * time.Minute)}),
-		"ensure-request-object-with-invalid-aud-fails":               push(b.signs, "", map[string]any{"aud": "https://other.test"}),
-		"ensure-request-object-without-aud-fails":                    push(b.signs, "", map[string]any{"aud": nil}),
-		"ensure-request-object-without-client_id-fails":              push(b.signs, "", map[string]any{"client_id": nil}),
-		"par-authorization-request-containing-request_uri":           push(b.signs, "", map[string]any{"request_uri": requestURIPrefix + "x"}),
-		"ensure-request-object-with-invalid-signature-fails":         b.post("/par", url.Values{"request": {tampered(signedBy(t, b.signs, "", h.object(b.request(), nil)))}}, nil, nil),
-		"ensure-unsigned-request-object-fails, alg none":             b.post("/par", url.Values{"request": {b64([]byte(`{"alg":"none"}`)) + "." + b64([]byte(`{}`)) + "."}}, nil, nil),
-		"ensure-request-object-without-redirect-uri-fails, outside":  push(b.signs, "", map[string]any{"redirect_uri": nil}, "redirect_uri", webRedirect),
-		"ensure-unsigned-authorization-request-fails, merely pushed": b.post("/par", b.request(), nil, nil),
-		"no challenge inside":                                        push(b.signs, "", map[string]any{"code_challenge": nil, "code_challenge_method": nil}, "code_challenge", challengeOf(testVerifier), "code_challenge_method", "S256"),
+		"ensure-signed-request-object-with-RS256-fails":             push(rs, "", nil),
+		"ensure-matching-key-in-authorization-request":              push(stranger, "", nil),
+		"ensure-request-object-with-exp-over-60-fails":              push(b.signs, "", map[string]any{"exp": in(61 * time.Minute)}),
+		"ensure-request-object-without-exp-fails":                   push(b.signs, "", map[string]any{"exp": nil}),
+		"ensure-request-object-without-nbf-fails":                   push(b.signs, "", map[string]any{"nbf": nil}),
+		"ensure-request-object-with-nbf-over-60-fails":              push(b.signs, "", map[string]any{"nbf": in(-61 * time.Minute)}),
+		"ensure-expired-request-object-fails":                       push(b.signs, "", map[string]any{"nbf": in(-time.Hour), "exp": in(-5 * time.Minute)}),
+		"ensure-request-object-with-bad-aud-fails":                  push(b.signs, "", map[string]any{"aud": "https://other.test"}),
+		"ensure-request-object-without-aud-fails":                   push(b.signs, "", map[string]any{"aud": nil}),
+		"ensure-request-object-without-client_id-fails":             push(b.signs, "", map[string]any{"client_id": nil}),
+		"par-authorization-request-containing-request_uri":          push(b.signs, "", map[string]any{"request_uri": requestURIPrefix + "x"}),
+		"ensure-request-object-with-invalid-signature-fails":        b.post("/par", url.Values{"request": {tampered(signedBy(t, b.signs, "", h.object(b.request(), nil)))}}, nil, nil),
+		"ensure-request-object-signature-algorithm-is-not-none":     b.post("/par", url.Values{"request": {b64([]byte(`{"alg":"none"}`)) + "." + b64([]byte(`{}`)) + "."}}, nil, nil),
+		"ensure-request-object-without-redirect-uri-fails, outside": push(b.signs, "", map[string]any{"redirect_uri": nil}, "redirect_uri", webRedirect),
+		"ensure-unsigned-request-at-par-endpoint-fails":             b.post("/par", b.request(), nil, nil),
+		"no challenge inside":                                       push(b.signs, "", map[string]any{"code_challenge": nil, "code_challenge_method": nil}, "code_challenge", challengeOf(testVerifier), "code_challenge_method", "S256"),
 	} {
 		if code := a.errorCode(); a.status != http.StatusBadRequest || code != invalidRequestObject && code != invalidRequest {
 			t.Errorf("%s: %d %s", name, a.status, a.body)

@@ -53,6 +53,8 @@ func TestSessionStateOfAnAuthorizationResponse(t *testing.T) {
 	}
 }
 
+// Module oidcc-session-management-discovery-endpoint-verification, and the page
+// that it leads to.
 func TestCheckSessionIframe(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

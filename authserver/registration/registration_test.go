@@ -227,12 +227,12 @@ func TestRegistrationRefusals(t *testing.T) {
 		body any
 		code string
 	}{
-		"oidcc-registration-redirect-uri-regfrag": {map[string]any{"redirect_uris": []string{callback + "#f"}}, "invalid_redirect_uri"},
-		"no redirect URI":                         {map[string]any{}, "invalid_redirect_uri"},
-		"plain http":                              {map[string]any{"redirect_uris": []string{"http://app.example/"}}, "invalid_redirect_uri"},
-		"script":                                  {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
+		"oidcc-redirect-uri-regfrag": {map[string]any{"redirect_uris": []string{callback + "#f"}}, "invalid_redirect_uri"},
+		"no redirect URI":            {map[string]any{}, "invalid_redirect_uri"},
+		"plain http":                 {map[string]any{"redirect_uris": []string{"http://app.example/"}}, "invalid_redirect_uri"},
+		"script":                     {map[string]any{"redirect_uris": []string{"javascript:alert(1)"}}, "invalid_redirect_uri"},
 		"frontchannel_logout_uri of another site": {with("frontchannel_logout_uri", "https://other.example/front"), "invalid_client_metadata"},
-		"3rd_party-init-login-nohttps":            {with("initiate_login_uri", "http://app.example/login"), "invalid_client_metadata"},
+		"oidcc-3rd_party-init-login-nohttps":      {with("initiate_login_uri", "http://app.example/login"), "invalid_client_metadata"},
 		"oidcc-registration-sector-bad":           {with("sector_identifier_uri", "https://app.example/s.json"), "invalid_client_metadata"},
 		"O23 jwks_uri into our network":           {with("jwks_uri", "http://169.254.169.254/"), "invalid_client_metadata"},
 		"O23 request_uri into our network":        {with("request_uris", []string{"https://127.0.0.1/"}), "invalid_client_metadata"},
@@ -319,7 +319,7 @@ func TestPairwiseClientsBelongToASector(t *testing.T) {
 	}
 }
 
-// Module 3rd_party-init-login reads the registration back; RFC 7592.
+// Module oidcc-3rd_party-init-login reads the registration back; RFC 7592.
 func TestAClientLooksAfterItsRegistration(t *testing.T) {
 	t.Parallel()
 	p := setup(t, open())
