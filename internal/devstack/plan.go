@@ -14,16 +14,19 @@ const (
 	defaultResourceAPI = "localhost:9100"
 )
 
-// plan says where the two services listen: host:port each.
+// plan says where the two services listen, host:port each, and what others call them.
 type plan struct {
 	authServer, authServerInternal   string
 	resourceAPI, resourceAPIInternal string
+	issuer, api                      string
 }
 
 // plan reads the addresses from the environment. Seeding gives away passwords, so every listener has to be out of reach
 // from other machines; and a port that is taken is better named now than by a service that ends at once.
 func (s *Stack) plan(ctx context.Context) (plan, error) {
 	p := plan{authServer: s.getenv("AUTHSERVER_ADDR", defaultAuthServer), resourceAPI: s.getenv("RESOURCEAPI_ADDR", defaultResourceAPI)}
+	p.issuer = s.getenv("AUTHSERVER_ISSUER", "http://"+p.authServer)
+	p.api = s.getenv("RESOURCEAPI_RESOURCE", "http://"+p.resourceAPI)
 	taken := map[string]bool{}
 	for _, public := range []struct{ variable, addr string }{{"AUTHSERVER_ADDR", p.authServer}, {"RESOURCEAPI_ADDR", p.resourceAPI}} {
 		if err := loopbackOnly(public.variable, public.addr); err != nil {
@@ -100,6 +103,3 @@ func free(ctx context.Context, addr string) bool {
 	_ = listener.Close()
 	return true
 }
-
-func (p plan) issuer() string { return "http://" + p.authServer }
-func (p plan) api() string    { return "http://" + p.resourceAPI }

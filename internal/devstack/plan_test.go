@@ -48,7 +48,8 @@ func TestPlanPutsInternalListenersBesideOrElsewhere(t *testing.T) {
 	a, first := listen(t)
 	b, second := listen(t)
 	_, _ = a.Close(), b.Close()
-	p, err := stackWith(map[string]string{"AUTHSERVER_ADDR": first, "RESOURCEAPI_ADDR": second}).plan(t.Context())
+	env := map[string]string{"AUTHSERVER_ADDR": first, "RESOURCEAPI_ADDR": second}
+	p, err := stackWith(env).plan(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,11 @@ func TestPlanPutsInternalListenersBesideOrElsewhere(t *testing.T) {
 		}
 		seen[addr] = true
 	}
-	if diff := cmp.Diff([]string{"http://" + first, "http://" + second}, []string{p.issuer(), p.api()}); diff != "" {
+	if diff := cmp.Diff([]string{"http://" + first, "http://" + second}, []string{p.issuer, p.api}); diff != "" {
 		t.Errorf("base URLs (-want +got):\n%s", diff)
+	}
+	env["AUTHSERVER_ISSUER"], env["RESOURCEAPI_RESOURCE"] = "https://login.test", "https://api.test"
+	if p, err = stackWith(env).plan(t.Context()); err != nil || p.issuer != "https://login.test" || p.api != "https://api.test" {
+		t.Errorf("%+v, %v: not what others call them", p, err)
 	}
 }

@@ -101,7 +101,7 @@ func (s *Stack) start(ctx context.Context, dir *directory, p plan, kept *secrets
 			return nil, err
 		}
 	}
-	document.Issuer, document.API = p.issuer(), p.api()
+	document.Issuer, document.API = p.issuer, p.api
 	document.Metrics = demo.Metrics{AuthServer: "http://" + p.authServerInternal, ResourceAPI: "http://" + p.resourceAPIInternal}
 	for _, service := range services {
 		if document, err = seed(ctx, service, document); err != nil {
@@ -114,14 +114,15 @@ func (s *Stack) start(ctx context.Context, dir *directory, p plan, kept *secrets
 	}
 	var children []*process.Process
 	var terminal sync.Mutex
-	// The API asks the issuer for its keys, so the issuer is up first.
-	for i, base := range []string{p.issuer(), p.api()} {
+	// The API asks the issuer for its keys, so the issuer is up first. The internal listener comes after the public one, and
+	// without TLS.
+	for i, internal := range []string{p.authServerInternal, p.resourceAPIInternal} {
 		child, err := s.serve(ctx, services[i], &terminal)
 		if err != nil {
 			return children, err
 		}
 		children = append(children, child)
-		if err := waitReady(ctx, base, child); err != nil {
+		if err := waitReady(ctx, "http://"+internal, child); err != nil {
 			return children, err
 		}
 	}

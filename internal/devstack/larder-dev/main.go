@@ -23,6 +23,7 @@ const usage = `Usage: larder-dev <command>
 Environment:
   DATABASE_URL, REDIS_URL           use these servers instead of bringing some up
   AUTHSERVER_ADDR, RESOURCEAPI_ADDR listen here (localhost:9000, localhost:9100)
+  AUTHSERVER_ISSUER, RESOURCEAPI_RESOURCE   be called so (http and the address above)
   LARDER_DEV_DIR                    keep everything here (.dev)
 `
 

@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -29,14 +31,16 @@ func Main(name, addr string, fill func(map[string]any)) {
 	case "serve":
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
-		server := &http.Server{Addr: addr, Handler: handler(name)}
-		go func() {
-			fmt.Println(name, "listens")
-			if err := server.ListenAndServe(); err != http.ErrServerClosed {
+		server := &http.Server{Handler: handler(name)}
+		for _, addr := range []string{addr, os.Getenv(strings.ToUpper(name) + "_INTERNAL_ADDR")} {
+			listener, err := net.Listen("tcp", addr)
+			if err != nil {
 				fmt.Println(err)
 				os.Exit(1)
 			}
-		}()
+			go func() { _ = server.Serve(listener) }()
+		}
+		fmt.Println(name, "listens")
 		<-ctx.Done()
 		fmt.Println(name, "drains")
 		_ = server.Shutdown(context.Background())
