@@ -22,7 +22,9 @@ import (
 	"larder/internal/web"
 	"larder/resourceapi/bearer"
 	"larder/resourceapi/family"
+	"larder/resourceapi/item"
 	"larder/resourceapi/policy"
+	"larder/resourceapi/recurring"
 	"larder/resourceapi/tenant"
 )
 
@@ -69,13 +71,14 @@ type seeder struct {
 }
 
 func newSeeder(db *tenant.DB) (*seeder, error) {
-	engine, err := policy.New(slog.New(slog.DiscardHandler), prometheus.NewRegistry(), "")
+	log := slog.New(slog.DiscardHandler)
+	engine, err := policy.New(log, prometheus.NewRegistry(), "")
 	if err != nil {
 		return nil, err
 	}
 	db.Authorizer, db.Denials = engine, &auditlog.Queue{}
 	s := &seeder{db: db, families: &family.Families{DB: db}, api: web.NewRouter(web.Problem)}
-	mountFeatures(s.api, db, paging.Signer{})
+	mountFeatures(s.api, db, paging.Signer{}, recurring.New(db, &item.Items{DB: db}, log))
 	return s, nil
 }
 

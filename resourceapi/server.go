@@ -141,9 +141,8 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.chain = &audit.Chain{DB: s.tenants, Seals: seals, Log: log}
 	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
-	mountFeatures(s.api, s.tenants, cursors)
 	s.orders = recurring.New(s.tenants, &item.Items{DB: s.tenants}, log)
-	s.orders.Mount(s.api)
+	mountFeatures(s.api, s.tenants, cursors, s.orders)
 	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
 	diets.Mount(s.api)
@@ -192,18 +191,21 @@ func (s *server) close() {
 
 // mountFeatures is the list of everything there is below /v1. Routes are tried
 // in this order, so what is asked for most stands first.
-func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer) {
+func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders *recurring.Recurring) {
 	lists, items := &list.Lists{DB: db, Cursors: cursors}, &item.Items{DB: db, Cursors: cursors}
 	items.Mount(rt)
 	lists.Mount(rt)
-	(&sync.Sync{DB: db, Items: items, Lists: lists}).Mount(rt)
+	stores, pantries, recipes := store.New(db), pantry.New(db, items), recipe.New(db, items)
+	shelves := map[string]sync.Shelf{stores.Noun: stores, pantries.Noun: pantries, recipes.Noun: recipes, orders.Noun: orders}
+	(&sync.Sync{DB: db, Items: items, Lists: lists, Kitchen: shelves}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&rules.Rules{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db}).Mount(rt)
-	store.New(db).Mount(rt)
+	stores.Mount(rt)
 	(&suggest.Suggestions{DB: db}).Mount(rt)
-	pantry.New(db, items).Mount(rt)
-	recipe.New(db, items).Mount(rt)
+	pantries.Mount(rt)
+	recipes.Mount(rt)
+	orders.Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
 	(&authzen.Decisions{DB: db}).Mount(rt)
 }

@@ -157,22 +157,21 @@ func behind(pointer string, err error) error {
 	return e.WithFields(fields...)
 }
 
-// draft makes a new thing of what is asked for.
+// draft makes a new thing of what is asked for; there, a member that is null
+// counts as absent.
 func (s *Shelf[T, C, P]) draft(asked members) (*T, error) {
-	made, thing := s.New, id.ID{}
+	made, thing := s.New, id.New()
+	maps.DeleteFunc(asked, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
 	if raw, there := asked["id"]; there {
 		if err := web.ReadJSON(raw, &thing); err != nil {
 			return nil, err
 		}
 		delete(asked, "id")
 	}
-	if thing.IsZero() {
-		thing = id.New()
-	}
-	P(&made).entry().ID = thing
 	c, err := read[C](asked)
 	if err != nil {
 		return nil, err
 	}
+	P(&made).entry().ID = thing
 	return &made, c.Apply(&made)
 }

@@ -72,6 +72,7 @@ func (h *Recurring) put(ctx context.Context, family id.ID) error {
 				return err
 			}
 			tx.Queue(moveOn, family, o.ID, next, at)
+			tx.Record(ctx, tenant.Change{Event: "recurring.updated", Entity: o.ID.String(), Version: o.Version + 1})
 		}
 		for list, things := range byList {
 			facts := tx.List(list)

@@ -13,22 +13,6 @@ import (
 	"larder/resourceapi/tenant"
 )
 
-// changes is what is new since a cursor.
-type changes struct {
-	Cursor  string  `json:"cursor"`
-	Reset   bool    `json:"reset"` // read everything afresh, then go on from Cursor
-	More    bool    `json:"more"`  // ask again at once
-	Lists   []any   `json:"lists"`
-	Items   []any   `json:"items"`
-	Removed removed `json:"removed"`
-}
-
-// removed holds the tombstones.
-type removed struct {
-	Lists []id.ID `json:"lists"`
-	Items []id.ID `json:"items"`
-}
-
 // page reads what happened after the cursor.
 func (h *Sync) page(ctx context.Context, family id.ID, after tenant.Cursor) (*tenant.Changes, error) {
 	var p *tenant.Changes
@@ -51,51 +35,68 @@ func (h *Sync) page(ctx context.Context, family id.ID, after tenant.Cursor) (*te
 // since tells what became of everything that changed after the cursor. The
 // states are read after the changes: they may be newer, and then come once more
 // next time, but never older.
-func (h *Sync) since(ctx context.Context, family id.ID, after tenant.Cursor) (c changes, err error) {
+func (h *Sync) since(ctx context.Context, family id.ID, after tenant.Cursor) (map[string]any, error) {
 	p, err := h.page(ctx, family, after)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	c = changes{
-		Cursor: p.Next.String(), Reset: after.IsZero() || p.Reset != tenant.ResetNone, More: p.More,
-		Lists: []any{}, Items: []any{}, Removed: removed{Lists: []id.ID{}, Items: []id.ID{}},
+	touched, removed := touched(p.Rows), map[string][]id.ID{}
+	c := map[string]any{
+		"cursor": p.Next.String(), "removed": removed,
+		"reset": after.IsZero() || p.Reset != tenant.ResetNone, // read everything afresh, then go on from the cursor
+		"more":  p.More,                                        // ask again at once
 	}
-	lists, items, whole := touched(p.Rows)
-	if len(lists) > 0 {
-		found, err := h.Lists.Current(ctx, family, lists)
-		if err != nil {
-			return c, err
+	whole := touched[wholeList]
+	kinds := []kind{
+		{"lists", touched["list"], nil, h.Lists.Current},
+		{"items", touched["item"], whole, func(ctx context.Context, family id.ID, items []id.ID) (map[id.ID]any, error) {
+			return h.Items.Current(ctx, family, items, whole)
+		}},
+	}
+	for noun, shelf := range h.Kitchen {
+		kinds = append(kinds, kind{shelf.Collection(), touched[noun], nil, shelf.Current})
+	}
+	for _, k := range kinds {
+		found := map[id.ID]any{}
+		if len(k.ids)+len(k.whole) > 0 {
+			if found, err = k.read(ctx, family, k.ids); err != nil {
+				return nil, err
+			}
 		}
-		c.Lists, c.Removed.Lists = sorted(found), missing(lists, found)
-	}
-	if len(items)+len(whole) > 0 {
-		found, err := h.Items.Current(ctx, family, items, whole)
-		if err != nil {
-			return c, err
-		}
-		c.Items, c.Removed.Items = sorted(found), missing(items, found)
+		c[k.name], removed[k.name] = sorted(found), missing(k.ids, found)
 	}
 	return c, nil
 }
 
-// touched lists what the rows are about: lists, items, and lists all of whose
-// items changed.
-func touched(rows []tenant.Seen) (lists, items, whole []id.ID) {
+// kind is a sort of things, and those of it that were touched.
+type kind struct {
+	name       string
+	ids, whole []id.ID
+	read       func(ctx context.Context, family id.ID, ids []id.ID) (map[id.ID]any, error)
+}
+
+// wholeList is the event of a list all of whose items changed.
+const wholeList = "list.renumbered"
+
+// touched lists by noun what the rows are about, and under wholeList the lists
+// all of whose items changed.
+func touched(rows []tenant.Seen) map[string][]id.ID {
+	all := map[string][]id.ID{}
 	for _, row := range rows {
 		entity, err := id.Parse(row.Entity)
 		if err != nil {
 			continue
 		}
-		switch noun, _, _ := strings.Cut(row.Event, "."); {
-		case row.Event == "list.renumbered":
-			whole = append(whole, entity)
-		case noun == "list":
-			lists = append(lists, entity)
-		case noun == "item":
-			items = append(items, entity)
+		noun, _, _ := strings.Cut(row.Event, ".")
+		if row.Event == wholeList {
+			noun = wholeList
 		}
+		all[noun] = append(all[noun], entity)
 	}
-	return distinct(lists), distinct(items), distinct(whole)
+	for noun := range all {
+		all[noun] = distinct(all[noun])
+	}
+	return all
 }
 
 func order(a, b id.ID) int { return bytes.Compare(a[:], b[:]) }

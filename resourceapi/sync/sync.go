@@ -30,11 +30,19 @@ type Lists interface {
 	Current(ctx context.Context, family id.ID, lists []id.ID) (map[id.ID]any, error)
 }
 
+// Shelf carries out operations on the things of one noun, and reads them.
+type Shelf interface {
+	Collection() string // what they are called together
+	Apply(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error)
+	Current(ctx context.Context, family id.ID, things []id.ID) (map[id.ID]any, error)
+}
+
 // Sync answers clients that catch up.
 type Sync struct {
-	DB    *tenant.DB
-	Items Items
-	Lists Lists
+	DB      *tenant.DB
+	Items   Items
+	Lists   Lists
+	Kitchen map[string]Shelf // by noun
 }
 
 // Mount adds the route.
@@ -51,11 +59,6 @@ type request struct {
 type envelope struct {
 	OperationID id.ID  `json:"operation_id"`
 	Op          string `json:"op"`
-}
-
-type answer struct {
-	Results []result `json:"results"`
-	changes
 }
 
 type result struct {
@@ -94,17 +97,19 @@ func (h *Sync) sync(w http.ResponseWriter, r *http.Request) error {
 	if _, err := h.page(ctx, family, tenant.Cursor{}); err != nil {
 		return err
 	}
-	got := answer{Results: make([]result, 0, len(operations))}
+	results := make([]result, 0, len(operations))
 	for _, op := range operations {
 		done, err := h.apply(ctx, family, op)
 		if err != nil {
 			return err
 		}
-		got.Results = append(got.Results, done)
+		results = append(results, done)
 	}
-	if got.changes, err = h.since(ctx, family, after); err != nil {
+	got, err := h.since(ctx, family, after)
+	if err != nil {
 		return err
 	}
+	got["results"] = results
 	return web.JSON(w, http.StatusOK, got)
 }
 
@@ -147,8 +152,12 @@ func (h *Sync) apply(ctx context.Context, family id.ID, op tenant.Operation) (re
 }
 
 func (h *Sync) carryOut(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error) {
-	if noun, _, _ := strings.Cut(op.Kind, "."); noun == "item" {
+	noun, _, _ := strings.Cut(op.Kind, ".")
+	if noun == "item" {
 		return h.Items.Apply(ctx, family, op)
+	}
+	if shelf := h.Kitchen[noun]; shelf != nil {
+		return shelf.Apply(ctx, family, op)
 	}
 	var f valid.Form
 	f.Fault("/op", "is none that is known here")

@@ -1,0 +1,229 @@
+package kitchen
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/valid"
+	"larder/internal/web"
+	"larder/resourceapi/policy"
+	"larder/resourceapi/tenant"
+)
+
+// operation is what a client did to a thing while it was offline.
+type operation struct {
+	OperationID id.ID           `json:"operation_id"`
+	Op          string          `json:"op"`
+	ID          id.ID           `json:"id"`
+	Version     int64           `json:"version"` // that the client acted upon; 0 when it does not say
+	Fields      map[string]edit `json:"fields"`
+}
+
+// edit changes one member from what the client knew to what it wants.
+type edit struct {
+	Base  json.RawMessage `json:"base"`
+	Value json.RawMessage `json:"value"`
+}
+
+func (s *Shelf[T, C, P]) readOperation(op tenant.Operation) (*operation, error) {
+	o := &operation{}
+	if err := web.ReadJSON(op.Body, o); err != nil {
+		return nil, err
+	}
+	var f valid.Form
+	f.OneOf("/op", o.Op, s.Noun+".add", s.Noun+".edit", s.Noun+".remove")
+	if o.ID.IsZero() {
+		f.Fault("/id", "is required")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Fields)) {
+		if o.Fields[name].Value == nil {
+			f.Fault("/fields/"+name+"/value", "is required")
+		}
+	}
+	return o, f.Err()
+}
+
+// Collection is the path of the things, and their name in answers.
+func (s *Shelf[T, C, P]) Collection() string { return s.Path }
+
+// Apply carries out an operation, once however often it is sent. A member that
+// somebody else has changed meanwhile stays as it is and is reported; the
+// others change. An operation that cannot be carried out is an error.
+func (s *Shelf[T, C, P]) Apply(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error) {
+	o, err := s.readOperation(op)
+	if err != nil {
+		return tenant.Outcome{}, err
+	}
+	out, err := s.apply(ctx, family, op, o)
+	if fault.Is(err, fault.Conflict) { // the same operation may have won a race: then this is its outcome too
+		out, err = s.apply(ctx, family, op, o)
+	}
+	return out, err
+}
+
+func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Operation, o *operation) (out tenant.Outcome, err error) {
+	var now *T // what is there afterwards; nil when it is gone
+	err = s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		once, found := tx.Once(op), s.look(tx, o.ID)
+		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+			return err
+		}
+		if err := once.Check(); err != nil {
+			return err
+		}
+		if len(found.there) > 0 {
+			now = &found.there[0]
+		}
+		if once.Before != nil {
+			out = *once.Before
+			return nil
+		}
+		if now, out, err = s.carryOut(ctx, tx, o, now, found.count); err != nil {
+			return err
+		}
+		once.Done(out)
+		return nil
+	})
+	if now != nil {
+		out.Current = *now
+	}
+	return out, err
+}
+
+// carryOut queues what the operation does to there, which is nil for a thing
+// that is not there.
+func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operation, there *T, count int) (now *T, out tenant.Outcome, err error) {
+	out.Status = tenant.Applied
+	changed := false
+	if there != nil && o.Version != 0 && P(there).entry().Version != o.Version {
+		changed, out.Status = true, tenant.Merged
+	}
+	switch {
+	case o.Op == s.Noun+".add" && there == nil:
+		draft, err := s.draftOf(o)
+		if err != nil {
+			return nil, out, err
+		}
+		now = new(T)
+		return now, out, s.insert(ctx, tx, count, draft, now)
+	case o.Op == s.Noun+".add": // it came by another way, or so long ago that it is forgotten
+		if P(there).entry().CreatedBy != tx.Principal() {
+			return nil, out, taken()
+		}
+		return there, out, nil
+	case o.Op == s.Noun+".remove" && there == nil:
+		return nil, out, nil
+	case o.Op == s.Noun+".remove" && changed, there == nil: // what somebody did would be lost; or somebody removed it
+		return there, tenant.Outcome{Status: tenant.Conflict}, nil
+	case o.Op == s.Noun+".remove":
+		s.delete(ctx, tx, o.ID)
+		return nil, out, nil
+	}
+	after, conflicts, err := s.merge(*there, o.Fields)
+	if err == nil && !reflect.DeepEqual(after, *there) {
+		err = s.save(ctx, tx, there, &after)
+	}
+	if len(conflicts) > 0 {
+		out = tenant.Outcome{Status: tenant.Conflict, Conflicts: conflicts}
+	}
+	return &after, out, err
+}
+
+func (s *Shelf[T, C, P]) draftOf(o *operation) (*T, error) {
+	asked := members{}
+	for name, e := range o.Fields {
+		asked[name] = e.Value
+	}
+	draft, err := s.draft(asked)
+	if err != nil {
+		return nil, inFields(err)
+	}
+	P(draft).entry().ID = o.ID
+	return draft, nil
+}
+
+// merge changes t as the edits say, save where it is neither what the client
+// knew nor what it wants: those members it names.
+func (s *Shelf[T, C, P]) merge(t T, edits map[string]edit) (after T, conflicts []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(edits)) {
+		wanted, err := with[T, C](t, name, edits[name].Value)
+		if err != nil {
+			return t, nil, inFields(err)
+		}
+		base := edits[name].Base
+		if base == nil {
+			base = member(s.New, name)
+		}
+		known, err := with[T, C](t, name, base)
+		switch {
+		case reflect.DeepEqual(wanted, t):
+		case err == nil && reflect.DeepEqual(known, t):
+			t = wanted
+		default:
+			conflicts = append(conflicts, name)
+		}
+	}
+	return t, conflicts, nil
+}
+
+// with is what t would be with this value. So a value is compared as it would
+// be kept, and not as it is written.
+func with[T any, C Change[T]](t T, name string, value json.RawMessage) (T, error) {
+	c, err := read[C](members{name: value})
+	if err != nil {
+		return t, err
+	}
+	return t, c.Apply(&t)
+}
+
+// member is one of a thing, as JSON; null for one that it has not.
+func member(thing any, name string) json.RawMessage {
+	all := members{}
+	if b, err := json.Marshal(thing); err == nil {
+		_ = json.Unmarshal(b, &all) // it is an object
+	}
+	if value, there := all[name]; there {
+		return value
+	}
+	return json.RawMessage("null")
+}
+
+// inFields has faults of a thing point into the operation: /aisles/3 becomes
+// /fields/aisles/value/3.
+func inFields(err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	fields := make([]fault.Field, 0, len(e.Fields))
+	for _, f := range e.Fields {
+		name, rest, deeper := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/")
+		f.Pointer = "/fields/" + name + "/value"
+		if deeper {
+			f.Pointer += "/" + rest
+		}
+		fields = append(fields, f)
+	}
+	return e.WithFields(fields...)
+}
+
+// Current reads things; what is gone is not among them.
+func (s *Shelf[T, C, P]) Current(ctx context.Context, family id.ID, things []id.ID) (map[id.ID]any, error) {
+	var all []T
+	err := s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		s.rows(tx, &all, s.SQL.Some, family, things)
+		return send(ctx, tx, policy.KitchenRead)
+	})
+	found := make(map[id.ID]any, len(all))
+	for i := range all {
+		found[P(&all[i]).entry().ID] = all[i]
+	}
+	return found, err
+}
