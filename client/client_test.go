@@ -38,7 +38,7 @@ func TestClient(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
 	ctx, family := t.Context(), s.Demo.FamilyID
-	tokens, err := s.Client(s.Demo.Clients.Web).Authorize(ctx, s.NewBrowser(), s.User(t, demo.Admin), "openid family:read lists:read lists:write", map[string][]string{"resource": {s.API}})
+	tokens, err := s.Client(s.Demo.Clients.Web).Authorize(ctx, s.NewBrowser(), s.User(t, demo.Admin), "openid family:read family:write lists:read lists:write", map[string][]string{"resource": {s.API}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +99,9 @@ func TestClient(t *testing.T) {
 
 	var status []string
 	for answer, err := range c.Sync(ctx, family, cursor, []client.Operation{
-		{ID: id.New().String(), Op: "item.edit", ListID: list.ID, ItemID: milk.ID, Known: &milk.Version, Fields: map[string]client.Edit{"note": {Base: "", Value: "soy"}}},
-		{ID: id.New().String(), Op: "item.check", ListID: list.ID, ItemID: added[2].ID},
+		{OperationID: id.New().String(), Op: "item.edit", ListID: list.ID, ItemID: milk.ID, Known: &milk.Version, Fields: map[string]client.Edit{"note": {Base: "", Value: "soy"}}},
+		{OperationID: id.New().String(), Op: "item.check", ListID: list.ID, ItemID: added[2].ID},
+		{OperationID: id.New().String(), Op: "store.add", ID: id.New().String(), Fields: map[string]client.Edit{"name": {Value: "Market"}}},
 	}) {
 		must(err)
 		for _, result := range answer.Results {
@@ -108,10 +109,11 @@ func TestClient(t *testing.T) {
 		}
 		cursor = answer.Cursor
 	}
-	if diff := cmp.Diff([]string{"conflict", "applied"}, status); diff != "" || cursor == "" {
+	if diff := cmp.Diff([]string{"conflict", "applied", "applied"}, status); diff != "" || cursor == "" {
 		t.Errorf("sync (-want +got):\n%s", diff)
 	}
 
+	kitchen(ctx, t, c, family, list)
 	var names []string
 	for item, err := range c.Items(ctx, family, list.ID) {
 		must(err)
@@ -146,6 +148,75 @@ func TestClient(t *testing.T) {
 	sameMembers(t, s.API)
 }
 
+// kitchen keeps one thing of each sort.
+func kitchen(ctx context.Context, t *testing.T, c *client.Client, family string, list *client.List) {
+	t.Helper()
+	keep(ctx, t, c.Stores(family), client.StoreChange{Name: new("Corner"), Aisles: []string{"Bread"}}, client.StoreChange{Aisles: []string{}},
+		func(s *client.Store) (string, int64, bool) {
+			return s.ID, s.Version, s.Name == "Corner" && len(s.Aisles) == 0
+		})
+	keep(ctx, t, c.Pantry(family), client.StockChange{Name: new("Rice"), Quantity: new(1.5)}, client.StockChange{Unit: new("kg")},
+		func(s *client.Stock) (string, int64, bool) {
+			return s.ID, s.Version, s.Quantity == 1.5 && s.Unit == "kg"
+		})
+	keep(ctx, t, c.Recurring(family), client.RecurringChange{Name: new("Filter"), ListID: &list.ID, Period: new("month")}, client.RecurringChange{Every: new(2)},
+		func(r *client.Recurring) (string, int64, bool) {
+			return r.ID, r.Version, r.Every == 2 && r.NextOn != ""
+		})
+	keep(ctx, t, c.Webhooks(family), client.WebhookChange{URL: new("https://example.com/larder")}, client.WebhookChange{Enabled: new(false)},
+		func(w *client.Webhook) (string, int64, bool) { return w.ID, w.Version, !w.Enabled })
+	soup := keep(ctx, t, c.Recipes(family), client.RecipeChange{Name: new("Soup"), Servings: new(2), Ingredients: []client.Ingredient{{Text: "1 l water"}}},
+		client.RecipeChange{Method: new("Boil.")},
+		func(r *client.Recipe) (string, int64, bool) {
+			return r.ID, r.Version, r.Method == "Boil." && r.Ingredients[0].Unit == "l"
+		})
+	if _, err := c.Shop(ctx, family, soup, list.ID, 4); !client.Is(err, http.StatusNotFound) {
+		t.Errorf("shopping for a recipe that is gone: %v", err)
+	}
+	rules, err := c.Rules(ctx, family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules.Hours = []client.Hours{{Members: []string{"nobody"}, Window: client.Window{From: "16:00", Until: "18:00"}}}
+	changed, err := c.SetRules(ctx, family, *rules)
+	if client.Is(err, http.StatusPreconditionFailed) { // the answer to the first attempt was lost
+		changed, err = c.Rules(ctx, family)
+	}
+	if err != nil || changed.Version == rules.Version || changed.Hours[0].Until != "18:00" {
+		t.Errorf("the rules: %+v, %v", changed, err)
+	}
+}
+
+// keep makes a thing, changes it, finds it as it is to be, and removes it. It returns its id.
+func keep[T, C any](ctx context.Context, t *testing.T, all *client.Collection[T, C], draft, change C, is func(*T) (id string, version int64, right bool)) string {
+	t.Helper()
+	fail := func(err error) {
+		if t.Helper(); err != nil {
+			t.Fatalf("%T: %v", draft, err)
+		}
+	}
+	made, err := all.Create(ctx, draft)
+	fail(err)
+	thing, version, _ := is(made)
+	_, err = all.Update(ctx, thing, version, change)
+	fail(err)
+	if _, err := all.Update(ctx, thing, version, change); !client.Is(err, http.StatusPreconditionFailed) {
+		t.Errorf("%T: a version that is over: %v", draft, err)
+	}
+	got, err := all.Get(ctx, thing)
+	fail(err)
+	if _, _, right := is(got); !right {
+		t.Errorf("%+v", got)
+	}
+	every, err := all.All(ctx)
+	fail(err)
+	if !slices.ContainsFunc(every, func(one T) bool { other, _, _ := is(&one); return other == thing }) {
+		t.Errorf("%s is not among %+v", thing, every)
+	}
+	fail(all.Remove(ctx, thing))
+	return thing
+}
+
 // sameMembers holds the types against the document that the API serves.
 func sameMembers(t *testing.T, api string) {
 	t.Helper()
@@ -164,7 +235,10 @@ func sameMembers(t *testing.T, api string) {
 	}
 	for name, v := range map[string]any{
 		"Family": client.Family{}, "List": client.List{}, "Item": client.Item{}, "Problem": client.Problem{},
-		"FeedChange": client.Change{}, "Operation": client.Operation{}, "SyncAnswer": client.Synced{},
+		"FeedChange": client.Change{}, "SyncAnswer": client.Synced{},
+		"Store": client.Store{}, "Recipe": client.Recipe{}, "Stock": client.Stock{}, "Recurring": client.Recurring{}, "Webhook": client.Webhook{}, "Rules": client.Rules{},
+		"NewIngredient": client.Ingredient{}, "StoreChange": client.StoreChange{}, "RecipeChange": client.RecipeChange{}, "StockChange": client.StockChange{},
+		"RecurringChange": client.RecurringChange{}, "WebhookChange": client.WebhookChange{},
 	} {
 		var members []string
 		for f := range reflect.TypeOf(v).Fields() {

@@ -9,18 +9,22 @@ import (
 
 const operationsAtOnce = 100
 
-// Operation is a change made offline. Its id, a UUID, is good for seven days: sent again, it is not carried out again.
+// Operation is a change made offline. Its OperationID, a UUID, is good for seven days: sent again, it is not carried out
+// again.
 type Operation struct {
-	ID     string          `json:"operation_id"`
-	Op     string          `json:"op"` // item.add, item.edit, item.move, item.check, item.uncheck or item.remove
-	ListID string          `json:"list_id"`
-	ItemID string          `json:"item_id"` // of item.add: made by the client
+	OperationID string `json:"operation_id"`
+	// Op is item.add, item.edit, item.move, item.check, item.uncheck or item.remove, or one of add, edit and remove
+	// for store, recipe, pantry and recurring.
+	Op     string          `json:"op"`
+	ListID string          `json:"list_id,omitempty"` // of an item
+	ItemID string          `json:"item_id,omitempty"` // of an item; when it is added, made by the client
+	ID     string          `json:"id,omitempty"`      // of any other thing; when it is added, made by the client
 	Known  *int64          `json:"version,omitempty"`
 	Fields map[string]Edit `json:"fields,omitempty"`
-	After  json.RawMessage `json:"after,omitempty"` // an id, or null for the front
+	After  json.RawMessage `json:"after,omitempty"` // of an item: an id, or null for the front
 }
 
-// Edit is a member of an item: the value that the client knew and the one that it wants.
+// Edit is a member of a thing: the value that the client knew and the one that it wants.
 type Edit struct {
 	Base  any `json:"base,omitempty"`
 	Value any `json:"value"`
@@ -28,12 +32,13 @@ type Edit struct {
 
 // Result is what became of an operation.
 type Result struct {
-	OperationID string         `json:"operation_id"`
-	Status      string         `json:"status"` // applied, merged, conflict or rejected
-	Conflicts   []string       `json:"conflicts"`
-	Current     *Item          `json:"current"` // as it is now, nil if it is gone
-	Replayed    bool           `json:"replayed"`
-	Error       *RejectedError `json:"error"`
+	OperationID string   `json:"operation_id"`
+	Status      string   `json:"status"` // applied, merged, conflict or rejected
+	Conflicts   []string `json:"conflicts"`
+	// Current is the thing as it is now, an Item, Store, Recipe, Stock or Recurring; null if it is gone.
+	Current  json.RawMessage `json:"current"`
+	Replayed bool            `json:"replayed"`
+	Error    *RejectedError  `json:"error"`
 }
 
 // RejectedError says why an operation was rejected, as a request of its own would have been.
@@ -45,18 +50,29 @@ type RejectedError struct {
 }
 
 // Synced is an answer: what became of the operations, in their order, and what changed after the cursor. Reset means
-// that lists and items have to be read afresh. Keep the Cursor.
+// that everything has to be read afresh. Keep the Cursor.
 type Synced struct {
-	Results []Result `json:"results"`
-	Cursor  string   `json:"cursor"`
-	Reset   bool     `json:"reset"`
-	More    bool     `json:"more"`
-	Lists   []List   `json:"lists"`
-	Items   []Item   `json:"items"`
-	Removed struct {
-		Lists []string `json:"lists"`
-		Items []string `json:"items"`
-	} `json:"removed"`
+	Results   []Result    `json:"results"`
+	Cursor    string      `json:"cursor"`
+	Reset     bool        `json:"reset"`
+	More      bool        `json:"more"`
+	Lists     []List      `json:"lists"`
+	Items     []Item      `json:"items"`
+	Stores    []Store     `json:"stores"`
+	Recipes   []Recipe    `json:"recipes"`
+	Pantry    []Stock     `json:"pantry"`
+	Recurring []Recurring `json:"recurring"`
+	Removed   Removed     `json:"removed"`
+}
+
+// Removed holds the ids of what is gone. The items of a removed list, and what recurred on it, are not named.
+type Removed struct {
+	Lists     []string `json:"lists"`
+	Items     []string `json:"items"`
+	Stores    []string `json:"stores"`
+	Recipes   []string `json:"recipes"`
+	Pantry    []string `json:"pantry"`
+	Recurring []string `json:"recurring"`
 }
 
 // Sync hands in operations, in their order, and takes what others did after the cursor, "" at the first time. It goes

@@ -1229,20 +1229,21 @@ export interface paths {
         /**
          * Hand in what was done offline, take what others did
          * @description The operations are carried out in their order, each by itself and each once, however often it is sent: an
-         *     `operation_id` is good for seven days. An edit names for each member the value that the client knew (`base`) and
+         *     `operation_id` is good for seven days. There are operations on items, stores, recipes, the pantry and what recurs.
+         *     An edit names for each member the value that the client knew (`base`) and
          *     the one that it wants (`value`). A member that somebody else has changed meanwhile stays, and is named in
          *     `conflicts`; the other members change all the same. The outcome of an operation is
          *
          *     * `applied`: as asked
-         *     * `merged`: as asked, and somebody else had changed other things of the item since `version`
-         *     * `conflict`: not in everything; `current` is the item as it is now, null if it was removed
+         *     * `merged`: as asked, and somebody else had changed other members since `version`
+         *     * `conflict`: not in everything; `current` is the thing as it is now, null if it was removed
          *     * `rejected`: not at all, for the reason that a request of its own would have been given
          *
-         *     Removing an item that changed since `version` is a conflict; without `version` it is removed all the same.
+         *     Removing a thing that changed since `version` is a conflict; without `version` it is removed all the same.
          *
-         *     The answer then holds, as they are now, the lists and items that changed after `cursor`, and the ids of those that
-         *     are gone. `reset`, also on the first call, means: read the lists and their items by their own addresses, then go
-         *     on from the new cursor. `more` means: call again at once. Ids of feed events are cursors too.
+         *     The answer then holds, as they are now, the lists, items and things of the kitchen that changed after `cursor`, and
+         *     the ids of those that are gone. `reset`, also on the first call, means: read everything by its own address, then
+         *     go on from the new cursor. `more` means: call again at once. Ids of feed events are cursors too.
          */
         post: operations["sync"];
         delete?: never;
@@ -1752,6 +1753,10 @@ export interface components {
             /** @description That it has now; absent when it is gone or has none */
             version?: number;
         };
+        FlagEdit: {
+            base?: boolean;
+            value: boolean;
+        };
         Grant: {
             list_id: components["schemas"]["ID"];
             verbs: components["schemas"]["Verbs"];
@@ -1789,6 +1794,10 @@ export interface components {
             /** @description At most three decimals */
             quantity: number | null;
             unit: string;
+        };
+        IngredientsEdit: {
+            base?: components["schemas"]["NewIngredient"][];
+            value: components["schemas"]["NewIngredient"][];
         };
         Invitation: {
             access_expires_at: components["schemas"]["MaybeTime"];
@@ -1844,10 +1853,68 @@ export interface components {
             quantity?: number | null;
             unit?: string;
         };
+        ItemOperation: {
+            /**
+             * Format: uuid
+             * @description Of item.add and item.move: the item it goes behind; null for the front. An item.add without it goes to the end.
+             */
+            after?: string | null;
+            /** @description Of item.add and item.edit. The base of an item.add is not looked at. */
+            fields?: {
+                barcode?: components["schemas"]["TextEdit"];
+                category?: components["schemas"]["TextEdit"];
+                name?: components["schemas"]["TextEdit"];
+                note?: components["schemas"]["TextEdit"];
+                photo?: components["schemas"]["TextEdit"];
+                quantity?: components["schemas"]["QuantityEdit"];
+                unit?: components["schemas"]["TextEdit"];
+            };
+            /**
+             * Format: uuid
+             * @description Of item.add: made by the client
+             */
+            item_id: string;
+            list_id: components["schemas"]["ID"];
+            /** @enum {string} */
+            op: "item.add" | "item.edit" | "item.move" | "item.check" | "item.uncheck" | "item.remove";
+            operation_id: components["schemas"]["ID"];
+            /** @description That of the item which the client knew; absent if it does not know */
+            version?: number;
+        };
         Items: {
             items: components["schemas"]["Item"][];
             /** @description The address of the next page; absent on the last */
             next?: string;
+        };
+        KitchenOperation: {
+            /** @description Of those that add and edit, the members that such a thing has. The base of one that adds is not looked at. */
+            fields?: {
+                aisles?: components["schemas"]["TextsEdit"];
+                category?: components["schemas"]["TextEdit"];
+                every?: components["schemas"]["NumberEdit"];
+                ingredients?: components["schemas"]["IngredientsEdit"];
+                list_id?: components["schemas"]["ListEdit"];
+                method?: components["schemas"]["TextEdit"];
+                minimum?: components["schemas"]["QuantityEdit"];
+                name?: components["schemas"]["TextEdit"];
+                next_on?: components["schemas"]["TextEdit"];
+                note?: components["schemas"]["TextEdit"];
+                only_aisles?: components["schemas"]["FlagEdit"];
+                period?: components["schemas"]["TextEdit"];
+                quantity?: components["schemas"]["QuantityEdit"];
+                servings?: components["schemas"]["NumberEdit"];
+                unit?: components["schemas"]["TextEdit"];
+            };
+            /**
+             * Format: uuid
+             * @description Of the thing; when it is added, made by the client
+             */
+            id: string;
+            /** @enum {string} */
+            op: "store.add" | "store.edit" | "store.remove" | "recipe.add" | "recipe.edit" | "recipe.remove" | "pantry.add" | "pantry.edit" | "pantry.remove" | "recurring.add" | "recurring.edit" | "recurring.remove";
+            operation_id: components["schemas"]["ID"];
+            /** @description That of the thing which the client knew; absent if it does not know */
+            version?: number;
         };
         /**
          * @example {
@@ -1907,6 +1974,12 @@ export interface components {
             position?: number;
             /** @description To make other lists from */
             template?: boolean;
+        };
+        ListEdit: {
+            /** Format: uuid */
+            base?: string | null;
+            /** Format: uuid */
+            value: string | null;
         };
         Lists: {
             lists: components["schemas"]["List"][];
@@ -2159,34 +2232,11 @@ export interface components {
             events?: components["schemas"]["Events"];
             url: string;
         };
-        Operation: {
-            /**
-             * Format: uuid
-             * @description Of item.add and item.move: the item it goes behind; null for the front. An item.add without it goes to the end.
-             */
-            after?: string | null;
-            /** @description Of item.add and item.edit. The base of an item.add is not looked at. */
-            fields?: {
-                barcode?: components["schemas"]["TextEdit"];
-                category?: components["schemas"]["TextEdit"];
-                name?: components["schemas"]["TextEdit"];
-                note?: components["schemas"]["TextEdit"];
-                photo?: components["schemas"]["TextEdit"];
-                quantity?: components["schemas"]["QuantityEdit"];
-                unit?: components["schemas"]["TextEdit"];
-            };
-            /**
-             * Format: uuid
-             * @description Of item.add: made by the client
-             */
-            item_id: string;
-            list_id: components["schemas"]["ID"];
-            /** @enum {string} */
-            op: "item.add" | "item.edit" | "item.move" | "item.check" | "item.uncheck" | "item.remove";
-            operation_id: components["schemas"]["ID"];
-            /** @description That of the item which the client knew; absent if it does not know */
-            version?: number;
+        NumberEdit: {
+            base?: number;
+            value: number;
         };
+        Operation: components["schemas"]["ItemOperation"] | components["schemas"]["KitchenOperation"];
         Pantry: {
             pantry: components["schemas"]["Stock"][];
         };
@@ -2487,15 +2537,24 @@ export interface components {
             items: components["schemas"]["Item"][];
             lists: components["schemas"]["List"][];
             more: boolean;
+            pantry: components["schemas"]["Stock"][];
+            recipes: components["schemas"]["Recipe"][];
+            recurring: components["schemas"]["Recurring"][];
+            /** @description Ids of what is gone. The items of a removed list and what recurred on it are not named one by one. */
             removed: {
-                /** @description The items of a removed list are not named one by one */
                 items: components["schemas"]["ID"][];
                 lists: components["schemas"]["ID"][];
+                pantry: components["schemas"]["ID"][];
+                recipes: components["schemas"]["ID"][];
+                recurring: components["schemas"]["ID"][];
+                stores: components["schemas"]["ID"][];
             };
             reset: boolean;
             results: {
-                conflicts?: ("name" | "quantity" | "unit" | "note" | "category" | "barcode" | "photo" | "after")[];
-                current: components["schemas"]["Item"] | null;
+                /** @description Members that were not changed; after, where an item was to go behind one that is gone */
+                conflicts?: string[];
+                /** @description The thing as it is now; null when it is gone */
+                current: components["schemas"]["Item"] | components["schemas"]["Store"] | components["schemas"]["Recipe"] | components["schemas"]["Stock"] | components["schemas"]["Recurring"] | null;
                 error?: {
                     code?: string;
                     detail: string;
@@ -2509,6 +2568,7 @@ export interface components {
                 /** @enum {string} */
                 status: "applied" | "merged" | "conflict" | "rejected";
             }[];
+            stores: components["schemas"]["Store"][];
         };
         SyncRequest: {
             /** @description From the last answer; absent on the first call */
@@ -2518,6 +2578,10 @@ export interface components {
         TextEdit: {
             base?: string;
             value: string;
+        };
+        TextsEdit: {
+            base?: string[];
+            value: string[];
         };
         /** Format: date-time */
         Time: string;
@@ -7626,11 +7690,77 @@ export interface operations {
                      *         }
                      *       ],
                      *       "more": false,
+                     *       "pantry": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": null,
+                     *           "minimum": null,
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "recipes": [
+                     *         {
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "ingredients": [
+                     *             {
+                     *               "category": "Dairy",
+                     *               "name": "Milk",
+                     *               "note": "the one with the red cap",
+                     *               "quantity": 2,
+                     *               "unit": "l"
+                     *             }
+                     *           ],
+                     *           "method": "Stir, wait, bake.",
+                     *           "name": "Milk",
+                     *           "servings": 4,
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "recurring": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "every": 1,
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "next_on": "2026-11-28",
+                     *           "note": "the one with the red cap",
+                     *           "period": "day",
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
                      *       "removed": {
                      *         "items": [
                      *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
                      *         ],
                      *         "lists": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ],
+                     *         "pantry": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ],
+                     *         "recipes": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ],
+                     *         "recurring": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ],
+                     *         "stores": [
                      *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
                      *         ]
                      *       },
@@ -7638,7 +7768,7 @@ export interface operations {
                      *       "results": [
                      *         {
                      *           "conflicts": [
-                     *             "name"
+                     *             "text"
                      *           ],
                      *           "current": {
                      *             "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
@@ -7670,6 +7800,22 @@ export interface operations {
                      *           "operation_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "replayed": false,
                      *           "status": "applied"
+                     *         }
+                     *       ],
+                     *       "stores": [
+                     *         {
+                     *           "aisles": [
+                     *             "Fruit",
+                     *             "Bread",
+                     *             "Dairy"
+                     *           ],
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "id": "019ab0de-8c11-7a40-b1c2-5d6e7f809102",
+                     *           "name": "Corner shop",
+                     *           "only_aisles": false,
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
                      *         }
                      *       ]
                      *     }
