@@ -37,13 +37,14 @@ type action func(ctx context.Context, t *terminal, args []string) error
 
 // terminal is where a subcommand runs.
 type terminal struct {
-	cfg    Config
-	getenv func(string) string
-	in     io.Reader
-	out    io.Writer
-	errOut io.Writer
-	now    func() time.Time
-	json   bool
+	program string // this one, to be started again; empty in tests
+	cfg     Config
+	getenv  func(string) string
+	in      io.Reader
+	out     io.Writer
+	errOut  io.Writer
+	now     func() time.Time
+	json    bool
 }
 
 func commands() []command {
@@ -257,7 +258,9 @@ func serverCommands() []command {
 					out := telemetry.NewBuffer(t.errOut)
 					defer out.Close()
 					log := telemetry.Logger(out, t.cfg.LogLevel, "authserver")
-					return serve(ctx, t.cfg, t.now, log, nil)
+					cfg := t.cfg
+					cfg.program = t.program
+					return serve(ctx, cfg, t.now, log, nil)
 				}
 			},
 		},

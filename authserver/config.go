@@ -49,7 +49,8 @@ type Config struct {
 	People              PeopleConfig
 	Federation          FederationConfig
 
-	places *risk.Places // nil without AUTHSERVER_GEOIP_DATABASE
+	places  *risk.Places // nil without AUTHSERVER_GEOIP_DATABASE
+	program string       // starts the processes that hash; empty to hash in this one
 }
 
 // need says what a subcommand cannot do without.

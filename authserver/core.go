@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -101,7 +102,10 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.links = &link.Links{DB: db, Issuer: cfg.Issuer, Keys: func() [][]byte { return c.keys.MACKeys(linkKeys) }, Now: now}
 	c.accounts = &account.Accounts{
 		DB: db, Sessions: c.sessions, Links: c.links, Jobs: c.jobs, Policy: cfg.People.policy(log), Now: now,
-		Hasher: password.NewHasher(password.Recommended(), cores(), passwordQueue),
+		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
+	}
+	if cfg.program != "" {
+		c.accounts.Hasher.Workers = &password.Workers{Program: cfg.program}
 	}
 	c.signIns = &risk.SignIns{DB: db, Jobs: c.jobs, Places: cfg.places, Now: now}
 	c.factors = &mfa.Factors{
@@ -153,8 +157,13 @@ func (c *core) guesses() *limit.Limiter {
 }
 
 func (c *core) close() {
+	if c.accounts != nil {
+		c.accounts.Hasher.Workers.Close()
+	}
 	c.db.Close()
-	_ = c.signIns.Places.Close()
+	if c.signIns != nil {
+		_ = c.signIns.Places.Close()
+	}
 	if c.redis != nil {
 		_ = c.redis.Close()
 	}

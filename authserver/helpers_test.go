@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"larder/internal/pgtest"
 )
@@ -48,7 +49,7 @@ func (w *world) with(settings ...string) *world {
 func (w *world) run(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	err = run(t.Context(), args, lookup(w.env), strings.NewReader(stdin), &out, &errOut)
+	err = run(t.Context(), args, &terminal{getenv: lookup(w.env), in: strings.NewReader(stdin), out: &out, errOut: &errOut, now: time.Now})
 	return out.String(), errOut.String(), err
 }
 

@@ -5,17 +5,27 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
 	"time"
+
+	"larder/internal/password"
 )
 
 func main() {
+	if slices.Equal(os.Args[1:], []string{password.WorkerArgument}) {
+		if err := password.Work(os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	program, _ := os.Executable() // where it can't be known, passwords are hashed in this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], &terminal{
+		program: program, getenv: os.Getenv, in: os.Stdin, out: os.Stdout, errOut: os.Stderr, now: time.Now, //nolint:forbidigo // main injects the clock
+	})
 	stop()
 	if err != nil && !errors.Is(err, errUsage) {
 		fmt.Fprintln(os.Stderr, "authserver:", err)
@@ -26,8 +36,8 @@ func main() {
 }
 
 // run does what args say. It is main without the process: tests call it.
-func run(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) error {
-	all := commands()
+func run(ctx context.Context, args []string, t *terminal) error {
+	all, out, errOut := commands(), t.out, t.errOut
 	if len(args) == 0 || slices.Contains([]string{"help", "--help", "-help", "-h"}, args[0]) {
 		overview(out, all, "")
 		if len(args) == 0 {
@@ -39,7 +49,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	if !ok {
 		return unknown(all, args, out, errOut)
 	}
-	t := &terminal{getenv: getenv, in: in, out: out, errOut: errOut, now: time.Now}
 	flags := flag.NewFlagSet(cmd.name, flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.Usage = func() { explain(flags.Output(), cmd, flags) }
@@ -54,7 +63,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	if err != nil {
 		return errUsage // flag has said why
 	}
-	if t.cfg, err = loadConfig(getenv, cmd.needs); err != nil {
+	if t.cfg, err = loadConfig(t.getenv, cmd.needs); err != nil {
 		return err
 	}
 	return told(do(ctx, t, positional))

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -89,7 +88,6 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 		return err
 	}
 	defer s.close()
-	leaveRoom()
 
 	// What runs beside the listeners stops after they have drained, so that the
 	// last requests' audit events are still written.
@@ -378,39 +376,11 @@ func migrate(ctx context.Context, cfg Config) error {
 	return postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.Authserver())
 }
 
-// cores is how many processors we may use, and so how many passwords are hashed
-// at once.
-func cores() int {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.SetDefaultGOMAXPROCS() // what leaveRoom added does not count
-	}
-	return runtime.GOMAXPROCS(0)
-}
-
-// leaveRoom lets as many threads run Go code besides as hash passwords. While
-// every one that may is hashing, Go looks at the network every 10 ms only; with
-// more of them than cores the system shares those out, and the threads that hash
-// have the last place.
-func leaveRoom() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(2 * cores())
-	}
-}
-
 // tuneMemory trades a little memory for processor time, little being alive: at
 // 400 percent marking took less than 2 % of the processor, but the process grew
-// to 90 MiB. The limit holds when password hashing needs its 19 MiB a core. GOGC
-// and GOMEMLIMIT override.
+// to 90 MiB. GOGC overrides.
 func tuneMemory() {
-	const (
-		percent = 200
-		base    = 24 << 20
-		perCore = 40 << 20 // one argon2id under way, and one whose memory the next gets
-	)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(base + int64(cores())*perCore)
+		debug.SetGCPercent(200)
 	}
 }

@@ -11,6 +11,10 @@
 // A hash takes 19 MiB and tens of milliseconds, so only as many run at once as
 // there are permits; memory is then permits x 19 MiB however many people sign
 // in. before runs while a permit is held: what it counts is bounded by the
-// permits, not by the crowd in the queue. Hashes run on threads of low priority,
-// so that whoever is signed in already does not wait for those who sign in.
+// permits, not by the crowd in the queue. The server has worker processes hash
+// (docs/decisions/0062), so that whoever is signed in already does not wait for
+// those who sign in:
+//
+//	Hasher --> Workers --- task ---> Work: another process, niceness 5
+//	              '--- none: here
 package password

@@ -43,6 +43,8 @@ func Recommended() Params { return Params{Memory: 19 << 10, Time: 2, Threads: 1}
 
 // Hasher hashes at a bounded rate. Make it with NewHasher.
 type Hasher struct {
+	Workers *Workers // nil to hash in this process
+
 	params  Params
 	permits chan struct{}
 	queue   chan struct{}
@@ -78,7 +80,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	}
 	defer release()
 	salt := newSalt()
-	return encode(h.params, salt, derive(h.params, password, salt, keySize)), nil
+	return encode(h.params, salt, h.derive(h.params, password, salt, keySize)), nil
 }
 
 // Verify reports whether password fits the PHC string stored, and if so whether
@@ -102,7 +104,7 @@ func (h *Hasher) Verify(ctx context.Context, password, stored string, before fun
 	if len(password) > MaxBytes {
 		return false, false, nil
 	}
-	got := derive(params, password, salt, uint32(len(want))) //nolint:gosec // decode bounds it
+	got := h.derive(params, password, salt, uint32(len(want))) //nolint:gosec // decode bounds it
 	return subtle.ConstantTimeCompare(got, want) == 1, params != h.params, nil
 }
 
@@ -135,11 +137,8 @@ func busy(cause error) error {
 
 // derive normalises as RFC 8265 §4.2 does, so that a password typed on another
 // keyboard is the same password.
-func derive(p Params, password string, salt []byte, size uint32) (key []byte) {
-	background(func() {
-		key = argon2.IDKey(norm.NFC.Bytes([]byte(password)), salt, p.Time, p.Memory, p.Threads, size)
-	})
-	return key
+func (h *Hasher) derive(p Params, password string, salt []byte, size uint32) []byte {
+	return h.Workers.key(&task{Params: p, Password: norm.NFC.Bytes([]byte(password)), Salt: salt, Size: size})
 }
 
 func newSalt() []byte {
