@@ -13,7 +13,7 @@ func TestNode(t *testing.T) {
 	dir := install(t) // one test after the other, so before they run in parallel
 	t.Parallel()
 	binaries := stack.BuildForTest(t)
-	for _, script := range []string{"openid-client.mjs", "oauth4webapi.mjs", "dpop.mjs", "signed.mjs"} {
+	for _, script := range []string{"openid-client.mjs", "oauth4webapi.mjs", "dpop.mjs", "fapi2.mjs", "signed.mjs"} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			converse(t, stack.New(t, binaries, stack.Options{}), dir, script, nil)

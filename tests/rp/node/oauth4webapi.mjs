@@ -59,4 +59,9 @@ await oauth.processRevocationResponse(await oauth.revocationRequest(as, client, 
 assert.equal((await introspect(one.refresh_token)).active, false)
 await assert.rejects(refresh(one.refresh_token), { error: 'invalid_grant' })
 done('introspection and revocation')
+
+const logout = new URL(as.end_session_endpoint)
+logout.search = new URLSearchParams({ id_token_hint: tokens.id_token, post_logout_redirect_uri: web.post_logout_redirect_uris[0], state: 'bye' })
+assert.equal((await open(logout)).href, `${web.post_logout_redirect_uris[0]}?state=bye`)
+done('logout')
 goodbye()
