@@ -24,7 +24,7 @@ func main() {
 	program, _ := os.Executable() // where it can't be known, passwords are hashed in this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], &terminal{
-		program: program, getenv: os.Getenv, in: os.Stdin, out: os.Stdout, errOut: os.Stderr, now: time.Now, //nolint:forbidigo // main injects the clock
+		program: program, getenv: os.Getenv, in: os.Stdin, out: os.Stdout, errOut: os.Stderr, now: time.Now,
 	})
 	stop()
 	if err != nil && !errors.Is(err, errUsage) {

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +32,7 @@ type start struct {
 type memory struct {
 	service      string
 	idle, loaded float64
-	signingIn    float64 // while passwords are hashed, 19 MiB each; 0 where none are
+	signingIn    float64 // while passwords are hashed, with the processes that do; 0 where none are
 }
 
 func (b *bench) services() []*stack.Service {
@@ -92,25 +89,22 @@ func (b *bench) sampleLoaded(ctx context.Context, hashes bool) {
 	}
 }
 
-// resident is the resident set of a process in MiB, from /proc or else from ps.
-func resident(ctx context.Context, pid int) (float64, error) {
-	if raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
-		_, rest, _ := bytes.Cut(raw, []byte("VmRSS:"))
-		fields := strings.Fields(string(rest))
-		if len(fields) > 0 {
-			return kibibytes(fields[0])
-		}
-	}
-	out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec // a number
+// resident is the resident set of a process and of those it started, in MiB. What they share counts for each.
+func resident(ctx context.Context, pid int) (mib float64, err error) {
+	out, err := exec.CommandContext(ctx, "ps", "-A", "-o", "pid=,ppid=,rss=").Output()
 	if err != nil {
 		return 0, err
 	}
-	return kibibytes(strings.TrimSpace(string(out)))
-}
-
-func kibibytes(text string) (float64, error) {
-	kib, err := strconv.ParseFloat(text, 64)
-	return kib / 1024, err
+	for line := range strings.Lines(string(out)) {
+		var one, parent, kib int
+		if _, err := fmt.Sscan(line, &one, &parent, &kib); err != nil {
+			return 0, err
+		}
+		if one == pid || parent == pid {
+			mib += float64(kib) / 1024
+		}
+	}
+	return mib, nil
 }
 
 func name(service *stack.Service) string { return strings.Fields(service.Name)[0] }
