@@ -118,6 +118,9 @@ func TestClient(t *testing.T) {
 	for item, err := range c.Items(ctx, family, list.ID) {
 		must(err)
 		names = append(names, item.Name+" "+item.Note)
+		if !slices.Contains(item.Permissions, "item.remove") {
+			t.Errorf("%s may be %v", item.Name, item.Permissions)
+		}
 	}
 	if diff := cmp.Diff([]string{"milk oat", "eggs "}, names); diff != "" {
 		t.Errorf("items (-want +got):\n%s", diff)
@@ -125,7 +128,7 @@ func TestClient(t *testing.T) {
 	found := false
 	for l, err := range c.Lists(ctx, family) {
 		must(err)
-		found = found || l.ID == list.ID
+		found = found || l.ID == list.ID && slices.Contains(l.Permissions, "item.add")
 	}
 	list, err = c.List(ctx, family, list.ID)
 	must(err)

@@ -17,9 +17,11 @@ type Family struct {
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+
+	Permissions []string `json:"permissions"` // what the caller may do in it, such as list.create
 }
 
-// List is a shopping list. Permissions are those of the caller, on a list that was asked for by its id.
+// List is a shopping list. Permissions are what the caller may do on it and to its items, such as item.check; an answer to Sync leaves them out.
 type List struct {
 	ID          string     `json:"id"`
 	FamilyID    string     `json:"family_id"`
@@ -57,6 +59,8 @@ type Item struct {
 	AddedBy   string     `json:"added_by"`
 	CreatedAt time.Time  `json:"created_at"`
 	UpdatedAt time.Time  `json:"updated_at"`
+
+	Permissions []string `json:"permissions"` // as those of List
 }
 
 // NewList is a list to make; Name is needed.

@@ -152,6 +152,12 @@ func (s *service) do(t testing.TB, c caller, method, path string, body any, head
 	return got
 }
 
+// version is the row's version in the ETag, which permissions stand beside.
+func (r reply) version() string {
+	v, _, _ := strings.Cut(strings.Trim(r.header.Get("ETag"), `"`), ".")
+	return v
+}
+
 // want makes a request that must get the status.
 func (s *service) want(t testing.TB, status int, c caller, method, path string, body any, headers ...string) reply {
 	t.Helper()

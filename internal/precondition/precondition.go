@@ -1,6 +1,7 @@
 package precondition
 
 import (
+	"hash/fnv"
 	"net/http"
 	"strconv"
 	"strings"
@@ -9,15 +10,21 @@ import (
 )
 
 // SetETag names the version that the answer shows. Tags are strong: a row of
-// one version always looks the same.
-func SetETag(w http.ResponseWriter, version int64) {
-	w.Header().Set("ETag", tag(version))
+// one version always looks the same, beside what depends on who looks.
+func SetETag(w http.ResponseWriter, version int64, beside ...string) {
+	w.Header().Set("ETag", tag(version, beside))
 }
 
 // Check fails with fault.PreconditionFailed if the request has an If-Match that
 // does not name version.
 func Check(r *http.Request, version int64) error {
-	if len(r.Header.Values("If-Match")) == 0 || listed(r, "If-Match", version) {
+	named := func(candidate string) bool {
+		if v, _, ok := strings.Cut(candidate, "."); ok { // what stood beside the row is not what is changed
+			candidate = v + `"`
+		}
+		return candidate == tag(version, nil)
+	}
+	if len(r.Header.Values("If-Match")) == 0 || listed(r, "If-Match", named) {
 		return nil
 	}
 	return fault.New(fault.PreconditionFailed, "It has changed since you read it. Read it again, then decide.").WithCode("stale")
@@ -31,27 +38,35 @@ func Require(r *http.Request, version int64) error {
 	return Check(r, version)
 }
 
-// NotModified answers 304 and reports true if the caller has version already.
-func NotModified(w http.ResponseWriter, r *http.Request, version int64) bool {
-	SetETag(w, version)
-	if !listed(r, "If-None-Match", version) {
+// NotModified answers 304 and reports true if the caller has version already,
+// and beside it what he would get now.
+func NotModified(w http.ResponseWriter, r *http.Request, version int64, beside ...string) bool {
+	SetETag(w, version, beside...)
+	want := w.Header().Get("ETag")
+	weakly := func(candidate string) bool { return strings.TrimPrefix(candidate, "W/") == want } // RFC 9110 §13.1.2
+	if !listed(r, "If-None-Match", weakly) {
 		return false
 	}
 	w.WriteHeader(http.StatusNotModified)
 	return true
 }
 
-func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+func tag(version int64, beside []string) string {
+	text := strconv.FormatInt(version, 10)
+	if len(beside) > 0 {
+		sum := fnv.New64a()
+		for _, word := range beside {
+			_, _ = sum.Write(append([]byte(word), 0)) // it never fails
+		}
+		text += "." + strconv.FormatUint(sum.Sum64(), 36)
+	}
+	return `"` + text + `"`
+}
 
-func listed(r *http.Request, header string, version int64) bool {
-	want := tag(version)
+func listed(r *http.Request, header string, matches func(candidate string) bool) bool {
 	for _, line := range r.Header.Values(header) {
 		for candidate := range strings.SplitSeq(line, ",") {
-			candidate = strings.TrimSpace(candidate)
-			if candidate == want || candidate == "*" {
-				return true
-			}
-			if header == "If-None-Match" && candidate == "W/"+want { // weak comparison, RFC 9110 §13.1.2
+			if candidate = strings.TrimSpace(candidate); candidate == "*" || matches(candidate) {
 				return true
 			}
 		}

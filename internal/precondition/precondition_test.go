@@ -19,6 +19,8 @@ func TestIfMatch(t *testing.T) {
 		{header: []string{`"6", "7"`}, ok: true},
 		{header: []string{`"6"`, `"7"`}, ok: true},
 		{header: []string{`*`}, ok: true},
+		{header: []string{`"7.1x2y"`}, ok: true}, // of an answer that showed more than the row
+		{header: []string{`"6.7"`}, check: fault.PreconditionFailed},
 		{header: []string{`"6"`}, check: fault.PreconditionFailed},
 		{header: []string{`W/"7"`}, check: fault.PreconditionFailed}, // strong comparison, RFC 9110 §13.1.1
 		{header: []string{`7`}, check: fault.PreconditionFailed},
@@ -43,6 +45,21 @@ func TestIfMatch(t *testing.T) {
 
 func TestNotModified(t *testing.T) {
 	t.Parallel()
+	w := httptest.NewRecorder()
+	precondition.SetETag(w, 7, "edit", "check")
+	tag := w.Header().Get("ETag")
+	for header, beside := range map[string][]string{tag: {"edit"}, `"7"`: {"edit", "check"}, `"7.0"`: {"editcheck"}} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("If-None-Match", header)
+		if precondition.NotModified(w, r, 7, beside...) {
+			t.Errorf("%s stands for version 7 beside %v", header, beside)
+		}
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("If-None-Match", tag)
+	if !precondition.NotModified(httptest.NewRecorder(), r, 7, "edit", "check") {
+		t.Errorf("%s is not known again", tag)
+	}
 	for header, want := range map[string]int{`"7"`: 304, `W/"7"`: 304, `"8"`: 200, "": 200} {
 		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("If-None-Match", header)

@@ -121,10 +121,7 @@ func (f facts) resource(q question) (about policy.Resource, there bool) {
 		if q.resource.Properties.Kind != "" {
 			about.Kind = q.resource.Properties.Kind
 		}
-		if f.tx.IsUser() {
-			about.Owner = f.tx.Caller.Subject
-		}
-		return about, true
+		return f.tx.NewList(about.Kind), true
 	case policy.InvitationResource, policy.AppResource, policy.AuditResource:
 	}
 	return about, true

@@ -17,7 +17,8 @@ type Families struct {
 }
 
 // Family is a family as its people see it. Role is the caller's own, absent
-// for apps and keys.
+// for apps and keys; Permissions are the actions that the policy lets him do in
+// the family, those on a single list, item or member apart.
 type Family struct {
 	ID        id.ID     `json:"id"`
 	Name      string    `json:"name"`
@@ -26,6 +27,8 @@ type Family struct {
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+
+	Permissions []string `json:"permissions"`
 }
 
 // Mount adds the routes.
@@ -83,7 +86,7 @@ func (h *Families) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", "/v1/families/"+made.ID.String())
-	precondition.SetETag(w, made.Version)
+	precondition.SetETag(w, made.Version, made.Permissions...)
 	return web.JSON(w, http.StatusCreated, made)
 }
 
@@ -104,7 +107,7 @@ func (h *Families) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if precondition.NotModified(w, r, found.Version) {
+	if precondition.NotModified(w, r, found.Version, found.Permissions...) {
 		return nil
 	}
 	return web.JSON(w, http.StatusOK, found)
@@ -140,7 +143,7 @@ func (h *Families) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, changed.Version)
+	precondition.SetETag(w, changed.Version, changed.Permissions...)
 	return web.JSON(w, http.StatusOK, changed)
 }
 

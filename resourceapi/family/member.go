@@ -15,7 +15,9 @@ import (
 	"larder/resourceapi/tenant"
 )
 
-// Member is a person in a family. UserID is the sub of the identity provider.
+// Member is a person in a family. UserID is the sub of the identity provider;
+// Permissions are the actions that the policy lets the caller do to him, absent
+// from the answer to a change of what the caller himself is.
 type Member struct {
 	UserID      string     `json:"user_id"`
 	Role        string     `json:"role"`
@@ -23,6 +25,7 @@ type Member struct {
 	JoinedAt    time.Time  `json:"joined_at"`
 	ExpiresAt   *time.Time `json:"expires_at"`
 	Version     int64      `json:"version"`
+	Permissions []string   `json:"permissions,omitzero"`
 }
 
 const (
@@ -77,7 +80,13 @@ func (h *Families) members(w http.ResponseWriter, r *http.Request) error {
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.MemberList, tx.FamilyResource())
+		if err := tx.May(ctx, policy.MemberList, tx.FamilyResource()); err != nil {
+			return err
+		}
+		for i := range members {
+			members[i].Permissions = members[i].permitted(ctx, tx)
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -149,6 +158,9 @@ func (h *Families) updateMember(ctx context.Context, family id.ID, user string, 
 		}
 		if before.Role == "admin" && m.Role != "admin" && otherAdmins == 0 {
 			return lastAdmin()
+		}
+		if user != tx.Caller.Subject {
+			m.Permissions = m.permitted(ctx, tx)
 		}
 		tx.Row(func(row pgx.Row) error { return row.Scan(&m.Version) }, updateMember, family, user, m.Role, m.DisplayName, m.ExpiresAt)
 		tx.Record(ctx, tenant.Change{

@@ -24,9 +24,10 @@ SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, 
  WHERE f.id = $1`
 
 	selectFamilies = `
-SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, f.updated_at
+SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, f.updated_at, f.rules, i.scopes
   FROM grocery.families f
   LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $1
+  LEFT JOIN grocery.app_installations i ON i.family_id = f.id AND i.client_id = $2
  WHERE f.id = ANY (grocery.families())
  ORDER BY f.created_at, f.id LIMIT 200`
 
@@ -56,6 +57,11 @@ func (h *Families) Found(ctx context.Context, family id.ID, name, zone, displayN
 		if err := tx.May(ctx, policy.FamilyCreate, tx.FamilyResource()); err != nil {
 			return err
 		}
+		admin, err := tx.Within(tenant.Membership{Family: family, Role: string(policy.Admin), Timezone: zone})
+		if err != nil {
+			return err
+		}
+		made.Permissions = permitted(ctx, admin)
 		tx.Row(made.scan, insertFamily, family, name, zone, tx.Principal())
 		tx.Queue(insertFounder, family, tx.Caller.Subject, displayName)
 		tx.Record(ctx, tenant.Change{Event: "family.created", Entity: family.String(), Version: 1})
@@ -66,12 +72,19 @@ func (h *Families) Found(ctx context.Context, family id.ID, name, zone, displayN
 func (h *Families) selectMine(ctx context.Context) ([]Family, error) {
 	families := []Family{}
 	err := h.DB.Mine(ctx, func(tx *tenant.Tx) error {
-		tx.Queue(selectFamilies, tx.Caller.Subject).Query(func(rows pgx.Rows) error {
+		tx.Queue(selectFamilies, tx.Caller.Subject, tx.Caller.ClientID).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				var f Family
-				if err := f.scan(rows); err != nil {
+				var m tenant.Membership
+				if err := f.scan(beside{rows, []any{&m.Rules, &m.Granted}}); err != nil {
 					return err
 				}
+				m.Family, m.Role, m.Timezone = f.ID, f.Role, f.Timezone
+				inside, err := tx.Within(m)
+				if err != nil {
+					return err
+				}
+				f.Permissions = permitted(ctx, inside)
 				families = append(families, f)
 			}
 			return rows.Err()
@@ -81,6 +94,15 @@ func (h *Families) selectMine(ctx context.Context) ([]Family, error) {
 	return families, err
 }
 
+// beside is a row with more columns than one family has.
+type beside struct {
+	pgx.Row
+	more []any
+}
+
+// Scan reads the others behind the family.
+func (r beside) Scan(dest ...any) error { return r.Row.Scan(append(dest, r.more...)...) }
+
 func (h *Families) selectOne(ctx context.Context, family id.ID) (*Family, error) {
 	var found Family
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
@@ -88,7 +110,11 @@ func (h *Families) selectOne(ctx context.Context, family id.ID) (*Family, error)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.FamilyRead, tx.FamilyResource())
+		if err := tx.May(ctx, policy.FamilyRead, tx.FamilyResource()); err != nil {
+			return err
+		}
+		found.Permissions = permitted(ctx, tx)
+		return nil
 	})
 	return &found, err
 }
@@ -107,6 +133,7 @@ func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family)
 		if err := apply(&f); err != nil {
 			return err
 		}
+		f.Permissions = permitted(ctx, tx)
 		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone)
 		tx.Record(ctx, tenant.Change{Event: "family.updated", Entity: family.String(), Version: f.Version + 1})
 		return nil

@@ -9,7 +9,6 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
-	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
 
@@ -95,7 +94,7 @@ func (h *Items) selectByAisle(ctx context.Context, at where, store id.ID, after 
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.ListRead, facts.Resource())
+		return mayRead(ctx, tx, facts, items)
 	})
 	return items, aisles, err
 }

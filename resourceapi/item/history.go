@@ -107,7 +107,7 @@ func (h *Items) undo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, i.Version)
+	precondition.SetETag(w, i.Version, i.Permissions...)
 	return write(w, http.StatusOK, i)
 }
 
@@ -188,6 +188,7 @@ func (u *undoing) revert(ctx context.Context, to *Item, guard func(version int64
 		u.tx.Row(to.scan, revertItem, u.at.family, u.at.list, u.at.item, p.Name, p.Quantity, p.Unit, p.Note, p.Category, p.Barcode, p.Photo,
 			p.CheckedAt, p.CheckedBy)
 	}
+	to.Permissions = permitted(ctx, u.tx, u.facts)
 	u.tx.Record(ctx, itemChange(event, u.at, u.facts, u.there.Version+1))
 	return nil
 }
@@ -206,6 +207,7 @@ func (u *undoing) restore(ctx context.Context, to *Item) error {
 	p := u.last
 	u.tx.Row(to.scan, restoreItem, u.at.family, u.at.list, u.at.item, u.facts.Owner, p.Name, p.Quantity, p.Unit, p.Note, p.Category, p.Barcode,
 		p.Photo, p.CheckedAt, p.CheckedBy, p.position, p.Version+1, p.addedBy, p.createdAt)
+	to.Permissions = permitted(ctx, u.tx, u.facts)
 	u.tx.Record(ctx, itemChange("item.restored", u.at, u.facts, p.Version+1))
 	return nil
 }

@@ -25,7 +25,8 @@ type Items struct {
 }
 
 // Item is one thing to buy. AddedBy and CheckedBy are principals: kind, colon,
-// id.
+// id. Permissions are the actions that the policy lets the caller do to it;
+// absent from /sync and from what a change of many items answers.
 type Item struct {
 	ID        id.ID      `json:"id"`
 	ListID    id.ID      `json:"list_id"`
@@ -44,6 +45,8 @@ type Item struct {
 	AddedBy   string     `json:"added_by"`
 	CreatedAt time.Time  `json:"created_at"`
 	UpdatedAt time.Time  `json:"updated_at"`
+
+	Permissions []string `json:"permissions,omitzero"`
 }
 
 // Mount adds the routes.
@@ -174,7 +177,7 @@ func (h *Items) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", "/v1/families/"+at.family.String()+"/lists/"+at.list.String()+"/items/"+made.ID.String())
-	precondition.SetETag(w, made.Version)
+	precondition.SetETag(w, made.Version, made.Permissions...)
 	return write(w, http.StatusCreated, made)
 }
 
@@ -187,7 +190,7 @@ func (h *Items) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if precondition.NotModified(w, r, found.Version) {
+	if precondition.NotModified(w, r, found.Version, found.Permissions...) {
 		return nil
 	}
 	return write(w, http.StatusOK, found)
@@ -237,7 +240,7 @@ func (h *Items) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, changed.Version)
+	precondition.SetETag(w, changed.Version, changed.Permissions...)
 	return write(w, http.StatusOK, changed)
 }
 
@@ -265,6 +268,6 @@ func (h *Items) set(w http.ResponseWriter, r *http.Request, checked bool) error 
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, i.Version)
+	precondition.SetETag(w, i.Version, i.Permissions...)
 	return write(w, http.StatusOK, i)
 }

@@ -77,7 +77,17 @@ func appendItem(b []byte, i *Item) []byte {
 	b = appendText(append(b, `,"added_by":`...), i.AddedBy)
 	b = appendTime(append(b, `,"created_at":`...), i.CreatedAt)
 	b = appendTime(append(b, `,"updated_at":`...), i.UpdatedAt)
-	return append(b, '}')
+	if i.Permissions == nil {
+		return append(b, '}')
+	}
+	b = append(b, `,"permissions":[`...)
+	for n, action := range i.Permissions {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, action)
+	}
+	return append(b, ']', '}')
 }
 
 func appendTime(b []byte, t time.Time) []byte {

@@ -63,6 +63,24 @@ func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 	return writePage(w, items, next)
 }
 
+// mayRead asks whether the caller may read the list, and tells him of each of
+// its items what he may do to it: to the policy they are all alike.
+func mayRead(ctx context.Context, tx *tenant.Tx, facts *tenant.List, items []Item) error {
+	if err := tx.May(ctx, policy.ListRead, facts.Resource()); err != nil {
+		return err
+	}
+	may := permitted(ctx, tx, facts)
+	for i := range items {
+		items[i].Permissions = may
+	}
+	return nil
+}
+
+// permitted lists what the caller may do to an item of the list.
+func permitted(ctx context.Context, tx *tenant.Tx, facts *tenant.List) []string {
+	return tx.Permitted(ctx, facts.Item(), policy.ItemEdit, policy.ItemCheck, policy.ItemRemove, policy.ItemReorder)
+}
+
 func (h *Items) selectPage(ctx context.Context, at where, after place, limit int) ([]Item, error) {
 	items := make([]Item, 0, limit)
 	err := h.DB.Read(ctx, at.family, func(tx *tenant.Tx) error {
@@ -79,7 +97,7 @@ func (h *Items) selectPage(ctx context.Context, at where, after place, limit int
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.ListRead, facts.Resource())
+		return mayRead(ctx, tx, facts, items)
 	})
 	return items, err
 }

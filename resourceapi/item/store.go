@@ -62,7 +62,11 @@ func (h *Items) selectOne(ctx context.Context, at where) (*Item, error) {
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.ListRead, facts.Resource())
+		if err := tx.May(ctx, policy.ListRead, facts.Resource()); err != nil {
+			return err
+		}
+		i.Permissions = permitted(ctx, tx, facts)
+		return nil
 	})
 	return &i, err
 }
@@ -96,6 +100,7 @@ func (h *Items) insert(ctx context.Context, at where, d draft) (*Item, error) {
 				return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
 			}
 			i = *there
+			i.Permissions = permitted(ctx, tx, facts)
 			return nil
 		}
 		if err := open(facts); err != nil {
@@ -108,6 +113,7 @@ func (h *Items) insert(ctx context.Context, at where, d draft) (*Item, error) {
 		if err != nil {
 			return err
 		}
+		i.Permissions = permitted(ctx, tx, facts)
 		tx.Row(i.scan, insertItem, at.family, at.list, d.ID, facts.Owner, d.Name, d.Quantity, d.Unit, d.Note, d.Category, d.Barcode, d.Photo, position, tx.Principal())
 		tx.Record(ctx, itemChange("item.added", at, facts, 1))
 		return nil
@@ -149,6 +155,7 @@ func (h *Items) update(ctx context.Context, at where, c change, guard func(versi
 			}
 			i.Position = position
 		}
+		i.Permissions = permitted(ctx, tx, facts)
 		tx.Row(i.scan, updateItem, at.family, at.list, at.item, i.Name, i.Quantity, i.Unit, i.Note, i.Category, i.Barcode, i.Photo, i.Position)
 		tx.Record(ctx, itemChange(event, at, facts, i.Version+1))
 		return nil
@@ -197,7 +204,8 @@ func (h *Items) setChecked(ctx context.Context, at where, checked bool) (*Item, 
 	if !checked {
 		event = "item.unchecked"
 	}
-	held, err := h.DB.Presume(ctx, at.family, at.list, policy.ItemCheck, func(facts *tenant.List) tenant.Alteration {
+	held, err := h.DB.Presume(ctx, at.family, at.list, policy.ItemCheck, func(tx *tenant.Tx, facts *tenant.List) tenant.Alteration {
+		i.Permissions = permitted(ctx, tx, facts)
 		return tenant.Alteration{Change: itemChange(event, at, facts, 0), SQL: alterChecked, Args: []any{checked}, Scan: i.scan}
 	})
 	if held || err != nil {
@@ -216,6 +224,7 @@ func (h *Items) setChecked(ctx context.Context, at where, checked bool) (*Item, 
 			return err
 		}
 		tx.Remember(facts)
+		i.Permissions = permitted(ctx, tx, facts)
 		if i.Checked == checked {
 			return nil
 		}

@@ -22,8 +22,8 @@ type Lists struct {
 	Cursors paging.Signer
 }
 
-// List is a list as its readers see it. Permissions, on a list asked for by
-// its id, are the actions that the policy lets the caller do on it.
+// List is a list as its readers see it. Permissions are the actions that the
+// policy lets the caller do on it and to what is on it; absent from /sync.
 type List struct {
 	ID          id.ID      `json:"id"`
 	FamilyID    id.ID      `json:"family_id"`
@@ -39,7 +39,7 @@ type List struct {
 	ArchivedAt  *time.Time `json:"archived_at"`
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
-	Permissions []string   `json:"permissions,omitempty"`
+	Permissions []string   `json:"permissions,omitzero"`
 }
 
 // Mount adds the routes.
@@ -124,7 +124,7 @@ func (h *Lists) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", "/v1/families/"+family.String()+"/lists/"+made.ID.String())
-	precondition.SetETag(w, made.Version)
+	precondition.SetETag(w, made.Version, made.Permissions...)
 	return web.JSON(w, http.StatusCreated, made)
 }
 
@@ -170,7 +170,9 @@ func (h *Lists) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, found.Version)
+	if precondition.NotModified(w, r, found.Version, found.Permissions...) {
+		return nil
+	}
 	return web.JSON(w, http.StatusOK, found)
 }
 
@@ -225,7 +227,7 @@ func (h *Lists) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, changed.Version)
+	precondition.SetETag(w, changed.Version, changed.Permissions...)
 	return web.JSON(w, http.StatusOK, changed)
 }
 

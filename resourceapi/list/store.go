@@ -3,6 +3,7 @@ package list
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -78,7 +79,14 @@ func (h *Lists) selectPage(ctx context.Context, family id.ID, after place, limit
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.ListList, tx.FamilyResource())
+		if err := tx.May(ctx, policy.ListList, tx.FamilyResource()); err != nil {
+			return err
+		}
+		for i := range lists {
+			l := &lists[i]
+			l.Permissions = permitted(ctx, tx, tx.Seen(l.ID, l.Kind, l.Owner, l.CreatedBy))
+		}
+		return nil
 	})
 	return lists, err
 }
@@ -100,21 +108,12 @@ func (h *Lists) selectOne(ctx context.Context, family, list id.ID) (*List, error
 	return &l, err
 }
 
-// permitted lists what the caller may do on the list, so that a front end need
-// not repeat the policy.
-func permitted(ctx context.Context, tx *tenant.Tx, facts *tenant.List) []string {
-	var actions []string
-	for _, a := range []policy.Action{policy.ListRead, policy.ListUpdate, policy.ListDelete, policy.ListShare} {
-		if tx.Can(ctx, a, facts.Resource()) {
-			actions = append(actions, string(a))
-		}
-	}
-	for _, a := range []policy.Action{policy.ItemAdd, policy.ItemEdit, policy.ItemCheck, policy.ItemRemove, policy.ItemReorder} {
-		if tx.Can(ctx, a, facts.Item()) {
-			actions = append(actions, string(a))
-		}
-	}
-	return actions
+// permitted lists what the caller may do on the list and to what is on it.
+func permitted(ctx context.Context, tx *tenant.Tx, l *tenant.List) []string {
+	return slices.Concat(
+		tx.Permitted(ctx, l.Resource(), policy.ListRead, policy.ListUpdate, policy.ListDelete, policy.ListShare),
+		tx.Permitted(ctx, l.Item(), policy.ItemAdd, policy.ItemEdit, policy.ItemCheck, policy.ItemRemove, policy.ItemReorder),
+	)
 }
 
 func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error) {
@@ -129,12 +128,7 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 		if err != nil {
 			return err
 		}
-		asked := tx.Resource(policy.ListResource, id.ID{})
-		asked.Kind = d.Kind
-		if tx.IsUser() {
-			asked.Owner = tx.Caller.Subject
-		}
-		if err := tx.May(ctx, policy.ListCreate, asked); err != nil {
+		if err := tx.May(ctx, policy.ListCreate, tx.NewList(d.Kind)); err != nil {
 			return err
 		}
 		if source != nil {
@@ -150,6 +144,7 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 				return taken()
 			}
 			l = *there
+			l.Permissions = permitted(ctx, tx, tx.Seen(l.ID, l.Kind, l.Owner, l.CreatedBy))
 			return nil
 		}
 		if count >= maxLists {
@@ -159,6 +154,7 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 		if d.Kind == policy.Personal {
 			owner = &tx.Caller.Subject
 		}
+		l.Permissions = permitted(ctx, tx, tx.Seen(d.ID, d.Kind, owner, tx.Principal()))
 		tx.Row(l.scan, insertList, family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap, d.DueOn, d.Assignee, d.Template)
 		c := tenant.Change{Event: "list.created", List: d.ID, Entity: d.ID.String(), Version: 1, Details: map[string]any{"kind": d.Kind}}
 		if owner != nil {
@@ -235,6 +231,7 @@ func (h *Lists) update(ctx context.Context, family, list id.ID, assignee *string
 		if err := assigned(l.Kind); err != nil {
 			return err
 		}
+		l.Permissions = permitted(ctx, tx, facts)
 		tx.Row(l.scan, updateList, family, list, l.Name, l.Position, l.ArchivedAt, l.DueOn, l.Assignee, l.Template)
 		tx.Record(ctx, tenant.Change{Event: "list.updated", List: list, PrivateTo: facts.Owner, Entity: list.String(), Version: l.Version + 1})
 		return nil

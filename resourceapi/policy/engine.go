@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cedar-policy/cedar-go"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -18,6 +19,7 @@ type Engine struct {
 	digest    [32]byte // of the directory's files when they were last looked at; Run's own
 	log       *slog.Logger
 
+	permitted *lru.Cache[permitKey, []string]
 	decisions *prometheus.CounterVec
 	reloads   *prometheus.CounterVec
 }
@@ -47,6 +49,9 @@ func New(log *slog.Logger, reg prometheus.Registerer, dir string) (*Engine, erro
 	}
 	set, err := Compile(documents...)
 	if err != nil {
+		return nil, err
+	}
+	if e.permitted, err = lru.New[permitKey, []string](maxPermitted); err != nil {
 		return nil, err
 	}
 	e.digest = digest

@@ -13,6 +13,10 @@ import (
 // Authorizer decides requests. Engine is the one for production.
 type Authorizer interface {
 	Authorize(ctx context.Context, r Request) Decision
+	// Permitted returns those of the actions that Authorize would allow, if need
+	// be after a fresh or stronger sign-in. Action and Context.Rules of r are left
+	// to asked. The answer is not the caller's to change.
+	Permitted(ctx context.Context, r Request, asked []Asked) []string
 }
 
 // Role is what a user is in one family.

@@ -126,12 +126,14 @@ func (t translator) resourceRecord(res Resource, family cedar.String) cedar.Reco
 }
 
 // set is the ready Set of the words.
-func set[W ~string](v vocabulary, words []W) cedar.Set {
+func set[W ~string](v vocabulary, words []W) cedar.Set { return v.sets[maskOf(v, words)] }
+
+func maskOf[W ~string](v vocabulary, words []W) int {
 	mask := 0
 	for _, w := range words {
 		mask |= v.mask(string(w))
 	}
-	return v.sets[mask]
+	return mask
 }
 
 func (t translator) contextRecord(c Context, scope string) cedar.Record {

@@ -53,7 +53,7 @@ func (h *Rules) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if precondition.NotModified(w, r, found.Version) {
+	if precondition.NotModified(w, r, found.Version, found.Permissions...) {
 		return nil
 	}
 	return web.JSON(w, http.StatusOK, found)
@@ -76,7 +76,7 @@ func (h *Rules) put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, kept.Version)
+	precondition.SetETag(w, kept.Version, kept.Permissions...)
 	return web.JSON(w, http.StatusOK, kept)
 }
 

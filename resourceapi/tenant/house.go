@@ -24,13 +24,18 @@ type house struct {
 // what stands before them into the others.
 func (tx *Tx) scanHouse(row pgx.Row, others ...any) error {
 	var (
-		h     = &tx.house
 		zone  string
 		rules []byte
 	)
-	if err := row.Scan(append(others, &zone, &rules, &h.mark)...); err != nil {
+	if err := row.Scan(append(others, &zone, &rules, &tx.house.mark)...); err != nil {
 		return err
 	}
+	return tx.settle(zone, rules)
+}
+
+// settle makes the zone and the rules those of the family.
+func (tx *Tx) settle(zone string, rules []byte) error {
+	h := &tx.house
 	h.zone, h.rules = tx.db.zones.load(zone), nil
 	if rules == nil {
 		return nil
@@ -80,8 +85,13 @@ func (tx *Tx) circumstances(p policy.Principal, action policy.Action, resource p
 		c.Zone = tx.house.zone
 	}
 	c.Place = tx.house.rules.Place(c.SourceIP)
-	c.Rules = tx.house.rules.For(p, action, c.Now.In(c.Zone))
+	c.Rules = tx.house.bearing(p, action, c)
 	return c
+}
+
+// bearing are the rules that bear on the principal as he does this now.
+func (h *house) bearing(p policy.Principal, action policy.Action, now policy.Context) []policy.Rule {
+	return h.rules.For(p, action, now.Now.In(now.Zone))
 }
 
 // knows reports whether the caller may do this whatever the family's rules say

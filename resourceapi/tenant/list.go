@@ -69,6 +69,25 @@ func (l *List) Resource() policy.Resource {
 	return r
 }
 
+// NewList is a list for the policy that the caller is about to make.
+func (tx *Tx) NewList(kind string) policy.Resource {
+	r := tx.Resource(policy.ListResource, id.ID{})
+	r.Kind = kind
+	if tx.IsUser() {
+		r.Owner = tx.Caller.Subject
+	}
+	return r
+}
+
+// Seen is a list that a query of the caller's own found.
+func (tx *Tx) Seen(list id.ID, kind string, owner *string, createdBy string) *List {
+	l := &List{ID: list, Kind: kind, CreatedBy: createdBy, Grants: tx.grants[list.String()], family: tx.Family}
+	if owner != nil {
+		l.Owner = *owner
+	}
+	return l
+}
+
 // Item is an item on the list for the policy; its id is the list's, because
 // who may read the list may know of its items.
 func (l *List) Item() policy.Resource {

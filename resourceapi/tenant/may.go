@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"larder/internal/audit"
@@ -52,35 +51,17 @@ func (tx *Tx) Judge(ctx context.Context, action policy.Action, resource policy.R
 	return tx.decide(ctx, action, resource)
 }
 
-// Permitted lists which of the actions Can allows, so that a front end need not
-// repeat the policy. Things that are alike to the policy are judged once in a
-// transaction: a page of lists costs little more than one.
+// Permitted lists which of the actions May would not refuse for good, so that a
+// front end need not repeat the policy: those that take a fresh or stronger
+// sign-in first are among them, for the caller is told so when he tries. The
+// list is not the caller's to change.
 func (tx *Tx) Permitted(ctx context.Context, resource policy.Resource, actions ...policy.Action) []string {
-	like := likeness{resource.Type, resource.Kind, resource.Owner, string(resource.TargetRole), fmt.Sprint(resource.Grants, actions)}
-	if tx.Caller.Limit != nil {
-		like.verbs += fmt.Sprint(tx.allowed(resource))
+	r := tx.request(actions[0], resource)
+	asked := make([]policy.Asked, len(actions))
+	for i, a := range actions {
+		asked[i] = policy.Asked{Action: a, Rules: tx.house.bearing(r.Principal, a, r.Context)}
 	}
-	if known, ok := tx.permitted[like]; ok {
-		return known
-	}
-	may := []string{}
-	for _, a := range actions {
-		if tx.Can(ctx, a, resource) {
-			may = append(may, string(a))
-		}
-	}
-	if tx.permitted == nil {
-		tx.permitted = make(map[likeness][]string)
-	}
-	tx.permitted[like] = may
-	return may
-}
-
-// likeness is what the policy knows of a thing, but for its id: no policy is
-// about a single thing (policy.Compile).
-type likeness struct {
-	kind                           policy.ResourceType
-	listKind, owner, target, verbs string
+	return tx.db.Authorizer.Permitted(ctx, r, asked)
 }
 
 // FamilyResource is the family itself.

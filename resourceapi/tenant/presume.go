@@ -71,7 +71,7 @@ func (tx *Tx) Remember(l *List) {
 // and the change is made only where it is still so. held says whether it was;
 // if not, nothing was done, and the change is to be made the usual way, which
 // also says no to whom it is due.
-func (db *DB) Presume(ctx context.Context, family, list id.ID, action policy.Action, f func(l *List) Alteration) (held bool, err error) {
+func (db *DB) Presume(ctx context.Context, family, list id.ID, action policy.Action, f func(tx *Tx, l *List) Alteration) (held bool, err error) {
 	tx, err := db.start(ctx, family)
 	if err != nil {
 		return false, err
@@ -94,7 +94,7 @@ func (db *DB) Presume(ctx context.Context, family, list id.ID, action policy.Act
 		return false, err
 	}
 	tx.policies = d.Policies
-	tx.alter(ctx, f(&p.list), &p, &held)
+	tx.alter(ctx, f(tx, &p.list), &p, &held)
 	err = tx.send(ctx)
 	if held && tx.db.Changed != nil {
 		tx.db.Changed(family)

@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"encoding/hex"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -51,6 +50,11 @@ SELECT set_config('app.principal', $1, true), set_config('app.user', $2, true), 
 SELECT set_config('app.families', string_agg(family_id::text, ','), true)
   FROM grocery.family_members WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now())`
 	mineAsKey = `SELECT set_config('app.families', $1::uuid::text, true)`
+
+	// An app sees the families that let it see them, and of very many the first.
+	mineAsApp = `
+SELECT set_config('app.families', string_agg(family_id::text, ','), true)
+  FROM (SELECT family_id FROM grocery.app_installations WHERE client_id = $1 AND $2 = ANY (scopes) ORDER BY installed_at, family_id LIMIT 200) AS mine`
 )
 
 // Principal returns the caller as columns named …_by hold him: kind, colon, id.
@@ -80,7 +84,7 @@ func (tx *Tx) enterFully() {
 				return err
 			}
 			tx.standing = asApp
-			tx.scopes = slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return !slices.Contains(granted, s) })
+			tx.scopes = within(c.Scopes, granted)
 			return nil
 		}, enterAsApp, tx.Family, c.ClientID)
 		tx.batch.Queue(selectRules, tx.Family).Query(func(rows pgx.Rows) error {
@@ -144,7 +148,8 @@ func (tx *Tx) queueMine() {
 		tx.batch.Queue(mineAsUser, tx.Caller.Subject)
 	case policy.APIKey:
 		tx.batch.Queue(mineAsKey, tx.Caller.Family)
-	case policy.App: // an app finds its families by its installations
+	case policy.App:
+		tx.batch.Queue(mineAsApp, tx.Caller.ClientID, policy.ScopeFamilyRead)
 	}
 }
 

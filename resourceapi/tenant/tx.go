@@ -41,8 +41,6 @@ type Tx struct {
 	held     bool     // it waits for Keyed.Keep
 	keyed    *Keyed   // nil unless the request has an Idempotency-Key
 	policies []string // that said yes
-
-	permitted map[likeness][]string // what Permitted found
 }
 
 // Queue adds a query to the next round trip. Every query names the family in

@@ -1600,6 +1600,13 @@ export interface components {
          *       "created_at": "2026-11-22T09:30:00Z",
          *       "id": "019ab0de-0000-7000-8000-000000000001",
          *       "name": "The Bakers",
+         *       "permissions": [
+         *         "family.read",
+         *         "family.update",
+         *         "member.list",
+         *         "list.list",
+         *         "list.create"
+         *       ],
          *       "role": "admin",
          *       "timezone": "Europe/Berlin",
          *       "updated_at": "2026-11-22T09:30:00Z",
@@ -1610,6 +1617,7 @@ export interface components {
             created_at: components["schemas"]["Time"];
             id: components["schemas"]["ID"];
             name: components["schemas"]["Name"];
+            permissions: components["schemas"]["Permitted"];
             role?: components["schemas"]["Role"];
             /**
              * @description A name of the IANA time zone database
@@ -1826,6 +1834,7 @@ export interface components {
             list_id: components["schemas"]["ID"];
             name: components["schemas"]["Name"];
             note: string;
+            permissions?: components["schemas"]["Permitted"];
             /** @description An https address, or a key that the store of photos knows; empty for none */
             photo: string;
             /** @description Smaller comes first */
@@ -1951,8 +1960,7 @@ export interface components {
             name: components["schemas"]["Name"];
             /** @description Of a personal list */
             owner?: string;
-            /** @description Actions that the caller may do, on a list asked for by its id */
-            permissions?: string[];
+            permissions?: components["schemas"]["Permitted"];
             /** @description Smaller comes first */
             position: number;
             /** @description To make other lists from */
@@ -2002,6 +2010,7 @@ export interface components {
             display_name: components["schemas"]["Name"];
             expires_at: components["schemas"]["MaybeTime"];
             joined_at: components["schemas"]["Time"];
+            permissions?: components["schemas"]["Permitted"];
             role: components["schemas"]["Role"];
             user_id: string;
             version: number;
@@ -2269,7 +2278,13 @@ export interface components {
         Permissions: {
             permissions: components["schemas"]["Permission"][];
         };
-        /** @description The actions that the policy lets the caller do here */
+        /**
+         * @description The actions that the policy lets the caller do here, if need be after a fresh or stronger sign-in (RFC 9470). Absent where a thing comes in the answer to /sync
+         * @example [
+         *       "item.edit",
+         *       "item.check"
+         *     ]
+         */
         Permitted: string[];
         Price: {
             /** @description In the smallest coin of the currency */
@@ -3471,6 +3486,13 @@ export interface operations {
                      *           "created_at": "2026-11-22T09:30:00Z",
                      *           "id": "019ab0de-0000-7000-8000-000000000001",
                      *           "name": "The Bakers",
+                     *           "permissions": [
+                     *             "family.read",
+                     *             "family.update",
+                     *             "member.list",
+                     *             "list.list",
+                     *             "list.create"
+                     *           ],
                      *           "role": "admin",
                      *           "timezone": "Europe/Berlin",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -3525,6 +3547,13 @@ export interface operations {
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
+                     *       "permissions": [
+                     *         "family.read",
+                     *         "family.update",
+                     *         "member.list",
+                     *         "list.list",
+                     *         "list.create"
+                     *       ],
                      *       "role": "admin",
                      *       "timezone": "Europe/Berlin",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -3572,6 +3601,13 @@ export interface operations {
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
+                     *       "permissions": [
+                     *         "family.read",
+                     *         "family.update",
+                     *         "member.list",
+                     *         "list.list",
+                     *         "list.create"
+                     *       ],
                      *       "role": "admin",
                      *       "timezone": "Europe/Berlin",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -3666,6 +3702,13 @@ export interface operations {
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
+                     *       "permissions": [
+                     *         "family.read",
+                     *         "family.update",
+                     *         "member.list",
+                     *         "list.list",
+                     *         "list.create"
+                     *       ],
                      *       "role": "admin",
                      *       "timezone": "Europe/Berlin",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -5081,6 +5124,10 @@ export interface operations {
                      *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "name": "Milk",
                      *           "note": "the one with the red cap",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "photo": "https://photos.example.com/milk.jpg",
                      *           "position": 1,
                      *           "quantity": 2,
@@ -5151,6 +5198,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5213,6 +5264,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5326,6 +5381,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5386,6 +5445,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5445,6 +5508,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5502,6 +5569,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5617,6 +5688,10 @@ export interface operations {
                      *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "photo": "https://photos.example.com/milk.jpg",
                      *       "position": 1,
                      *       "quantity": 2,
@@ -5677,6 +5752,10 @@ export interface operations {
                      *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "name": "Milk",
                      *           "note": "the one with the red cap",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "photo": "https://photos.example.com/milk.jpg",
                      *           "position": 1,
                      *           "quantity": 2,
@@ -7016,7 +7095,8 @@ export interface operations {
                      *       ],
                      *       "new_devices_read_only": false,
                      *       "permissions": [
-                     *         "text"
+                     *         "item.edit",
+                     *         "item.check"
                      *       ],
                      *       "read_only": {
                      *         "days": [
@@ -7131,7 +7211,8 @@ export interface operations {
                      *       ],
                      *       "new_devices_read_only": false,
                      *       "permissions": [
-                     *         "text"
+                     *         "item.edit",
+                     *         "item.check"
                      *       ],
                      *       "read_only": {
                      *         "days": [
@@ -7664,6 +7745,10 @@ export interface operations {
                      *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "name": "Milk",
                      *           "note": "the one with the red cap",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "photo": "https://photos.example.com/milk.jpg",
                      *           "position": 1,
                      *           "quantity": 2,
@@ -7782,6 +7867,10 @@ export interface operations {
                      *             "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *             "name": "Milk",
                      *             "note": "the one with the red cap",
+                     *             "permissions": [
+                     *               "item.edit",
+                     *               "item.check"
+                     *             ],
                      *             "photo": "https://photos.example.com/milk.jpg",
                      *             "position": 1,
                      *             "quantity": 2,
