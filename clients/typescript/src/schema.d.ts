@@ -4972,6 +4972,13 @@ export interface operations {
                     "application/json": components["schemas"]["List"];
                 };
             };
+            /** @description You have this version already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["E400"];
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
