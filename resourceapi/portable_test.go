@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -44,7 +46,8 @@ func (s *service) family(t testing.TB, c caller) string {
 // sameDocument leaves out who made what, when, and in which family.
 func sameDocument(want, got *portable.Document) string {
 	return cmp.Diff(want, got, cmpopts.IgnoreFields(portable.Document{}, "ExportedAt", "Family", "Members"),
-		cmpopts.IgnoreTypes(portable.Made{}), cmpopts.IgnoreFields(portable.Item{}, "at"), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(portable.Document{}),
+		cmpopts.IgnoreTypes(portable.Made{}), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(portable.Document{}, portable.Item{}, portable.Recurring{}),
+		cmpopts.SortSlices(func(a, b portable.Recurring) bool { return a.ID.String() < b.ID.String() }),
 		cmpopts.SortSlices(func(a, b portable.Item) bool {
 			return a.ListID != b.ListID && a.ListID.String() < b.ListID.String()
 		}),
@@ -77,8 +80,9 @@ func TestAFamilyMovesWhole(t *testing.T) {
 		// As a spreadsheet: items and shared lists, and nothing lost of them.
 		sheet := string(s.want(t, 200, ann, "GET", first+"/export.csv", nil).body)
 		s.imported(t, ann, second+"/import", sheet, "Content-Type", "text/csv")
-		if diff := cmp.Diff(out.Items, s.exported(t, ann, second).Items, cmpopts.IgnoreTypes(portable.Made{}),
-			cmpopts.IgnoreFields(portable.Item{}, "at")); diff != "" {
+		back := s.exported(t, ann, second)
+		if diff := cmp.Diff(portable.Document{Items: out.Items, Recurring: out.Recurring}, portable.Document{Items: back.Items, Recurring: back.Recurring},
+			cmpopts.IgnoreTypes(portable.Made{}), cmpopts.IgnoreUnexported(portable.Document{}, portable.Item{}, portable.Recurring{})); diff != "" {
 			rt.Fatalf("through a spreadsheet (-want +got):\n%s", diff)
 		}
 	})
@@ -102,6 +106,15 @@ func drawDocument(rt *rapid.T) *portable.Document {
 				ID: id.New(), ListID: l.ID, Name: text.Draw(rt, "name"), Quantity: quantity.Draw(rt, "q"), Unit: rapid.SampledFrom([]string{"", "kg", "-l"}).Draw(rt, "unit"),
 				Note: text.Draw(rt, "note"), Category: text.Draw(rt, "category"), Barcode: rapid.SampledFrom([]string{"", "4006381333931"}).Draw(rt, "barcode"),
 				Photo: rapid.SampledFrom([]string{"", "-photo", "https://photos.example/1"}).Draw(rt, "photo"), Checked: rapid.Bool().Draw(rt, "checked"),
+			})
+		}
+	}
+	for i := range d.Lists {
+		if d.Lists[i].Kind == policy.Shared && rapid.Bool().Draw(rt, "recurs") {
+			next := time.Now().AddDate(0, 0, rapid.IntRange(2, 700).Draw(rt, "in days")).Format(time.DateOnly)
+			d.Recurring = append(d.Recurring, portable.Recurring{
+				ID: id.New(), ListID: d.Lists[i].ID, Name: text.Draw(rt, "again"), Quantity: quantity.Draw(rt, "each time"), Note: text.Draw(rt, "note"),
+				Every: rapid.IntRange(1, 365).Draw(rt, "every"), Period: rapid.SampledFrom([]string{"day", "week", "month"}).Draw(rt, "period"), NextOn: &next,
 			})
 		}
 	}
@@ -145,12 +158,12 @@ func TestExportShowsWhatTheCallerMaySee(t *testing.T) {
 		if diff := cmp.Diff([][]string{test.lists, test.items}, [][]string{lists, items}, sorted); diff != "" {
 			t.Errorf("%s sees (-want +got):\n%s", test.name, diff)
 		}
-		if all := len(d.Stores) == 1 && len(d.Pantry) == 1 && len(d.Recipes) == 1 && len(d.Members) == 3; all != test.all {
-			t.Errorf("%s sees stores, pantry, recipes and members: %t, want %t", test.name, all, test.all)
+		if all := len(d.Stores) == 1 && len(d.Pantry) == 1 && len(d.Recipes) == 1 && len(d.Recurring) == 1 && len(d.Members) == 3; all != test.all {
+			t.Errorf("%s sees the kitchen and members: %t, want %t", test.name, all, test.all)
 		}
 		sheet := h.want(t, 200, test.who, "GET", h.path+"/export.csv", nil)
 		rows, err := csv.NewReader(strings.NewReader(string(sheet.body))).ReadAll()
-		if err != nil || len(rows) != 1+len(test.items) {
+		if err != nil || len(rows) != 1+len(test.items)+len(d.Recurring) {
 			t.Errorf("the spreadsheet of %s has %d lines, %v", test.name, len(rows), err)
 		}
 	}
@@ -194,6 +207,12 @@ func TestImportOfASpreadsheet(t *testing.T) {
 	if got := h.imported(t, h.member, onto, "Name;Quantity;List\nButter;0,25;Baking\nFlour;1;Baking\n", sheet...); got["lists"].Added != 1 || got["items"].Added != 2 {
 		t.Errorf("with semicolons and a new list: %v", got)
 	}
+	again := h.imported(t, h.member, onto, "name,period,next_on\nTea,Week,2001-01-01\n", sheet...)
+	out := h.exported(t, h.admin, h.path).Recurring
+	tea := slices.IndexFunc(out, func(o portable.Recurring) bool { return o.Name == "Tea" && o.Every == 1 })
+	if again["recurring"].Added != 1 || tea < 0 || *out[tea].NextOn < time.Now().Add(-48*time.Hour).Format(time.DateOnly) {
+		t.Errorf("what recurs, from a day that is over: %v, %+v", again, out)
+	}
 	names := map[string]float64{}
 	for _, i := range h.exported(t, h.admin, h.path).Items {
 		if i.Quantity != nil {
@@ -216,6 +235,7 @@ func TestImportOfASpreadsheet(t *testing.T) {
 		status     int
 		pointers   []string
 	}{
+		{"bad rows of what recurs", "name,every,period,next_on\nTea,often,day,\nTea,0,day,\nTea,,hour,\nTea,,week,soon\n", 400, []string{"/lines/2/every", "/lines/3/every", "/lines/4/period", "/lines/5/next_on"}},
 		{"bad rows", "name,quantity,checked\n,1,\nTea,some,\nRum,-1,maybe\n", 400, []string{"/lines/2/name", "/lines/3/quantity", "/lines/4/checked", "/lines/4/quantity"}},
 		{"no column of names", "thing\nTea\n", 400, nil},
 		{"nothing", "", 400, nil},
@@ -258,6 +278,11 @@ func TestImportAsksThePolicyAndChangesNothing(t *testing.T) {
 			d.Items = []portable.Item{{ID: id.New(), ListID: mustID(list), Name: "Tea"}}
 		})
 	}
+	recurs := func(list string) portable.Document {
+		return doc(func(d *portable.Document) {
+			d.Recurring = []portable.Recurring{{ID: id.New(), ListID: mustID(list), Name: "Tea", Every: 1, Period: "day"}}
+		})
+	}
 	aList := doc(func(d *portable.Document) { d.Lists = []portable.List{{ID: id.New(), Kind: "shared", Name: "New"}} })
 	aStore := doc(func(d *portable.Document) { d.Stores = []portable.Store{{ID: id.New(), Name: "New"}} })
 	for _, test := range []struct {
@@ -271,6 +296,9 @@ func TestImportAsksThePolicyAndChangesNothing(t *testing.T) {
 		{"a guest with a list of his own", h.guest, aList, http.StatusForbidden},
 		{"a guest with a store", h.guest, aStore, http.StatusForbidden},
 		{"a member on another's personal list", h.member, onList(h.private), http.StatusBadRequest},
+		{"an admin with what recurs on his personal list", h.admin, recurs(h.private), http.StatusBadRequest},
+		{"a guest with what recurs", h.guest, recurs(h.granted), http.StatusForbidden},
+		{"a member with what recurs", h.member, recurs(h.shared), http.StatusOK},
 		{"a token that only reads", h.scoped("ann", "lists:read family:read"), onList(h.shared), http.StatusForbidden},
 		{"a member", h.member, onList(h.shared), http.StatusOK},
 		{"another format", h.admin, map[string]any{"format": "other", "version": 1}, http.StatusBadRequest},

@@ -20,6 +20,7 @@ import (
 
 // The columns of a spreadsheet. To bring one in, name suffices; the others are
 // found by their names, in any order, and columns with other names are ignored.
+// A row with a period is no item, but something that recurs.
 const (
 	colList     = "list"
 	colListID   = "list_id"
@@ -34,11 +35,15 @@ const (
 	colChecked  = "checked"
 	colAddedBy  = "added_by"
 	colAddedAt  = "added_at"
+	colEvery    = "every"
+	colPeriod   = "period"
+	colNextOn   = "next_on"
 )
 
 func columns() []string {
 	return []string{
 		colList, colListID, colID, colName, colQuantity, colUnit, colCategory, colNote, colBarcode, colPhoto, colChecked, colAddedBy, colAddedAt,
+		colEvery, colPeriod, colNextOn,
 	}
 }
 
@@ -78,8 +83,19 @@ func (i *Item) record(list string) []string {
 	}
 	return []string{
 		guarded(list), i.ListID.String(), i.ID.String(), guarded(i.Name), quantity, guarded(i.Unit), guarded(i.Category), guarded(i.Note),
-		guarded(i.Barcode), guarded(i.Photo), strconv.FormatBool(i.Checked), guarded(i.By), addedAt,
+		guarded(i.Barcode), guarded(i.Photo), strconv.FormatBool(i.Checked), guarded(i.By), addedAt, "", "", "",
 	}
+}
+
+// record is a recurring item as a row: that of an item, and how often.
+func (o *Recurring) record(list string) []string {
+	item := Item{ID: o.ID, ListID: o.ListID, Name: o.Name, Quantity: o.Quantity, Unit: o.Unit, Note: o.Note, Category: o.Category, Made: o.Made}
+	row := item.record(list)
+	next := ""
+	if o.NextOn != nil {
+		next = *o.NextOn
+	}
+	return append(row[:len(row)-3], strconv.Itoa(o.Every), o.Period, next)
 }
 
 // readCSV makes a document of a spreadsheet. Rows that name no list go on to
@@ -113,7 +129,7 @@ func readCSV(body []byte, onto id.ID) (*Document, error) {
 			return nil, csvFault(err)
 		}
 		line, _ := r.FieldPos(0)
-		if len(t.doc.Items) >= maxItems || t.f.Len() >= maxFaults {
+		if len(t.doc.Items) >= maxItems || len(t.doc.Recurring) > maxRecurring || t.f.Len() >= maxFaults {
 			t.f.Fault("/lines/"+strconv.Itoa(line), "is one too many: nothing behind it was read")
 			return nil, t.f.Err()
 		}
@@ -183,7 +199,30 @@ func (t *table) add(at string, row []string) {
 		t.f.Fault(at+"/checked", "must be true or false")
 	}
 	t.identify(&i, row, cell)
+	if period := cell(colPeriod); period != "" {
+		t.doc.Recurring = append(t.doc.Recurring, t.recurring(&i, period, cell))
+		return
+	}
 	t.doc.Items = append(t.doc.Items, i)
+}
+
+// recurring is a row that is no item, but goes on its list again and again.
+func (t *table) recurring(i *Item, period string, cell func(string) string) Recurring {
+	o := Recurring{
+		at: i.at, ID: i.ID, ListID: i.ListID, Name: i.Name, Quantity: i.Quantity, Unit: i.Unit, Note: i.Note, Category: i.Category,
+		Every: 1, Period: strings.ToLower(period),
+	}
+	if v := cell(colEvery); v != "" {
+		var err error
+		if o.Every, err = strconv.Atoi(v); err != nil {
+			t.f.Fault(i.at+"/every", "must be a number")
+			o.Every = 1
+		}
+	}
+	if v := cell(colNextOn); v != "" {
+		o.NextOn = &v
+	}
+	return o
 }
 
 // identify finds out which item on which list a row is.

@@ -32,6 +32,7 @@ type Document struct {
 	Recipes    []Recipe         `json:"recipes"`
 	Lists      []List           `json:"lists"`
 	Pantry     []Stock          `json:"pantry"`
+	Recurring  []Recurring      `json:"recurring"`
 	Items      []Item           `json:"items"` // of each list in their order
 
 	faults valid.Form // found when it was read
@@ -117,6 +118,24 @@ type Stock struct {
 	Made
 }
 
+// Recurring is a thing that goes on a list again and again. A day that is over
+// when it comes in becomes today.
+type Recurring struct {
+	ID       id.ID    `json:"id"`
+	ListID   id.ID    `json:"list_id"`
+	Name     string   `json:"name"`
+	Quantity *float64 `json:"quantity"`
+	Unit     string   `json:"unit"`
+	Note     string   `json:"note"`
+	Category string   `json:"category"`
+	Every    int      `json:"every"`
+	Period   string   `json:"period"`
+	NextOn   *string  `json:"next_on"`
+	Made
+
+	at string // where in the file it stands, for faults
+}
+
 // Item is a thing on a list.
 type Item struct {
 	ID       id.ID    `json:"id"`
@@ -142,7 +161,7 @@ const (
 	maxFavourites                      = 200
 	maxRecipes, maxIngredients         = 200, 100
 	maxLists, maxItems, maxItemsOfList = 500, 50000, 2000
-	maxStocks                          = 500
+	maxStocks, maxRecurring, maxEvery  = 500, 200, 365
 	maxServings, maxAmount             = 1000, 1_000_000_000
 
 	maxFaults = 100 // that are told; nobody repairs more at once
@@ -161,6 +180,7 @@ func (d *Document) check() error {
 	each(f, "/recipes", d.Recipes, maxRecipes, (*Recipe).check)
 	each(f, "/lists", d.Lists, maxLists, (*List).check)
 	each(f, "/pantry", d.Pantry, maxStocks, (*Stock).check)
+	each(f, "/recurring", d.Recurring, maxRecurring, (*Recurring).check)
 	each(f, "/items", d.Items, maxItems, (*Item).check)
 	return f.Err()
 }
@@ -200,6 +220,27 @@ func (f *checker) quantity(member string, q *float64) {
 	if q != nil && !shopping.ValidQuantity(*q) {
 		f.Fault(f.at+member, "must be more than 0, with at most three decimals")
 	}
+}
+
+func (f *checker) day(member string, day *string) {
+	if day == nil {
+		return
+	}
+	if _, err := time.Parse(time.DateOnly, *day); err != nil {
+		f.Fault(f.at+member, "must be a day, such as 2026-11-30")
+	}
+}
+
+// row says where the thing stands: a row of a spreadsheet says so itself, and
+// its ids were found already.
+func (f *checker) row(at *string, thing, list id.ID) {
+	if *at != "" {
+		f.at = *at
+		return
+	}
+	*at = f.at
+	f.id("/id", thing)
+	f.id("/list_id", list)
 }
 
 func (s *Store) check(f *checker) {
@@ -280,11 +321,7 @@ func (l *List) check(f *checker) {
 	f.id("/id", l.ID)
 	f.text("/name", &l.Name, 1, 200)
 	f.OneOf(f.at+"/kind", l.Kind, policy.Shared, policy.Personal)
-	if l.DueOn != nil {
-		if _, err := time.Parse(time.DateOnly, *l.DueOn); err != nil {
-			f.Fault(f.at+"/due_on", "must be a day, such as 2026-11-30")
-		}
-	}
+	f.day("/due_on", l.DueOn)
 	if l.Assignee != nil {
 		f.text("/assignee", l.Assignee, 1, 255)
 	}
@@ -301,14 +338,22 @@ func (s *Stock) check(f *checker) {
 	}
 }
 
-func (i *Item) check(f *checker) {
-	if i.at != "" { // the row of a spreadsheet, whose ids were found already
-		f.at = i.at
-	} else {
-		i.at = f.at
-		f.id("/id", i.ID)
-		f.id("/list_id", i.ListID)
+func (o *Recurring) check(f *checker) {
+	f.row(&o.at, o.ID, o.ListID)
+	f.text("/name", &o.Name, 1, 200)
+	f.text("/unit", &o.Unit, 0, 32)
+	f.text("/note", &o.Note, 0, 1000)
+	f.text("/category", &o.Category, 0, 64)
+	f.quantity("/quantity", o.Quantity)
+	f.OneOf(f.at+"/period", o.Period, "day", "week", "month")
+	if o.Every < 1 || o.Every > maxEvery {
+		f.Fault(f.at+"/every", "must be from 1 to "+strconv.Itoa(maxEvery))
 	}
+	f.day("/next_on", o.NextOn)
+}
+
+func (i *Item) check(f *checker) {
+	f.row(&i.at, i.ID, i.ListID)
 	f.text("/name", &i.Name, 1, 200)
 	f.text("/unit", &i.Unit, 0, 32)
 	f.text("/note", &i.Note, 0, 1000)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,6 +64,7 @@ func parts() []*part {
 		{name: "recipes", need: policy.KitchenRead, sql: exportRecipes},
 		{name: "lists", need: policy.ListList, sql: exportLists},
 		{name: "pantry", need: policy.KitchenRead, sql: exportPantry},
+		{name: "recurring", need: policy.KitchenRead, sql: exportRecurring},
 	}
 }
 
@@ -179,9 +181,17 @@ func (h *Portable) exportCSV(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	names, err := listNames(all)
+	lists, err := rowsOf[List](all, "lists")
 	if err != nil {
 		return err
+	}
+	orders, err := rowsOf[Recurring](all, "recurring")
+	if err != nil {
+		return err
+	}
+	names := make(map[id.ID]string, len(lists))
+	for i := range lists {
+		names[lists[i].ID] = lists[i].Name
 	}
 	out := begin(w, "text/csv; charset=utf-8; header=present", "items.csv")
 	table := csv.NewWriter(out)
@@ -194,26 +204,24 @@ func (h *Portable) exportCSV(w http.ResponseWriter, r *http.Request) error {
 		_ = table.Write(i.record(names[i.ListID]))
 		return table.Error()
 	})
+	for i := range orders {
+		_ = table.Write(orders[i].record(names[orders[i].ListID]))
+	}
 	table.Flush()
 	out.end(r)
 	return nil
 }
 
-func listNames(all []*part) (map[id.ID]string, error) {
-	names := map[id.ID]string{}
-	for _, p := range all {
-		if p.name != "lists" {
-			continue
-		}
-		for _, raw := range p.rows {
-			var l List
-			if err := json.Unmarshal(raw, &l); err != nil {
-				return nil, err
-			}
-			names[l.ID] = l.Name
+// rowsOf reads the rows of a member of the document.
+func rowsOf[T any](all []*part, name string) ([]T, error) {
+	p := all[slices.IndexFunc(all, func(p *part) bool { return p.name == name })]
+	rows := make([]T, len(p.rows))
+	for i, raw := range p.rows {
+		if err := json.Unmarshal(raw, &rows[i]); err != nil {
+			return nil, err
 		}
 	}
-	return names, nil
+	return rows, nil
 }
 
 // stream writes every item, page by page. An error, with part of the answer

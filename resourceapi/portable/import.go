@@ -121,8 +121,8 @@ type intake struct {
 	fresh map[id.ID]*List        // those that are not
 	ends  map[id.ID]*end         // of the lists that are there
 
-	stores, prices, favourites, recipes, pantry, listCount int
-	lastList                                               float64
+	stores, prices, favourites, recipes, pantry, recurring, listCount int
+	lastList                                                          float64
 }
 
 // end is where a list ends.
@@ -167,9 +167,11 @@ func (in *intake) look(ctx context.Context) error {
 	gather(&ids, d.Favourites, func(f Favourite) id.ID { return f.ID })
 	gather(&ids, d.Recipes, func(r Recipe) id.ID { return r.ID })
 	gather(&ids, d.Pantry, func(s Stock) id.ID { return s.ID })
+	gather(&ids, d.Recurring, func(o Recurring) id.ID { return o.ID })
 	gather(&ids, d.Items, func(i Item) id.ID { return i.ID })
 	gather(&lists, d.Lists, func(l List) id.ID { return l.ID })
 	gather(&lists, d.Items, func(i Item) id.ID { return i.ListID })
+	gather(&lists, d.Recurring, func(o Recurring) id.ID { return o.ListID })
 	tx.Queue(selectKnown, tx.Family, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var known id.ID
@@ -193,7 +195,7 @@ func (in *intake) look(ctx context.Context) error {
 		return rows.Err()
 	})
 	tx.Row(func(row pgx.Row) error {
-		return row.Scan(&in.stores, &in.prices, &in.favourites, &in.recipes, &in.pantry, &in.listCount, &in.lastList)
+		return row.Scan(&in.stores, &in.prices, &in.favourites, &in.recipes, &in.pantry, &in.recurring, &in.listCount, &in.lastList)
 	}, selectCounts, tx.Family)
 	if err := tx.Send(ctx); err != nil {
 		return err
@@ -216,6 +218,7 @@ func (in *intake) sort() {
 	d.Favourites = added(in, "favourites", d.Favourites, func(f *Favourite) id.ID { return f.ID })
 	d.Recipes = added(in, "recipes", d.Recipes, func(r *Recipe) id.ID { return r.ID })
 	d.Pantry = added(in, "pantry", d.Pantry, func(s *Stock) id.ID { return s.ID })
+	d.Recurring = added(in, "recurring", d.Recurring, func(o *Recurring) id.ID { return o.ID })
 	d.Items = added(in, "items", d.Items, func(i *Item) id.ID { return i.ID })
 	for list := range in.lists {
 		in.known[list] = true
@@ -265,6 +268,7 @@ func (in *intake) room() error {
 		{"favourites", in.favourites, len(d.Favourites), maxFavourites},
 		{"recipes", in.recipes, len(d.Recipes), maxRecipes},
 		{"things in the pantry", in.pantry, len(d.Pantry), maxStocks},
+		{"recurring items", in.recurring, len(d.Recurring), maxRecurring},
 		{"lists", in.listCount, len(d.Lists), maxLists},
 	} {
 		if kind.come > 0 && kind.have+kind.come > kind.most {
@@ -286,13 +290,20 @@ func (in *intake) room() error {
 			return full("items on one list", maxItemsOfList)
 		}
 	}
+	for i := range d.Recurring {
+		order := &d.Recurring[i]
+		there, fresh := in.lists[order.ListID], in.fresh[order.ListID]
+		if !(there != nil && there.Kind == policy.Shared || fresh != nil && fresh.Kind == policy.Shared) {
+			f.Fault(order.at+"/list_id", "is no shared list of the family or of the file")
+		}
+	}
 	return f.Err()
 }
 
 // leave asks the policy for everything that the import does.
 func (in *intake) leave(ctx context.Context) error {
 	tx, d := in.tx, in.doc
-	if len(d.Stores)+len(d.Prices)+len(d.Favourites)+len(d.Recipes)+len(d.Pantry) > 0 {
+	if len(d.Stores)+len(d.Prices)+len(d.Favourites)+len(d.Recipes)+len(d.Pantry)+len(d.Recurring) > 0 {
 		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
 			return err
 		}
@@ -307,13 +318,16 @@ func (in *intake) leave(ctx context.Context) error {
 			}
 		}
 	}
-	for i := range d.Items {
+	onto := make([]id.ID, 0, len(d.Items)+len(d.Recurring))
+	gather(&onto, d.Items, func(i Item) id.ID { return i.ListID })
+	gather(&onto, d.Recurring, func(o Recurring) id.ID { return o.ListID })
+	for _, list := range onto {
 		var item policy.Resource
-		key := d.Items[i].ListID.String()
-		if l := in.fresh[d.Items[i].ListID]; l != nil {
+		key := list.String()
+		if l := in.fresh[list]; l != nil {
 			key, item = "items of "+l.Kind, in.made(policy.ItemResource, l.Kind)
 		} else {
-			item = in.lists[d.Items[i].ListID].Item()
+			item = in.lists[list].Item()
 		}
 		if asked[key] {
 			continue
@@ -348,6 +362,7 @@ func (in *intake) insert(ctx context.Context) {
 	put(in, "recipes", importRecipes, d.Recipes)
 	put(in, "lists", importLists, d.Lists, owner)
 	put(in, "pantry", importPantry, d.Pantry)
+	put(in, "recurring", importRecurring, d.Recurring)
 	put(in, "items", importItems, d.Items)
 	in.record(ctx, owner)
 }
@@ -384,6 +399,9 @@ func (in *intake) record(ctx context.Context, owner *string) {
 	}
 	for i := range d.Pantry {
 		created("pantry.added", d.Pantry[i].ID)
+	}
+	for i := range d.Recurring {
+		created("recurring.added", d.Recurring[i].ID)
 	}
 	private := func(list id.ID) string {
 		switch l := in.fresh[list]; {

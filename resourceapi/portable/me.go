@@ -38,6 +38,7 @@ SELECT json_build_object('what', 'store', 'name', name, 'at', created_at) FROM g
 UNION ALL SELECT json_build_object('what', 'price', 'name', name, 'at', noted_at) FROM grocery.prices WHERE family_id = $1 AND noted_by = 'user:' || $2
 UNION ALL SELECT json_build_object('what', 'favourite', 'name', name, 'at', created_at) FROM grocery.favourites WHERE family_id = $1 AND created_by = 'user:' || $2
 UNION ALL SELECT json_build_object('what', 'pantry', 'name', name, 'at', created_at) FROM grocery.pantry WHERE family_id = $1 AND created_by = 'user:' || $2
+UNION ALL SELECT json_build_object('what', 'recurring', 'name', name, 'at', created_at) FROM grocery.recurring WHERE family_id = $1 AND created_by = 'user:' || $2
 UNION ALL SELECT json_build_object('what', 'recipe', 'name', name, 'at', created_at) FROM grocery.recipes WHERE family_id = $1 AND created_by = 'user:' || $2
  LIMIT 10000`
 

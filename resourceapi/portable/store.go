@@ -39,6 +39,11 @@ SELECT json_build_object('id', id, 'name', name, 'quantity', quantity::float8, '
                          'list_id', list_id, 'created_by', created_by, 'created_at', created_at)
   FROM grocery.pantry WHERE family_id = $1 ORDER BY id LIMIT 1000`
 
+	exportRecurring = `
+SELECT json_build_object('id', id, 'list_id', list_id, 'name', name, 'quantity', quantity::float8, 'unit', unit, 'note', note, 'category', category,
+                         'every', every, 'period', period, 'next_on', next_on, 'created_by', created_by, 'created_at', created_at)
+  FROM grocery.recurring WHERE family_id = $1 ORDER BY id LIMIT 1000`
+
 	exportItems = `
 SELECT list_id, position, id,
        json_build_object('id', id, 'list_id', list_id, 'name', name, 'quantity', quantity::float8, 'unit', unit, 'note', note, 'category', category,
@@ -53,12 +58,14 @@ UNION ALL SELECT id FROM grocery.prices WHERE family_id = $1 AND id = ANY ($2)
 UNION ALL SELECT id FROM grocery.favourites WHERE family_id = $1 AND id = ANY ($2)
 UNION ALL SELECT id FROM grocery.recipes WHERE family_id = $1 AND id = ANY ($2)
 UNION ALL SELECT id FROM grocery.pantry WHERE family_id = $1 AND id = ANY ($2)
+UNION ALL SELECT id FROM grocery.recurring WHERE family_id = $1 AND id = ANY ($2)
 UNION ALL SELECT id FROM grocery.items WHERE family_id = $1 AND id = ANY ($2)`
 
 	selectCounts = `
 SELECT (SELECT count(*) FROM grocery.stores WHERE family_id = $1), (SELECT count(*) FROM grocery.prices WHERE family_id = $1),
        (SELECT count(*) FROM grocery.favourites WHERE family_id = $1), (SELECT count(*) FROM grocery.recipes WHERE family_id = $1),
-       (SELECT count(*) FROM grocery.pantry WHERE family_id = $1), (SELECT count(*) FROM grocery.lists WHERE family_id = $1),
+       (SELECT count(*) FROM grocery.pantry WHERE family_id = $1), (SELECT count(*) FROM grocery.recurring WHERE family_id = $1),
+       (SELECT count(*) FROM grocery.lists WHERE family_id = $1),
        (SELECT coalesce(max(position), 0) FROM grocery.lists WHERE family_id = $1)`
 
 	selectEnds = `SELECT list_id, count(*), max(position) FROM grocery.items WHERE family_id = $1 AND list_id = ANY ($2) GROUP BY list_id`
@@ -97,6 +104,18 @@ INSERT INTO grocery.pantry (family_id, id, name, quantity, unit, category, minim
 SELECT $1, x.id, x.name, x.quantity, x.unit, x.category, x.minimum, l.id, $3
   FROM jsonb_to_recordset($2) AS x (id uuid, name text, quantity numeric, unit text, category text, minimum numeric, list_id uuid)
   LEFT JOIN grocery.lists l ON l.family_id = $1 AND l.id = x.list_id AND l.kind = 'shared' ON CONFLICT DO NOTHING`
+
+	// A day that is over becomes today, which begins at four in the morning where
+	// the family lives; one that is years ahead comes in two years.
+	importRecurring = `
+INSERT INTO grocery.recurring (family_id, id, list_id, name, quantity, unit, note, category, every, period, next_on, next_at, created_by)
+SELECT $1, x.id, l.id, x.name, x.quantity, x.unit, x.note, x.category, x.every, x.period, next.day, (next.day + time '04:00') AT TIME ZONE f.timezone, $3
+  FROM jsonb_to_recordset($2) AS x (id uuid, list_id uuid, name text, quantity numeric, unit text, note text, category text, every integer, period text,
+                                    next_on date)
+  JOIN grocery.families f ON f.id = $1
+  JOIN grocery.lists l ON l.family_id = $1 AND l.id = x.list_id AND l.kind = 'shared'
+ CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE f.timezone - interval '4 hours')::date AS day) today
+ CROSS JOIN LATERAL (SELECT least(greatest(x.next_on, today.day), today.day + 731) AS day) next ON CONFLICT DO NOTHING`
 
 	importItems = `
 INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, barcode, photo, position, added_by, checked_at, checked_by)

@@ -404,9 +404,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The items that the caller may see, for a spreadsheet
+         * The items that the caller may see, and what recurs, for a spreadsheet
          * @description UTF-8, comma-separated, with the columns list, list_id, id, name, quantity, unit, category, note, barcode, photo, checked,
-         *     added_by and added_at. Text that a spreadsheet might take for a formula begins with an apostrophe, which the import
+         *     added_by, added_at, every, period and next_on. A row with a period is no item but goes on its list every so many days,
+         *     weeks or months; these rows come last. Text that a spreadsheet might take for a formula begins with an apostrophe, which the import
          *     takes away again.
          */
         get: operations["exportItems"];
@@ -1719,6 +1720,27 @@ export interface components {
                 method?: string;
                 name: components["schemas"]["Name"];
                 servings: number;
+            }[];
+            recurring?: {
+                category?: string;
+                created_at?: components["schemas"]["Time"];
+                /** @description A principal; told, and not taken over */
+                created_by?: string;
+                every: number;
+                id: components["schemas"]["ID"];
+                list_id: components["schemas"]["ID"];
+                name: components["schemas"]["Name"];
+                /**
+                 * Format: date
+                 * @description Today, where it is over or left out
+                 */
+                next_on?: string | null;
+                note?: string;
+                /** @enum {string} */
+                period: "day" | "week" | "month";
+                /** @description At most three decimals */
+                quantity?: number | null;
+                unit?: string;
             }[];
             stores?: {
                 aisles?: string[];
@@ -4268,6 +4290,22 @@ export interface operations {
                      *           "servings": 4
                      *         }
                      *       ],
+                     *       "recurring": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "every": 1,
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "next_on": null,
+                     *           "note": "the one with the red cap",
+                     *           "period": "day",
+                     *           "quantity": 2,
+                     *           "unit": "l"
+                     *         }
+                     *       ],
                      *       "stores": [
                      *         {
                      *           "aisles": [
@@ -4305,7 +4343,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One line for each item */
+            /** @description One line for each item and each thing that recurs */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4596,6 +4634,22 @@ export interface operations {
                  *           "method": "Stir, wait, bake.",
                  *           "name": "Milk",
                  *           "servings": 4
+                 *         }
+                 *       ],
+                 *       "recurring": [
+                 *         {
+                 *           "category": "Dairy",
+                 *           "created_at": "2026-11-22T09:30:00Z",
+                 *           "created_by": "user:019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                 *           "every": 1,
+                 *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                 *           "name": "Milk",
+                 *           "next_on": null,
+                 *           "note": "the one with the red cap",
+                 *           "period": "day",
+                 *           "quantity": 2,
+                 *           "unit": "l"
                  *         }
                  *       ],
                  *       "stores": [
