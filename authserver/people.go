@@ -23,6 +23,7 @@ import (
 	"larder/authserver/privacy"
 	"larder/authserver/register"
 	"larder/authserver/session"
+	"larder/authserver/strength"
 	"larder/internal/env"
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -214,6 +215,7 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 	(&forgot.Handler{
 		Accounts: s.accounts, Links: s.links, Queue: s.jobs, Flows: flows, Pages: s.pages, Limits: limiter, Reset: resetLinks(), Source: limit.Source,
 	}).Mount(rt)
+	(&strength.Handler{Pages: s.pages, Limits: limiter, Source: limit.Source}).Mount(rt.With(web.Problem))
 	(&session.Handler{Sessions: s.sessions, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now}).Mount(rt)
 	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages, Issuer: s.cfg.Issuer}).Mount(rt)
 	(&privacy.Handler{

@@ -222,8 +222,8 @@ func (s *server) mountBrowser(rt *web.Router) {
 		Keyring: func() *sealed.Keyring { return s.keys.DataKeys("flow") },
 	}
 	accounts := &account.Handler{
-		Factors: second, Providers: others,
-		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages, Languages: s.pages,
+		Factors: second, Enrolments: s.factors, Providers: others,
+		Accounts: s.accounts, Sessions: s.sessions, Flows: flows, Clients: s.clients, Devices: devices, Pages: s.pages, Languages: s.pages, Places: s.cfg.places,
 		Throttle: &account.Throttle{Redis: s.redis, Limiter: s.guesses(), Devices: s.signIns},
 		Audit:    s.audit, Source: limit.Source, Now: s.now,
 	}

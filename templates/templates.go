@@ -3,12 +3,13 @@
 //
 //	pages/layout.html   the frame: head, shelf, footer; calls "title" and "main"
 //	pages/*.html        one page each, defining "title" and "main"
-//	static/*            stylesheet, icon and script, served under a content hash
+//	static/*            stylesheet, icon and scripts, served under a content hash
 //	mail/*.txt, *.html  one mail each in both forms, around layout.txt and layout.html
 //	languages/*.txt     what all of these say in other languages (package language)
 //
 // The pages need no web font and nothing from another host, and no script but
-// for passkeys: a page that defines "script" is given passkey.js.
+// for passkeys: a page that defines "passkey-script" is given passkey.js. One
+// that defines "form-script" is given form.js, and works without it.
 package templates
 
 import (

@@ -114,10 +114,11 @@ func setup(t *testing.T) *place {
 		return p.signIns.Remember(ctx, risk.Visit{User: login.Subject, Device: session.Devices{}.Device(r), Source: r.Header.Get("Test-Source"), Risk: login.Risk})
 	}
 	p.flows = &flow.Flows{Redis: rdb, Devices: session.Devices{}}
+	factors := &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}
 	p.handler = &account.Handler{
-		Factors:  &mfa.Handler{Factors: &mfa.Factors{DB: db.Auth, Redis: rdb, Sessions: p.sessions, Now: time.Now}},
+		Factors: &mfa.Handler{Factors: factors}, Enrolments: factors,
 		Accounts: p.accounts, Throttle: &account.Throttle{Redis: rdb, Limiter: &limit.Limiter{Redis: rdb, DB: db.Auth, Lasting: true}, Devices: p.signIns},
-		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Languages: pages, Audit: p.events,
+		Sessions: p.sessions, Flows: p.flows, Clients: oneClient{}, Devices: session.Devices{}, Pages: pages, Languages: pages, Places: (*risk.Places)(nil), Audit: p.events,
 		// Tests say where they come from; a server asks the connection.
 		Source: func(r *http.Request) string {
 			if from := r.Header.Get("Test-Source"); from != "" {

@@ -19,6 +19,7 @@ type SignIn struct {
 	Succeeded bool
 	Device    string // such as "Firefox on Windows"
 	Address   string // IP address, "" when unknown
+	Place     string // such as "Lyon, France", "" when unknown
 }
 
 // SignIns returns the last ten sign-ins to an account, newest first.

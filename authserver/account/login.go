@@ -41,9 +41,15 @@ type Devices interface {
 	Ensure(w http.ResponseWriter, r *http.Request) (device string, fresh bool)
 }
 
-// Languages remembers in which one a browser is spoken to.
+// Languages knows and remembers in which one a browser is spoken to.
 type Languages interface {
+	Language(r *http.Request) string
 	Remember(w http.ResponseWriter, r *http.Request, locale string)
+}
+
+// Places tells in a language where an address is, "" if it does not know.
+type Places interface {
+	Name(address, language string) string
 }
 
 // Pages renders.
@@ -68,9 +74,10 @@ type Auditor interface {
 
 // Handler serves /login, /account and /account/security.
 type Handler struct {
-	Accounts *Accounts
-	Factors  SecondFactors
-	Throttle *Throttle
+	Accounts   *Accounts
+	Factors    SecondFactors
+	Enrolments Enrolments
+	Throttle   *Throttle
 	// Providers may sign people in too; nil for none.
 	Providers Providers
 	Sessions  Sessions
@@ -79,6 +86,7 @@ type Handler struct {
 	Devices   Devices
 	Pages     Pages
 	Languages Languages
+	Places    Places
 	Audit     Auditor
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string

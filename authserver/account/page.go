@@ -8,6 +8,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/fault"
+	"larder/internal/language"
 )
 
 // accountPage is what account.html shows.
@@ -16,15 +17,23 @@ type accountPage struct {
 	EmailVerified bool
 	HasPassword   bool
 	Claims        map[string]string // standard claims and the parts of the address, by name
-	Languages     []tongue
+	Spoken, Told  []tongue          // the languages of our pages, and others that apps may speak
 	SignedInAt    time.Time
 	DeleteAt      *time.Time // nil while the account stays
+	Nudge         bool       // a second factor is offered
 	Notice, Alert string
 }
 
 // tongue is a language that a person may prefer, under its own name.
 type tongue struct{ Tag, Name string }
 
+// spoken are the languages of our own pages and mails.
+func spoken() []tongue { return languages()[:len(language.Tags())] }
+
+// told are those that only apps may speak.
+func told() []tongue { return languages()[len(language.Tags()):] }
+
+// languages begins with those of language.Tags.
 func languages() []tongue {
 	return []tongue{
 		{"en", "English"},
@@ -58,10 +67,16 @@ func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *o
 	if err != nil {
 		return err
 	}
+	nudge := false
+	if due == nil {
+		if nudge, err = h.nudges(r, login); err != nil {
+			return err
+		}
+	}
 	page := accountPage{
 		Name: user.Name, Email: user.Email, EmailVerified: user.EmailVerified, HasPassword: user.HasPassword,
-		Claims: shownClaims(user.Profile), Languages: languages(),
-		SignedInAt: login.AuthTime, DeleteAt: due, Notice: accountNotice(r.URL.Query().Get("done")),
+		Claims: shownClaims(user.Profile), Spoken: spoken(), Told: told(),
+		SignedInAt: login.AuthTime, DeleteAt: due, Nudge: nudge, Notice: accountNotice(r.URL.Query().Get("done")),
 	}
 	status := http.StatusOK
 	if failed != nil {
@@ -112,6 +127,8 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 		done, err = "email", h.requestEmail(w, r, user, form)
 	case "confirm":
 		done, err = "email", h.confirmAddress(r, user)
+	case "later":
+		done, err = "later", h.Accounts.DismissNudge(r.Context(), user.ID)
 	case "keep":
 		done, err = "kept", h.Accounts.Keep(r.Context(), Person(user.ID), user.ID)
 	default:

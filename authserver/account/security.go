@@ -52,6 +52,9 @@ func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *o
 	if err != nil {
 		return err
 	}
+	for i := range signIns {
+		signIns[i].Place = h.Places.Name(signIns[i].Address, h.Languages.Language(r))
+	}
 	page, status := securityPage{Email: user.Email, HasPassword: user.HasPassword, Factors: factors, SignIns: signIns}, http.StatusOK
 	switch {
 	case failed != nil:

@@ -48,6 +48,9 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 	lockUserDue    = userColumns + ` WHERE u.delete_at <= $1 ORDER BY u.delete_at LIMIT 1 FOR UPDATE OF u SKIP LOCKED`
 	deleteUser     = `DELETE FROM auth.users WHERE id = $1`
 
+	selectNudgeable = `SELECT coalesce(nudge_dismissed_at, '-infinity') <= $2 FROM auth.users WHERE id = $1`
+	updateNudge     = `UPDATE auth.users SET nudge_dismissed_at = $2 WHERE id = $1`
+
 	// A sign-in that failed has the account as its target and nobody as its actor.
 	selectSignIns = `
 SELECT occurred_at, result = 'success', coalesce(user_agent, ''), coalesce(source_ip, '') FROM (

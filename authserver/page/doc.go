@@ -7,6 +7,7 @@
 // Templates are parsed once at start and rendered to a buffer, so that a
 // defect in one is a whole error page and never half a page. Every page carries
 // a Content-Security-Policy that loads our stylesheet by nonce and forbids
-// framing (RFC 6749 §10.13, RFC 9700 §4.16). It runs no script, save that of
-// passkeys, by nonce too, on a page whose template defines "script".
+// framing (RFC 6749 §10.13, RFC 9700 §4.16). It runs no script but two of ours,
+// by nonce too: that of passkeys on a page whose template defines
+// "passkey-script", and what makes forms nicer on one with "form-script".
 package page

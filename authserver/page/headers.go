@@ -24,7 +24,7 @@ func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
 	if leads.frames != "" {
 		frames = "frame-src " + leads.frames + "; "
 	}
-	if f.Script != "" {
+	if len(f.Scripts) > 0 {
 		scripts = "script-src 'nonce-" + f.Nonce + "'; connect-src 'self'; "
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+f.Nonce+"'; "+scripts+"img-src 'self' data: https:; "+

@@ -26,6 +26,9 @@ const (
 // the account that last signed in, or what the browser asks for.
 func (p *Renderer) Language(r *http.Request) string { return p.language(r).Tag }
 
+// Say says a sentence of the code in the language of a request.
+func (p *Renderer) Say(r *http.Request, text string) string { return p.language(r).Say(text) }
+
 func (p *Renderer) language(r *http.Request) *language.Language {
 	wishes := strings.Fields(r.URL.Query().Get("ui_locales"))
 	for _, name := range []string{"ui-locale", "language"} {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -24,9 +26,12 @@ type Renderer struct {
 	assets map[string]asset                         // by the name in its path
 	style  string                                   // path of the stylesheet
 	icon   string
-	script string
+	script struct{ form, passkey string } // paths
 	brand  view
 	https  bool
+	// passkeys are possible: the issuer is not an IP address, which cannot be an
+	// RP ID (WebAuthn §5.1.2).
+	passkeys bool
 
 	languages   *language.Catalogue
 	crossOrigin http.CrossOriginProtection
@@ -44,8 +49,9 @@ type frame struct {
 	Nonce string
 	Style string
 	Icon  string
-	// Script is "" on a page that does not define "script".
-	Script string
+	// Scripts are those whose definition the page has: "form-script",
+	// "passkey-script".
+	Scripts []string
 	// Back is where the chooser of languages leads, "" where there is none.
 	Back      string
 	Languages []*language.Language
@@ -60,6 +66,10 @@ func New(issuer string, b brand.Brand) (*Renderer, error) {
 		return nil, err
 	}
 	p := &Renderer{pages: make(map[string]map[string]*template.Template), https: strings.HasPrefix(issuer, "https://"), languages: languages}
+	if u, err := url.Parse(issuer); err == nil {
+		_, notAddress := netip.ParseAddr(u.Hostname())
+		p.passkeys = notAddress != nil
+	}
 	if err := p.loadAssets(templates.Static(), b); err != nil {
 		return nil, err
 	}
@@ -86,7 +96,10 @@ func (p *Renderer) parse(files fs.FS, l *language.Language) (map[string]*templat
 		}
 		sources[strings.TrimSuffix(name, ".html")] = l.Template(string(source))
 	}
-	layout, err := template.New("layout").Option("missingkey=error").Funcs(words(l)).Funcs(template.FuncMap{"brand": func() view { return p.brand }}).Parse(sources["layout"])
+	layout, err := template.New("layout").Option("missingkey=error").Funcs(words(l)).Funcs(template.FuncMap{
+		"brand":    func() view { return p.brand },
+		"passkeys": func() bool { return p.passkeys },
+	}).Parse(sources["layout"])
 	if err != nil {
 		return nil, fmt.Errorf("parsing the layout in %s: %w", l.Name, err)
 	}
@@ -146,8 +159,11 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 		return fmt.Errorf("no page is called %q", name)
 	}
 	f := frame{Nonce: rand.Text(), Style: p.style, Icon: p.icon, Back: here(r), Languages: p.languages.All(), Data: data}
-	if t.Lookup("script") != nil {
-		f.Script = p.script
+	if t.Lookup("form-script") != nil {
+		f.Scripts = append(f.Scripts, p.script.form)
+	}
+	if p.passkeys && t.Lookup("passkey-script") != nil {
+		f.Scripts = append(f.Scripts, p.script.passkey)
 	}
 	var body bytes.Buffer
 	if err := t.ExecuteTemplate(&body, "layout", f); err != nil {

@@ -42,11 +42,13 @@ func (p *Renderer) loadAssets(files fs.FS, b brand.Brand) error {
 		case "larder.svg":
 			p.icon = p.addAsset(entry.Name(), body)
 		case "passkey.js":
-			p.script = p.addAsset(entry.Name(), body)
+			p.script.passkey = p.addAsset(entry.Name(), body)
+		case "form.js":
+			p.script.form = p.addAsset(entry.Name(), body)
 		}
 	}
-	if p.style == "" || p.icon == "" || p.script == "" {
-		return fmt.Errorf("the stylesheet, the icon or the script is missing from %d static files", len(entries))
+	if p.style == "" || p.icon == "" || p.script.passkey == "" || p.script.form == "" {
+		return fmt.Errorf("the stylesheet, the icon or a script is missing from %d static files", len(entries))
 	}
 	if b.Logo != nil {
 		p.brand.Logo, p.brand.LogoType = p.addAsset("logo"+b.Logo.Ext(), b.Logo.Body), b.Logo.Type

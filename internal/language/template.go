@@ -201,7 +201,7 @@ func attributes(tag string, say func(string) string) string {
 	if !strings.HasPrefix(tag, "<") {
 		return tag
 	}
-	for _, name := range []string{` aria-label="`, ` alt="`, ` title="`} {
+	for _, name := range []string{` aria-label="`, ` alt="`, ` title="`, ` label="`} {
 		start := strings.Index(tag, name)
 		if start < 0 {
 			continue

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -25,6 +28,35 @@ func Strength(password string, about ...string) int {
 	}
 	guesses := newGuesser(about).cheapest(head)
 	return sort.SearchFloat64s([]float64{3, 6, 8, 10}, guesses)
+}
+
+// Rating is what a password is worth while it is being typed.
+type Rating struct {
+	Strength int    // 0 to 4 as Strength has it, 0 too where a rule refuses the password
+	Enough   bool   // it would be taken, unless it was stolen elsewhere
+	Says     string // words for the person
+}
+
+// Rate judges a password by what this machine knows: nobody else is asked, since
+// what is being typed is not chosen yet. about is what the person is called.
+func Rate(password string, about ...string) Rating {
+	if n := utf8.RuneCountInString(norm.NFC.String(password)); n < MinLength {
+		return Rating{Says: fmt.Sprintf("Too short: %d of %d characters.", n, MinLength)}
+	}
+	if err := Check(password, about...); err != nil {
+		return Rating{Says: err.Error()}
+	}
+	r := Rating{Strength: Strength(password, about...)}
+	r.Enough = r.Strength >= enough
+	switch {
+	case !r.Enough:
+		r.Says = "Too easy to guess. Add a word that has nothing to do with the others."
+	case r.Strength == enough:
+		r.Says = "Good: hard to guess."
+	default:
+		r.Says = "Strong: very hard to guess."
+	}
+	return r
 }
 
 // Breaches knows passwords that were stolen elsewhere.

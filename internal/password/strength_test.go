@@ -118,3 +118,23 @@ func BenchmarkStrength(b *testing.B) {
 		password.Strength("mop lantern quiet saddle and a bit more to make it rather long", "Ada Baker", "ada@example.com")
 	}
 }
+
+func TestAPasswordIsRatedAsItIsTaken(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]password.Rating{
+		"":                                  {Says: "Too short: 0 of 15 characters."},
+		"äöü":                               {Says: "Too short: 3 of 15 characters."},
+		"aaaaaaaaaaaaaaaaaaaa":              {Says: "This password is one of the first that an attacker tries. Please choose another."},
+		"ada.lovelace@example.com":          {Says: "The password must not be your name or e-mail address."},
+		"abcdefghijklmnopqrst":              {Says: "Too easy to guess. Add a word that has nothing to do with the others."},
+		"plum gravel octave tin lampshades": {Strength: 4, Enough: true, Says: "Strong: very hard to guess."},
+	} {
+		got := password.Rate(typed, "ada.lovelace@example.com", "Ada Lovelace")
+		if got != want {
+			t.Errorf("%q: %+v, want %+v", typed, got, want)
+		}
+		if taken := (*password.Policy)(nil).Check(t.Context(), typed, "ada.lovelace@example.com", "Ada Lovelace") == nil; taken != got.Enough {
+			t.Errorf("%q is taken: %v, and rated %+v", typed, taken, got)
+		}
+	}
+}

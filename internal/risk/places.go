@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -54,15 +55,37 @@ func (p *Places) Find(source string) Place {
 	if err != nil {
 		return Place{}
 	}
-	var place Place
-	place.Name = found.Country.Names.English
-	if city := found.City.Names.English; city != "" {
-		place.Name = strings.TrimSuffix(city+", "+place.Name, ", ")
-	}
+	place := Place{Name: name(found, "en")}
 	if at := found.Location; at.Latitude != nil && at.Longitude != nil {
 		place.Latitude, place.Longitude, place.Located = *at.Latitude, *at.Longitude, true
 	}
 	return place
+}
+
+// Name is where a source is, in a language (BCP 47) if the database has it in
+// that, else in English; "" if nobody knows.
+func (p *Places) Name(source, language string) string {
+	addr, ok := address(source)
+	if p == nil || !ok {
+		return ""
+	}
+	found, err := p.db.City(addr)
+	if err != nil {
+		return ""
+	}
+	return name(found, language)
+}
+
+func name(found *geoip2.City, language string) string {
+	in := func(n geoip2.Names) string {
+		said := map[string]string{"de": n.German, "fr": n.French}[language]
+		return cmp.Or(said, n.English)
+	}
+	city, country := in(found.City.Names), in(found.Country.Names)
+	if city == "" || country == "" {
+		return city + country
+	}
+	return city + ", " + country
 }
 
 const earthRadius = 6371 // km

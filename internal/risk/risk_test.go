@@ -61,7 +61,11 @@ func world(t *testing.T) *risk.Places {
 			t.Fatal(err)
 		}
 		english := func(name string) mmdbtype.Map {
-			return mmdbtype.Map{"names": mmdbtype.Map{"en": mmdbtype.String(name)}}
+			names := mmdbtype.Map{"en": mmdbtype.String(name)}
+			if german := map[string]string{"Geneva": "Genf", "Switzerland": "Schweiz"}[name]; german != "" {
+				names["de"] = mmdbtype.String(german)
+			}
+			return mmdbtype.Map{"names": names}
 		}
 		err = db.Insert(ipnet, mmdbtype.Map{
 			"city": english(at.city), "country": english(at.country),
@@ -99,7 +103,15 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%q is at %q, want %q", source, got, want)
 		}
 	}
+	for language, want := range map[string]string{"en": "Geneva, Switzerland", "de": "Genf, Schweiz", "fr": "Geneva, Switzerland"} {
+		if got := places.Name("198.51.100.7", language); got != want {
+			t.Errorf("in %s it is %q, want %q", language, got, want)
+		}
+	}
 	var none *risk.Places
+	if got := none.Name("192.0.2.7", "en"); got != "" {
+		t.Errorf("without a database: %q", got)
+	}
 	if got := none.Find("192.0.2.7"); got != (risk.Place{}) {
 		t.Errorf("without a database: %+v", got)
 	}
