@@ -130,6 +130,7 @@ Environment (every fault is reported at once):
   AUTHSERVER_MTLS_ADDR             our own listener for that address (none: a proxy's)
   AUTHSERVER_CLIENT_CERT_PROXIES   networks whose Client-Cert header is believed (RFC 9440; none)
   AUTHSERVER_CLIENT_CA             PEM file of the CAs that vouch for clients with tls_client_auth (none)
+  AUTHSERVER_CLIENT_CRL            PEM file with the revocation list of each of them (none: nobody looks)
   AUTHSERVER_ACCESS_TOKEN_LIFESPAN 1m to 1h (5m)
   AUTHSERVER_SESSION_MANAGEMENT    true lets apps watch the session in a frame (false; true in development)
   AUTHSERVER_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)

@@ -14,10 +14,11 @@ import (
 type TLSConfig struct {
 	Cert, Key string // PEM files; empty where a proxy speaks TLS
 
-	MTLSURL   string         // https address at which clients are asked for certificates; empty where nowhere
-	MTLSAddr  string         // our own listener there; empty where a proxy's is
-	Proxies   []netip.Prefix // whose Client-Cert we believe (RFC 9440)
-	ClientCAs string         // PEM file of those who may vouch for clients; empty where only registered certificates count
+	MTLSURL    string         // https address at which clients are asked for certificates; empty where nowhere
+	MTLSAddr   string         // our own listener there; empty where a proxy's is
+	Proxies    []netip.Prefix // whose Client-Cert we believe (RFC 9440)
+	ClientCAs  string         // PEM file of those who may vouch for clients; empty where only registered certificates count
+	ClientCRLs string         // PEM file of what those have revoked; empty where nobody looks
 }
 
 // readTLS holds the settings to each other: a certificate that nobody is asked
@@ -27,7 +28,7 @@ func readTLS(r *env.Reader, issuer string, development bool) TLSConfig {
 	c.Cert, c.Key = r.KeyPair("AUTHSERVER_TLS_CERT", "AUTHSERVER_TLS_KEY")
 	c.MTLSURL = r.Address("AUTHSERVER_MTLS_URL", development, false)
 	c.Proxies = r.Prefixes("AUTHSERVER_CLIENT_CERT_PROXIES")
-	c.ClientCAs = r.String("AUTHSERVER_CLIENT_CA")
+	c.ClientCAs, c.ClientCRLs = r.String("AUTHSERVER_CLIENT_CA"), r.String("AUTHSERVER_CLIENT_CRL")
 	if r.String("AUTHSERVER_MTLS_ADDR") != "" {
 		c.MTLSAddr = r.Addr("AUTHSERVER_MTLS_ADDR", "")
 	}
@@ -46,6 +47,9 @@ func readTLS(r *env.Reader, issuer string, development bool) TLSConfig {
 	}
 	if c.ClientCAs != "" && c.MTLSURL == "" {
 		r.Fault("AUTHSERVER_CLIENT_CA", "needs AUTHSERVER_MTLS_URL")
+	}
+	if c.ClientCRLs != "" && c.ClientCAs == "" {
+		r.Fault("AUTHSERVER_CLIENT_CRL", "needs AUTHSERVER_CLIENT_CA")
 	}
 	return c
 }

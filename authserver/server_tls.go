@@ -17,7 +17,7 @@ func (s *server) openTLS() (err error) {
 		}
 	}
 	if c.ClientCAs != "" {
-		s.clientCAs, err = tlsfile.OpenAuthorities(c.ClientCAs, s.now, s.log)
+		s.clientCAs, err = tlsfile.OpenAuthorities(c.ClientCAs, c.ClientCRLs, s.now, s.log)
 	}
 	return err
 }

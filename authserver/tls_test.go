@@ -27,9 +27,15 @@ func TestServingTLS(t *testing.T) {
 	if err := os.WriteFile(bundle, ca.PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	named := x509.Certificate{Subject: pkix.Name{CommonName: "bank"}}
+	own, taken, lists := ca.Issue(t, named), ca.Issue(t, named), filepath.Join(folder, "crl.pem")
+	list := x509.RevocationList{ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	if err := os.WriteFile(lists, ca.Revoke(t, list, taken), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const mtlsURL = "https://mtls.localhost:9443"
 	w := newWorld(t).with("AUTHSERVER_ISSUER", "https://localhost:9000", "AUTHSERVER_TLS_CERT", certFile, "AUTHSERVER_TLS_KEY", keyFile,
-		"AUTHSERVER_MTLS_URL", mtlsURL, "AUTHSERVER_MTLS_ADDR", "127.0.0.1:0", "AUTHSERVER_CLIENT_CA", bundle)
+		"AUTHSERVER_MTLS_URL", mtlsURL, "AUTHSERVER_MTLS_ADDR", "127.0.0.1:0", "AUTHSERVER_CLIENT_CA", bundle, "AUTHSERVER_CLIENT_CRL", lists)
 	w.must(t, nil, "", "client", "create", "--id", "bank", "--name", "Bank", "--grant", "client_credentials", "--scope", "lists:read admin",
 		"--resource", testAPI, "--auth", "tls_client_auth", "--tls-subject-dn", "CN=bank", "--certificate-bound")
 	if _, _, err := w.run(t, "", "client", "create", "--name", "Two", "--auth", "tls_client_auth", "--tls-san-dns", "a", "--tls-san-ip", "::1",
@@ -95,18 +101,19 @@ func TestServingTLS(t *testing.T) {
 		t.Errorf("%+v", doc)
 	}
 
-	bank := mtlstest.Client(t, ca, ca.Issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "bank"}}))
-	own := url.Values{"grant_type": {"client_credentials"}, "client_id": {"bank"}, "scope": {"admin"}}
+	bank := mtlstest.Client(t, ca, own)
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"bank"}, "scope": {"admin"}}
 	var tokens struct {
 		AccessToken string `json:"access_token"`
 	}
-	got := send(bank, http.MethodPost, certified+"/token", own, "")
+	got := send(bank, http.MethodPost, certified+"/token", form, "")
 	if got.decode(t, &tokens); got.StatusCode != http.StatusOK {
 		t.Fatalf("%s %s", got.Status, got.Body)
 	}
 	for name, res := range map[string]answer{
-		"no certificate":               send(mtlstest.Client(t, ca, nil), http.MethodPost, certified+"/token", own, ""),
-		"where nobody asks":            send(bank, http.MethodPost, public+"/token", own, ""),
+		"no certificate":               send(mtlstest.Client(t, ca, nil), http.MethodPost, certified+"/token", form, ""),
+		"a revoked certificate":        send(mtlstest.Client(t, ca, taken), http.MethodPost, certified+"/token", form, ""),
+		"where nobody asks":            send(bank, http.MethodPost, public+"/token", form, ""),
 		"the admin API, a bound token": send(browser, http.MethodGet, public+"/admin/v1/users", nil, tokens.AccessToken),
 	} {
 		if res.StatusCode != http.StatusUnauthorized {
@@ -136,7 +143,7 @@ func TestTLSSettingsFitTogether(t *testing.T) {
 	}{
 		"nothing":              {nil, ""},
 		"TLS":                  {pair, ""},
-		"TLS and certificates": {and("AUTHSERVER_MTLS_ADDR", ":9443", "AUTHSERVER_MTLS_URL", "https://m.example", "AUTHSERVER_CLIENT_CA", "ca"), ""},
+		"TLS and certificates": {and("AUTHSERVER_MTLS_ADDR", ":9443", "AUTHSERVER_MTLS_URL", "https://m.example", "AUTHSERVER_CLIENT_CA", "ca", "AUTHSERVER_CLIENT_CRL", "crl"), ""},
 		"a proxy's certificates": {
 			map[string]string{"AUTHSERVER_CLIENT_CERT_PROXIES": "10.0.0.1", "AUTHSERVER_MTLS_URL": "https://m.example"}, "",
 		},
@@ -147,6 +154,7 @@ func TestTLSSettingsFitTogether(t *testing.T) {
 		"a listener without a name":   {and("AUTHSERVER_MTLS_ADDR", ":9443"), "AUTHSERVER_MTLS_URL"},
 		"a name without a listener":   {and("AUTHSERVER_MTLS_URL", "https://m.example"), "AUTHSERVER_MTLS_URL"},
 		"authorities without clients": {and("AUTHSERVER_CLIENT_CA", "ca"), "AUTHSERVER_CLIENT_CA"},
+		"lists of nobody":             {and("AUTHSERVER_CLIENT_CRL", "crl"), "AUTHSERVER_CLIENT_CRL"},
 		"a plain name":                {and("AUTHSERVER_MTLS_ADDR", ":9443", "AUTHSERVER_MTLS_URL", "http://m.example"), "AUTHSERVER_MTLS_URL"},
 		"nonsense for an address":     {and("AUTHSERVER_MTLS_ADDR", "nowhere", "AUTHSERVER_MTLS_URL", "https://m.example"), "AUTHSERVER_MTLS_ADDR"},
 	} {

@@ -46,7 +46,7 @@ func newCertified(t testing.TB) *certified {
 	if err := os.WriteFile(bundle, c.ca.PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	authorities, err := tlsfile.OpenAuthorities(bundle, time.Now, slog.New(slog.DiscardHandler))
+	authorities, err := tlsfile.OpenAuthorities(bundle, "", time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

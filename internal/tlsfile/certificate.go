@@ -52,11 +52,15 @@ func (c *Certificate) Server(askClients bool) *tls.Config {
 
 // Authorities are those whose word about a client counts (RFC 8705 §2.1). They
 // are safe for concurrent use.
-type Authorities struct{ watched[*x509.CertPool] }
+type Authorities struct {
+	pool    watched[*x509.CertPool]
+	revoked *revoked // nil where nobody looks
+}
 
-// OpenAuthorities reads a PEM bundle of CA certificates.
-func OpenAuthorities(file string, now func() time.Time, log *slog.Logger) (*Authorities, error) {
-	a := &Authorities{watched[*x509.CertPool]{
+// OpenAuthorities reads a PEM bundle of CA certificates and, unless its name is
+// empty, a PEM file with the revocation list of each CA.
+func OpenAuthorities(file, crlFile string, now func() time.Time, log *slog.Logger) (*Authorities, error) {
+	a := &Authorities{pool: watched[*x509.CertPool]{
 		paths: []string{file}, now: now, log: log,
 		parse: func(contents [][]byte) (*x509.CertPool, error) {
 			pool := x509.NewCertPool()
@@ -66,11 +70,16 @@ func OpenAuthorities(file string, now func() time.Time, log *slog.Logger) (*Auth
 			return pool, nil
 		},
 	}}
-	return a, a.open()
+	err := a.pool.open()
+	if err == nil && crlFile != "" {
+		a.revoked, err = openRevoked(crlFile, now, log)
+	}
+	return a, err
 }
 
 // Verify checks that a chain, the client's own certificate first, leads to one
-// of the authorities, is in force now, and is meant for clients.
+// of the authorities, is in force now, is meant for clients and, where revocation
+// lists are read, stands on none.
 func (a *Authorities) Verify(_ context.Context, chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return errors.New("there is no certificate")
@@ -79,8 +88,16 @@ func (a *Authorities) Verify(_ context.Context, chain []*x509.Certificate) error
 	for _, cert := range chain[1:] {
 		between.AddCert(cert)
 	}
-	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: a.get(), Intermediates: between, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	verified, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: a.pool.get(), Intermediates: between, CurrentTime: a.pool.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
+	if err != nil || a.revoked == nil {
+		return err
+	}
+	for _, way := range verified {
+		if err = a.revoked.check(way); err == nil {
+			return nil
+		}
+	}
 	return err
 }

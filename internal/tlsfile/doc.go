@@ -10,5 +10,6 @@
 // A certificate and its key cannot be replaced in one step. Between the two
 // steps they do not fit, which is a bad pair like any other.
 //
-// Authorities are the same for the certificates of clients (RFC 8705 §2.1).
+// Authorities are the same for the certificates of clients (RFC 8705 §2.1), and
+// for the lists of those that were revoked.
 package tlsfile

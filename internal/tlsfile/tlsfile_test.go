@@ -170,13 +170,13 @@ func TestAuthoritiesVouchForClientsOnly(t *testing.T) {
 	if err := os.WriteFile(file, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tlsfile.OpenAuthorities(file, now.Now, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := tlsfile.OpenAuthorities(file, "", now.Now, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a file without certificates is accepted")
 	}
 	if err := os.WriteFile(file, ca.PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	authorities, err := tlsfile.OpenAuthorities(file, now.Now, slog.New(slog.DiscardHandler))
+	authorities, err := tlsfile.OpenAuthorities(file, "", now.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ type Pair struct {
 func NewCA(t testing.TB) *Pair {
 	t.Helper()
 	return mint(t, x509.Certificate{
-		Subject: pkix.Name{CommonName: "test CA " + rand.Text()}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "test CA " + rand.Text()}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}, newKey(t), nil)
 }
 
@@ -112,8 +112,25 @@ func mint(t testing.TB, template x509.Certificate, key crypto.Signer, by *Pair) 
 func (p *Pair) Intermediate(t testing.TB) *Pair {
 	t.Helper()
 	return mint(t, x509.Certificate{
-		Subject: pkix.Name{CommonName: "test intermediate"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "test intermediate"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}, newKey(t), p)
+}
+
+// Revoke is an authority's list of what it has taken back, in a file's form. The
+// template says since when and until when, and what is odd about it.
+func (p *Pair) Revoke(t testing.TB, template x509.RevocationList, pairs ...*Pair) []byte {
+	t.Helper()
+	for _, taken := range pairs {
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{
+			SerialNumber: taken.Cert.SerialNumber, RevocationTime: template.ThisUpdate,
+		})
+	}
+	template.Number = big.NewInt(1)
+	der, err := x509.CreateRevocationList(rand.Reader, &template, p.Cert, p.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
 }
 
 // With is the pair with the certificate of another behind it.
