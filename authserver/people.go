@@ -217,7 +217,9 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 	}).Mount(rt)
 	(&strength.Handler{Pages: s.pages, Limits: limiter, Source: limit.Source}).Mount(rt.With(web.Problem))
 	(&session.Handler{Sessions: s.sessions, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now}).Mount(rt)
-	(&consent.AppHandler{Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Pages: s.pages, Issuer: s.cfg.Issuer}).Mount(rt)
+	(&consent.AppHandler{
+		Consents: s.consents(), Sessions: s.sessions, Clients: s.clients, Names: s.detailNames(), Pages: s.pages, Issuer: s.cfg.Issuer,
+	}).Mount(rt)
 	(&privacy.Handler{
 		DB: s.db, Sessions: s.sessions, Accounts: s.accounts, Identity: identity, Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 		More: []privacy.Part{

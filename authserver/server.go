@@ -232,15 +232,19 @@ func (s *server) mountBrowser(rt *web.Router) {
 	others.Mount(rt)
 	others.MountEvents(rt.With(web.Problem))
 	s.mountPeople(rt, devices, flows, accounts)
-	names := &detailname.Names{APIs: s.outbound, Sign: s.provider.SignForPerson, Log: s.log}
 	(&consent.Handler{
-		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Names: names,
+		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Names: s.detailNames(),
 		Pages: s.pages, Audit: s.audit, Now: s.now,
 	}).Mount(rt)
 	(&device.Handler{
 		Authorizations: s.devices, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Consents: s.consents(),
-		Names: names, Limiter: s.guesses(), Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
+		Names: s.detailNames(), Limiter: s.guesses(), Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 	}).Mount(rt)
+}
+
+// detailNames asks the APIs what authorization details are about.
+func (s *server) detailNames() *detailname.Names {
+	return &detailname.Names{APIs: s.outbound, Sign: s.provider.SignForPerson, Log: s.log}
 }
 
 // rememberSignIn recognises the browser from now on and tells its owner of a new

@@ -22,7 +22,10 @@ import (
 const selectApps = `
 SELECT client_id, scopes, since,
        (SELECT jsonb_agg(DISTINCT d) FROM auth.grants g, jsonb_array_elements(g.authorization_details) AS d
-         WHERE g.user_id = $1 AND g.client_id = apps.client_id AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.idle_expires_at > $2)
+         WHERE g.user_id = $1 AND g.client_id = apps.client_id AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.idle_expires_at > $2),
+       ARRAY(SELECT DISTINCT r FROM auth.grants g, unnest(g.resources) AS r
+         WHERE g.user_id = $1 AND g.client_id = apps.client_id AND g.authorization_details IS NOT NULL
+           AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.idle_expires_at > $2)
   FROM (
   SELECT client_id, coalesce(array_agg(DISTINCT scope ORDER BY scope) FILTER (WHERE scope <> ''), '{}') AS scopes, min(at) AS since FROM (
     SELECT client_id, unnest(scopes) AS scope, granted_at AS at FROM auth.consents WHERE user_id = $1
@@ -35,10 +38,11 @@ SELECT client_id, scopes, since,
 
 // app is a client that a person lets do something.
 type app struct {
-	ClientID string
-	Scopes   []string
-	Details  []oidc.AuthorizationDetail // of its grants in force
-	Since    time.Time
+	ClientID  string
+	Scopes    []string
+	Details   []oidc.AuthorizationDetail // of its grants in force
+	Resources []string                   // that the details are about
+	Since     time.Time
 }
 
 // apps lists up to 200 clients, the newest first.
@@ -49,7 +53,7 @@ func (c *Consents) apps(ctx context.Context, user id.ID) ([]app, error) {
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (app, error) {
 		var one app
-		return one, row.Scan(&one.ClientID, &one.Scopes, &one.Since, &one.Details)
+		return one, row.Scan(&one.ClientID, &one.Scopes, &one.Since, &one.Details, &one.Resources)
 	})
 	return all, postgres.Translate(err)
 }
@@ -65,6 +69,7 @@ type AppHandler struct {
 	Consents *Consents
 	Sessions Sessions
 	Clients  Clients
+	Names    Names
 	Pages    AppPages
 	Issuer   string
 
@@ -109,6 +114,7 @@ func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("done") == "withdrawn" {
 		page.Notice = "That app has no access any more."
 	}
+	names := h.names(r.Context(), login.Subject, all)
 	for _, one := range all {
 		c, err := h.Clients.Client(r.Context(), one.ClientID)
 		if err != nil && !fault.Is(err, fault.NotFound) {
@@ -119,11 +125,22 @@ func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
 			view = viewOf(c)
 		}
 		page.Apps = append(page.Apps, connected{
-			ClientID: one.ClientID, App: view, Scopes: append(oidc.DetailMeanings(one.Details, nil), meanings(one.Scopes)...), Since: one.Since,
+			ClientID: one.ClientID, App: view, Scopes: append(oidc.DetailMeanings(one.Details, names), meanings(one.Scopes)...), Since: one.Since,
 			Offline: slices.Contains(one.Scopes, oidc.ScopeOfflineAccess), Open: h.initiateLogin(c),
 		})
 	}
 	return h.Pages.Render(w, r, http.StatusOK, "apps", page)
+}
+
+// names asks once for all apps, since an API that is slow may keep the page
+// waiting once.
+func (h *AppHandler) names(ctx context.Context, person id.ID, all []app) oidc.DetailNames {
+	var resources []string
+	var details []oidc.AuthorizationDetail
+	for _, one := range all {
+		resources, details = append(resources, one.Resources...), append(details, one.Details...)
+	}
+	return h.Names.Of(ctx, person, resources, details)
 }
 
 // initiateLogin is where an app that registered an initiate_login_uri begins to

@@ -103,6 +103,9 @@ func (s *Stack) Operate(ctx context.Context, args ...string) (string, error) {
 // OwnerURL connects to the database as its owner, past the services.
 func (s *Stack) OwnerURL() string { return s.config.OwnerURL }
 
+// Mails is the folder that takes what the services write to people.
+func (s *Stack) Mails() string { return filepath.Join(s.config.Dir, "mail") }
+
 func (s *Stack) pipe(ctx context.Context, stdin []byte, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
 	var stdout, stderr bytes.Buffer
@@ -192,7 +195,7 @@ func (s *Stack) environment() []string {
 		"AUTHSERVER_KEY_ENCRYPTION_KEYS=" + base64.StdEncoding.EncodeToString(key),
 		"AUTHSERVER_RESOURCE_SERVERS=" + s.API + "=family:read family:write lists:read lists:write audit:read",
 		"AUTHSERVER_DEVELOPMENT=true",
-		"AUTHSERVER_MAIL_DIR=" + filepath.Join(c.Dir, "mail"),
+		"AUTHSERVER_MAIL_DIR=" + s.Mails(),
 		"AUTHSERVER_SMS_DIR=" + filepath.Join(c.Dir, "sms"),
 		"AUTHSERVER_DEMO_RESOURCEAPI_SECRET=" + secret,
 		"RESOURCEAPI_ADDR=" + s.API[len("http://"):],

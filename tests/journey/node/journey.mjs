@@ -1,0 +1,169 @@
+// What every journey is told with: people with browsers of their own, who find their way by what they can read, and
+// whose every page is looked at.
+import assert from 'node:assert/strict'
+import { createHmac, randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { chromium } from 'playwright-core'
+import { demo, done, goodbye, please } from './talk.mjs'
+
+export { assert, demo, done }
+
+const { BROWSER, JOURNEY, LEAVE, MAILS, PICTURES } = process.env
+const patience = Number(process.env.PATIENCE ?? 60_000) // milliseconds; a machine may be busy
+const axe = readFileSync('node_modules/axe-core/axe.min.js', 'utf8')
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const browser = await chromium.connect(BROWSER)
+const visitors = []
+
+export const desk = { viewport: { width: 1100, height: 800 }, colorScheme: 'light' }
+export const phone = { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }
+export const scriptless = { ...desk, javaScriptEnabled: false }
+
+// tell runs a journey. When it fails, what each tab shows is kept for whoever has to find out why.
+export async function tell(...steps) {
+  try {
+    for (const step of steps) {
+      await step()
+      done(step.name)
+    }
+    for (const { wrong } of visitors) assert.deepEqual(wrong, [])
+  } catch (failure) {
+    console.error(failure)
+    mkdirSync(LEAVE, { recursive: true })
+    for (const [i, { tab }] of visitors.entries()) {
+      if (tab.isClosed()) continue
+      const picture = `${LEAVE}/${JOURNEY}-${i + 1}.png`
+      await tab.screenshot({ path: picture, fullPage: true }).catch(console.error)
+      console.error(`\nTab ${i + 1} is at ${tab.url()}, see ${picture}:\n${await tab.locator('body').innerText().catch(String)}`)
+    }
+    process.exit(1)
+  }
+  await browser.close()
+  goodbye()
+}
+
+// somebody has an account: {id, name, email, password}.
+export const somebody = async () => JSON.parse(await please('make an account'))
+
+export const stranger = () => `${randomBytes(6).toString('hex')}@example.com`
+
+// Visitor is a person at a browser that has never been here.
+export class Visitor {
+  static async come(look = desk) {
+    const context = await browser.newContext({ ...look, locale: 'en' })
+    context.setDefaultTimeout(patience)
+    return new Visitor(context).open()
+  }
+
+  constructor(context) {
+    this.context = context
+    this.wrong = []
+    visitors.push(this)
+  }
+
+  async open() {
+    this.tab = await this.context.newPage()
+    this.tab.on('pageerror', (fault) => this.wrong.push(String(fault)))
+    this.tab.on('console', (message) => /Content Security Policy/.test(message.text()) && this.wrong.push(message.text()))
+    this.debugger = await this.context.newCDPSession(this.tab)
+    return this
+  }
+
+  // anotherTab is one more tab of the same browser.
+  anotherTab() { return new Visitor(this.context).open() }
+
+  async go(address) { await this.tab.goto(new URL(address, demo.issuer).href) }
+
+  // sees waits for a page by its heading, and by what else it says, and looks at it.
+  async sees(heading, ...words) {
+    await this.tab.getByRole('heading', { level: 1, name: heading }).waitFor()
+    for (const some of words) await this.reads(some)
+    await this.look()
+  }
+
+  async reads(words) { await this.tab.getByText(words).filter({ visible: true }).first().waitFor() }
+
+  async warned(words) {
+    await this.tab.getByRole('alert').filter({ hasText: words, visible: true }).waitFor()
+    await this.look()
+  }
+
+  async readsNot(words) { assert.equal(await this.tab.getByText(words).count(), 0, `${this.tab.url()} says ${words}`) }
+
+  // look holds the page against what every page must be.
+  async look() {
+    await this.tab.waitForLoadState('load')
+    const where = this.tab.url()
+    if (PICTURES) await this.tab.screenshot({ path: `${PICTURES}/${JOURNEY}-${String(Visitor.pictures++).padStart(2, '0')}.png`, fullPage: true })
+    const { result, exceptionDetails } = await this.debugger.send('Runtime.evaluate', {
+      // By the debugger, which the page's Content-Security-Policy does not hold.
+      expression: `${axe}; (async () => ({
+        wide: document.documentElement.scrollWidth - innerWidth,
+        violations: (await axe.run(document, { runOnly: ${JSON.stringify(tags)} })).violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html).join(' ')),
+      }))()`, awaitPromise: true, returnByValue: true,
+    })
+    assert.equal(exceptionDetails, undefined, where)
+    assert.deepEqual(result.value.violations, [], where)
+    assert.ok(result.value.wide <= 0, `${where} is ${result.value.wide} px too wide`)
+  }
+
+  field(label) { return this.tab.getByLabel(label, { exact: true }).filter({ visible: true }) }
+  button(name) { return this.tab.getByRole('button', { name, exact: true }) }
+
+  // types fills in fields by their labels.
+  async types(values) { for (const [label, text] of Object.entries(values)) await this.field(label).fill(text) }
+
+  // away does what leads to another page, and waits until the browser has begun to show that.
+  async away(act) {
+    const left = this.tab.waitForEvent('framenavigated', (frame) => frame === this.tab.mainFrame())
+    left.catch(() => {})
+    await act()
+    await left
+  }
+
+  press(name) { return this.away(() => this.button(name).click()) }
+  follows(name) { return this.away(() => this.tab.getByRole('link', { name, exact: true }).click()) }
+  unfolds(name) { return this.tab.locator('summary', { hasText: name }).click() }
+
+  async signsIn({ email, password }) {
+    await this.types({ Email: email, Password: password })
+    await this.press('Sign in')
+  }
+
+  // home signs in and is at the account.
+  async home(who) {
+    await this.go('/login')
+    await this.signsIn(who)
+    await this.sees(`Hello, ${who.name}`)
+  }
+}
+Visitor.pictures = 1
+
+const opened = new Set()
+
+// mail waits for a mail to an address and returns its text and the link in it, if there is one.
+export async function mail(to, subject) {
+  const link = new RegExp(`${demo.issuer.replaceAll('.', '\\.')}/[^\\s"<>]+`)
+  for (const deadline = Date.now() + patience; Date.now() < deadline; await pause(50)) {
+    for (const file of readdirSync(MAILS).filter((name) => name.endsWith('.eml') && !opened.has(name)).sort()) {
+      const text = readFileSync(`${MAILS}/${file}`, 'utf8')
+      const [head] = text.split('\r\n\r\n', 1)
+      if (!head.includes(`<${to}>`) || !head.includes(`Subject: ${subject}`)) continue
+      opened.add(file)
+      return { text, link: link.exec(text)?.[0] }
+    }
+  }
+  assert.fail(`no mail "${subject}" came to ${to}`)
+}
+
+// otp is what an authenticator app shows (RFC 6238), now or some steps from now.
+export function otp(secret, later = 0) {
+  const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('')
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))
+  const step = Buffer.alloc(8)
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later))
+  const mac = createHmac('sha1', key).update(step).digest()
+  const at = mac[19] & 15
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0')
+}

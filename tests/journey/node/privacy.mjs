@@ -1,0 +1,45 @@
+// Taking one's data along, and leaving, and staying after all.
+import { Visitor, assert, mail, phone, somebody, tell } from './journey.mjs'
+
+const who = await somebody()
+const [tab, other] = [await Visitor.come(phone), await Visitor.come()]
+
+await tell(
+  async function downloads() {
+    await tab.home(who)
+    await other.home(who)
+    await tab.follows('Privacy')
+    await tab.sees('Your data')
+    await tab.types({ 'Your password': 'not my password' })
+    await tab.press('Download my data')
+    await tab.warned('The password is not right')
+    await tab.types({ 'Your password': who.password })
+    const coming = tab.tab.waitForEvent('download')
+    await tab.button('Download my data').click()
+    const file = await coming
+    assert.equal(file.suggestedFilename(), 'larder-account.json')
+    const held = JSON.parse(Buffer.concat(await (await file.createReadStream()).toArray()))
+    assert.ok(JSON.stringify(held).includes(who.email))
+  },
+  async function leaves() {
+    await tab.go('/account/privacy')
+    await tab.unfolds('Delete your account')
+    await tab.tab.locator('#delete-password').fill(who.password)
+    await tab.press('Delete my account')
+    await tab.sees('Your account will be deleted', 'You are signed out everywhere')
+    await mail(who.email, 'Your Larder account will be deleted')
+    await other.go('/account')
+    await other.sees('Sign in')
+  },
+  async function stays() {
+    await tab.follows('Sign in to keep it')
+    await tab.signsIn(who)
+    await tab.sees(`Hello, ${who.name}`, 'Your account will be deleted on')
+    await tab.press('Keep my account')
+    await tab.sees(`Hello, ${who.name}`)
+    await tab.readsNot('Your account will be deleted on')
+    await tab.follows('Privacy')
+    await tab.sees('Your data')
+    await tab.readsNot('Your account will be deleted on')
+  },
+)
