@@ -155,7 +155,7 @@ func (f *Flows) answer(ctx context.Context, flowID, field, value, opposite strin
 }
 
 func over() error {
-	return fault.New(fault.NotFound, "This sign-in is finished already, took too long, or was started in another browser.")
+	return fault.New(fault.NotFound, "This sign-in is finished already, took too long, or was started in another browser.").WithCode("sign_in_over")
 }
 
 func key(flowID string) string { return "flow:" + hash(flowID) }

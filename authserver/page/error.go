@@ -8,6 +8,10 @@ import (
 	"larder/internal/web"
 )
 
+// signInOver is the code of a flow that has ended: people come to it by Back, and
+// something was there.
+const signInOver = "sign_in_over"
+
 // wording is how a kind of error is put to a person.
 type wording struct {
 	title   string
@@ -22,6 +26,9 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, err error) {
 	message := say.message
 	if e, ok := web.Shown(err); ok && e.Message != "" {
 		message = e.Message
+		if e.Code == signInOver {
+			say.title = "This sign-in is over"
+		}
 	}
 	web.SetRetryAfter(w, err)
 	failed := p.Render(w, r, web.Status(err), "error", struct{ Title, Message, Advice, RequestID string }{

@@ -231,6 +231,7 @@ func TestErrorsShowWhatMayBeShown(t *testing.T) {
 		shows  string
 	}{
 		{fault.Wrap(fault.Invalid, "The redirect URI is wrong.", io.ErrUnexpectedEOF), 400, "The redirect URI is wrong."},
+		{fault.New(fault.NotFound, "It took too long.").WithCode("sign_in_over"), 404, "This sign-in is over"},
 		{fault.New(fault.Unavailable, ""), 503, "The service cannot answer right now."},
 		{fault.New(fault.Internal, "the secret cause"), 500, "Something went wrong on our side."},
 		{io.ErrUnexpectedEOF, 500, "Something went wrong on our side."},

@@ -48,7 +48,7 @@ await tell(
     await tab.press('Allow')
     await tab.sees('Back at Meal Planner')
     await tab.go(waiting) // Back, or a bookmark
-    await tab.warned('This sign-in is finished already')
+    await tab.sees('This sign-in is over', 'Go back to the app that you came from and start again')
     await tab.follows('Go to your Larder account')
     await tab.sees(`Hello, ${ada.name}`)
   },

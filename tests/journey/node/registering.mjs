@@ -62,6 +62,6 @@ await tell(
   async function anOldTransactionHasAWayOn() {
     await tab.context.clearCookies()
     await tab.go(`${demo.issuer}/login?flow=${'x'.repeat(43)}`)
-    await tab.look()
+    await tab.sees('This sign-in is over', 'took too long')
   },
 )
