@@ -29,7 +29,7 @@ func ofTheFamily(h *household) []trial {
 		{policy.FamilyDelete, "DELETE", "", nil},
 		{policy.MemberList, "GET", "/members", nil},
 		{policy.InvitationList, "GET", "/invitations", nil},
-		{policy.InvitationCreate, "POST", "/invitations", map[string]any{"role": "member"}},
+		{policy.InvitationCreate, "POST", "/invitations", map[string]any{"role": "guest"}},
 		{policy.ListList, "GET", "/lists", nil},
 		{policy.ListCreate, "POST", "/lists", map[string]any{"id": h.shared, "name": "Of another name"}},
 		{policy.AppList, "GET", "/apps", nil},
@@ -113,8 +113,9 @@ func TestPermissionsAreWhatIsNotRefused(t *testing.T) {
 	for round := range 4 {
 		rapid.Custom(func(rt *rapid.T) bool {
 			g := h.generate(t, rt, round)
-			rules := policy.Rules{NewDevicesReadOnly: rapid.Bool().Draw(rt, "new devices"), HighRiskReadOnly: rapid.Bool().Draw(rt, "risk")}
+			rules := policy.Rules{NewDevicesReadOnly: rapid.Bool().Draw(rt, "new devices"), HighRiskReadOnly: rapid.Bool().Draw(rt, "risk"), MembersInvite: rapid.Bool().Draw(rt, "members invite")}
 			rules.SecondFactor = []policy.Action{policy.ListDelete, policy.InvitationCreate}
+			rules.SecondFactorFor = rapid.SampledFrom([][]policy.Role{nil, nil, {policy.Member}}).Draw(rt, "second factor")
 			if rapid.Bool().Draw(rt, "night") {
 				rules.ReadOnly = &policy.Window{Until: policy.EndOfDay}
 			}

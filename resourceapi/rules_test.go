@@ -137,6 +137,61 @@ func TestRulesBindFromTheNextRequestOn(t *testing.T) {
 	h.want(t, 204, h.guest, "DELETE", h.path+"/members/gus", nil)
 }
 
+// TestAFamilyAsksForASecondFactor has an admin demand one of members and, once
+// he showed one himself, of admins.
+func TestAFamilyAsksForASecondFactor(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	rules, strong := h.path+"/rules", bearertest.Claims{"acr": "urn:larder:acr:mfa"}
+	h.rule(t, map[string]any{"second_factor_for": []string{"member", "guest"}})
+	for _, path := range []string{"", "/lists", "/lists/" + h.shared + "/items"} {
+		h.refused(t, 401, "second_factor_for_role", h.member, "GET", h.path+path, nil)
+		h.want(t, 200, h.claims("bob", strong), "GET", h.path+path, nil)
+		h.want(t, 200, h.admin, "GET", h.path+path, nil)
+	}
+	challenge := h.want(t, 401, h.member, "PUT", h.items(h.shared)+"/"+h.item+"/check", nil).header.Get("WWW-Authenticate")
+	if !strings.Contains(challenge, `error="insufficient_user_authentication"`) || !strings.Contains(challenge, `acr_values="urn:larder:acr:mfa"`) {
+		t.Errorf("challenge %q", challenge)
+	}
+	h.want(t, 404, h.guest, "GET", h.path+"/lists/"+h.shared, nil) // no second factor would show it to him
+	key, _ := h.issuer.APIKey(mustID(t, h.id), policy.Scopes()...)
+	h.want(t, 200, caller{key}, "GET", h.path+"/lists", nil)
+
+	own := map[string]any{"second_factor_for": []string{"admin"}}
+	h.want(t, 401, h.admin, "PUT", rules, own, "If-Match", "*")
+	h.want(t, 200, h.claims("ann", strong), "PUT", rules, own, "If-Match", "*")
+	h.refused(t, 401, "second_factor_for_role", h.admin, "GET", h.path, nil)
+	h.want(t, 200, h.member, "GET", h.path, nil)
+	h.want(t, 400, h.claims("ann", strong), "PUT", rules, map[string]any{"second_factor_for": []string{"owner"}}, "If-Match", "*")
+	h.want(t, 204, h.guest, "DELETE", h.path+"/members/gus", nil) // nobody is kept from leaving
+}
+
+// TestMembersInviteWhereTheFamilyLetsThem also tries what they may not: to
+// invite an admin, or to hand out lists that are not theirs.
+func TestMembersInviteWhereTheFamilyLetsThem(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	invitations := h.path + "/invitations"
+	own := h.list(t, h.member, "Ben's party", "shared")
+	guest := func(list string) map[string]any {
+		return map[string]any{"role": "guest", "grants": []any{map[string]any{"list_id": list, "verbs": []string{"view"}}}}
+	}
+	h.refused(t, 403, "default_deny", h.member, "POST", invitations, guest(own))
+	h.rule(t, map[string]any{"members_invite": true})
+	token := h.want(t, 201, h.member, "POST", invitations, guest(own)).field(t, "token")
+	h.want(t, 200, h.user("uma"), "POST", "/v1/invitations/accept", map[string]any{"token": token, "display_name": "Uma"})
+	h.want(t, 200, h.user("uma"), "GET", h.path+"/lists/"+own, nil)
+	h.want(t, 201, h.member, "POST", invitations, map[string]any{"role": "member"})
+	h.refused(t, 403, "default_deny", h.member, "POST", invitations, map[string]any{"role": "admin"})
+	h.refused(t, 403, "default_deny", h.member, "POST", invitations, guest(h.shared)) // the admin's to share
+	h.refused(t, 403, "default_deny", h.guest, "POST", invitations, map[string]any{"role": "guest"})
+	h.refused(t, 403, "default_deny", h.member, "GET", invitations, nil)
+	h.want(t, 400, h.admin, "POST", invitations, guest(h.private))
+	h.want(t, 400, h.admin, "POST", invitations, map[string]any{"role": "king"})
+	h.rule(t, map[string]any{})
+	h.refused(t, 403, "default_deny", h.member, "POST", invitations, map[string]any{"role": "guest"})
+}
+
 // TestPresumptionYieldsToRules has somebody check off by what the service
 // remembers, and then changes the rules or the time zone behind its back.
 func TestPresumptionYieldsToRules(t *testing.T) {

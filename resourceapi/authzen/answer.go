@@ -122,7 +122,9 @@ func (f facts) resource(q question) (about policy.Resource, there bool) {
 			about.Kind = q.resource.Properties.Kind
 		}
 		return f.tx.NewList(about.Kind), true
-	case policy.InvitationResource, policy.AppResource, policy.AuditResource:
+	case policy.InvitationResource:
+		about.TargetRole = q.resource.Properties.Role
+	case policy.AppResource, policy.AuditResource:
 	}
 	return about, true
 }

@@ -36,7 +36,7 @@ type properties struct {
 	FamilyID id.ID       `json:"family_id"`
 	ListID   id.ID       `json:"list_id"`
 	Kind     string      `json:"kind"` // of a list that is to be made
-	Role     policy.Role `json:"role"` // that a member is to get
+	Role     policy.Role `json:"role"` // that a member is to get, or an invitation to give
 }
 
 // tuple is one question, or what the questions of a request have in common.

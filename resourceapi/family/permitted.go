@@ -11,12 +11,14 @@ import (
 
 // permitted lists what the caller may do in the family.
 func permitted(ctx context.Context, tx *tenant.Tx) []string {
+	guest := tx.Resource(policy.InvitationResource, id.ID{}) // whom most may invite, if they may at all
+	guest.TargetRole = policy.Guest
 	return slices.Concat(
 		tx.Permitted(ctx, tx.FamilyResource(),
 			policy.FamilyRead, policy.FamilyUpdate, policy.FamilyDelete, policy.MemberList, policy.InvitationList,
 			policy.ListList, policy.AppList, policy.WebhookList, policy.WebhookManage, policy.KitchenRead, policy.KitchenKeep,
 			policy.DietKeep, policy.FeedRead, policy.RulesRead, policy.RulesChange),
-		tx.Permitted(ctx, tx.Resource(policy.InvitationResource, id.ID{}), policy.InvitationCreate, policy.InvitationRevoke),
+		tx.Permitted(ctx, guest, policy.InvitationCreate, policy.InvitationRevoke),
 		tx.Permitted(ctx, tx.NewList(policy.Shared), policy.ListCreate),
 		tx.Permitted(ctx, tx.Resource(policy.AppResource, id.ID{}), policy.AppInstall, policy.AppUninstall),
 		tx.Permitted(ctx, tx.Resource(policy.AuditResource, id.ID{}), policy.AuditRead),

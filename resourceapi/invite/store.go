@@ -2,7 +2,6 @@ package invite
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,8 +18,6 @@ const (
 
 	countOpen = `
 SELECT count(*) FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0`
-
-	selectShared = `SELECT id FROM grocery.lists WHERE family_id = $1 AND id = ANY ($2::uuid[]) AND kind = 'shared'`
 
 	insertInvitation = `
 INSERT INTO grocery.invitations (family_id, id, token_hash, role, grants, expires_at, uses_left, access_expires_at, created_by)
@@ -47,16 +44,16 @@ func (h *Invitations) insert(ctx context.Context, family id.ID, d draft) (*Invit
 	token, hash := newToken(family)
 	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var open int
-		var shared []id.ID
 		tx.Row(func(row pgx.Row) error { return row.Scan(&open) }, countOpen, family)
-		tx.Queue(selectShared, family, lists(d.Grants)).Query(func(rows pgx.Rows) (err error) {
-			shared, err = pgx.CollectRows(rows, pgx.RowTo[id.ID])
-			return err
-		})
+		there := tx.Lists(lists(d.Grants))
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		if err := tx.May(ctx, policy.InvitationCreate, tx.Resource(policy.InvitationResource, made.ID)); err != nil {
+		asked := tx.Resource(policy.InvitationResource, made.ID)
+		if asked.TargetRole = policy.Guest; d.Role == "admin" || d.Role == "member" { // any other is the body's fault
+			asked.TargetRole = policy.Role(d.Role)
+		}
+		if err := tx.May(ctx, policy.InvitationCreate, asked); err != nil {
 			return err
 		}
 		if err := d.check(h.DB.Now()); err != nil {
@@ -65,7 +62,7 @@ func (h *Invitations) insert(ctx context.Context, family id.ID, d draft) (*Invit
 		if open >= maxOpen {
 			return fault.New(fault.Conflict, "The family has too many open invitations. Revoke some first.").WithCode("too_many")
 		}
-		if err := allShared(d.Grants, shared); err != nil {
+		if err := mayShare(ctx, tx, d.Grants, there); err != nil {
 			return err
 		}
 		if d.Grants == nil {
@@ -91,14 +88,24 @@ func lists(grants []Grant) []id.ID {
 	return ids
 }
 
-func allShared(grants []Grant, shared []id.ID) error {
+// mayShare asks whether the caller may share each of the lists that a guest is
+// to be granted something on.
+func mayShare(ctx context.Context, tx *tenant.Tx, grants []Grant, there map[id.ID]*tenant.List) error {
 	var f valid.Form
 	for _, g := range grants {
-		if !slices.Contains(shared, g.ListID) {
+		if l := there[g.ListID]; l == nil || l.Kind != policy.Shared {
 			f.Fault("/grants", "names "+g.ListID.String()+", which is no shared list of this family")
 		}
 	}
-	return f.Err()
+	if err := f.Err(); err != nil {
+		return err
+	}
+	for _, g := range grants {
+		if err := tx.May(ctx, policy.ListShare, there[g.ListID].Resource()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Invitations) selectOpen(ctx context.Context, family id.ID) ([]Invitation, error) {

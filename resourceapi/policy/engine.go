@@ -141,7 +141,11 @@ func (s *Set) stepUp(policies []string) *StepUp {
 		if joined == nil {
 			joined = &StepUp{}
 		}
-		joined.ACRValues = append(joined.ACRValues, su.ACRValues...)
+		for _, acr := range su.ACRValues {
+			if !slices.Contains(joined.ACRValues, acr) {
+				joined.ACRValues = append(joined.ACRValues, acr)
+			}
+		}
 		if joined.MaxAge == 0 || su.MaxAge > 0 && su.MaxAge < joined.MaxAge {
 			joined.MaxAge = su.MaxAge
 		}

@@ -47,7 +47,8 @@ func oracle(r Request) bool {
 			verb == "change_role" && p.Role == Admin ||
 			verb == "remove" && p.Role == Admin && fresh(r)
 	case "invitation":
-		return verb == "accept" || p.Role == Admin
+		return verb == "accept" || p.Role == Admin ||
+			verb == "create" && p.Role == Member && slices.Contains(r.Context.Rules, MembersInvite) && res.TargetRole != Admin
 	case "app":
 		return p.Role == Admin || p.Role == Member && verb == "list"
 	case "audit", "webhook":
@@ -97,7 +98,7 @@ func ruledOut(r Request, noun, verb string) bool {
 	if noun == "member" && verb == "leave" {
 		return false
 	}
-	return on(OutsideHours) ||
+	return on(OutsideHours) || on(SecondFactorFor) && !factor ||
 		on(GuestsOnlyAtHome) && r.Principal.Role == Guest && c.Place != Home ||
 		changes && (on(NewDevicesReadOnly) && c.Device == NewDevice || on(HighRiskReadOnly) && c.RiskScore >= 70 && (!factor || !fresh(r)))
 }
@@ -223,6 +224,8 @@ func drawRequest(t *rapid.T) Request {
 	}
 	if rule.resource == MemberResource {
 		r.Resource.Owner = rapid.SampledFrom(people).Draw(t, "member")
+	}
+	if rule.resource == MemberResource || rule.resource == InvitationResource {
 		r.Resource.TargetRole = rapid.SampledFrom([]Role{None, Admin, Member, Guest}).Draw(t, "target role")
 	}
 	if rapid.Bool().Draw(t, "circumstances known") {

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,7 +93,8 @@ func spell(t translator, asked []Asked) string {
 	b.Grow(16 * len(asked))
 	for _, a := range asked {
 		b.WriteString(string(a.Action))
-		b.WriteByte(byte(maskOf(t.rules, a.Rules))) // there are fewer than eight rules
+		b.WriteByte(' ')
+		b.WriteString(strconv.Itoa(maskOf(t.rules, a.Rules)))
 		b.WriteByte(' ')
 	}
 	return b.String()

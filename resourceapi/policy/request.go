@@ -91,7 +91,7 @@ type Resource struct {
 	Kind       string // of a list: Shared or Personal
 	Owner      string // of a list: the subject of the user who made it, "" if a machine did; of a Member: his subject
 	Grants     []Verb // of a list: what the calling guest was granted on it, nobody else's
-	TargetRole Role   // of a Member: the role that he is to get, or holds when he is removed
+	TargetRole Role   // of a Member: the role that he is to get, or holds when he is removed; of an Invitation: that it invites to
 }
 
 // Unknown is the value of a textual attribute that nobody could establish.

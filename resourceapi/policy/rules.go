@@ -24,6 +24,11 @@ type Rules struct {
 	// ten minutes, or one with a second factor.
 	FreshSignIn  []Action `json:"fresh_sign_in"`
 	SecondFactor []Action `json:"second_factor"`
+	// SecondFactorFor names the roles whose people need a sign-in with a second
+	// factor for whatever they do in the family.
+	SecondFactorFor []Role `json:"second_factor_for"`
+	// MembersInvite lets members invite others, too, though not as admins.
+	MembersInvite bool `json:"members_invite"`
 	// NewDevicesReadOnly and HighRiskReadOnly hold back changes from devices
 	// that the identity provider met for the first time, and from sign-ins that
 	// it found risky.
@@ -99,12 +104,14 @@ const (
 	ReadOnlyNow        Rule = "read_only_now"
 	FreshSignIn        Rule = "fresh_sign_in"
 	SecondFactor       Rule = "second_factor"
+	SecondFactorFor    Rule = "second_factor_for"
+	MembersInvite      Rule = "members_invite"
 	NewDevicesReadOnly Rule = "new_devices_read_only"
 	HighRiskReadOnly   Rule = "high_risk_read_only"
 )
 
 func allRules() []Rule {
-	return []Rule{GuestsOnlyAtHome, OutsideHours, ReadOnlyNow, FreshSignIn, SecondFactor, NewDevicesReadOnly, HighRiskReadOnly}
+	return []Rule{GuestsOnlyAtHome, OutsideHours, ReadOnlyNow, FreshSignIn, SecondFactor, SecondFactorFor, MembersInvite, NewDevicesReadOnly, HighRiskReadOnly}
 }
 
 // Guardable returns the actions that FreshSignIn and SecondFactor may name.
@@ -132,6 +139,8 @@ func (r *Rules) For(p Principal, action Action, local time.Time) []Rule {
 	add(ReadOnlyNow, r.ReadOnly != nil && r.ReadOnly.holds(local))
 	add(FreshSignIn, slices.Contains(r.FreshSignIn, action))
 	add(SecondFactor, slices.Contains(r.SecondFactor, action))
+	add(SecondFactorFor, p.Kind == User && slices.Contains(r.SecondFactorFor, p.Role))
+	add(MembersInvite, r.MembersInvite && action == InvitationCreate)
 	add(NewDevicesReadOnly, r.NewDevicesReadOnly)
 	add(HighRiskReadOnly, r.HighRiskReadOnly)
 	return on

@@ -20,7 +20,8 @@ func TestRulesBearOnWhomTheyConcernWhenTheyHold(t *testing.T) {
 		"hours": [{"members": ["kim", "ann"], "days": ["mon", "tue"], "from": "07:00", "until": "20:00"},
 		          {"members": ["kim"], "days": ["sat"], "from": "20:00", "until": "02:00"}],
 		"read_only": {"days": [], "from": "23:00", "until": "05:30"},
-		"fresh_sign_in": ["list.delete"], "second_factor": ["family.delete"]}`), &rules); err != nil {
+		"fresh_sign_in": ["list.delete"], "second_factor": ["family.delete"],
+		"second_factor_for": ["guest"], "members_invite": true}`), &rules); err != nil {
 		t.Fatal(err)
 	}
 	always := []Rule{GuestsOnlyAtHome}
@@ -45,6 +46,8 @@ func TestRulesBearOnWhomTheyConcernWhenTheyHold(t *testing.T) {
 		"actions that are named":       {"bob", Member, User, ListDelete, "2026-11-25T12:00:00Z", []Rule{FreshSignIn}},
 		"the night is everybody's":     {"bob", None, App, ListDelete, "2026-11-25T22:00:00Z", []Rule{ReadOnlyNow, FreshSignIn}},
 		"a second factor to delete it": {"ann", Admin, User, FamilyDelete, "2026-11-25T12:00:00Z", []Rule{SecondFactor}},
+		"a second factor of guests":    {"gus", Guest, User, ListRead, "2026-11-25T12:00:00Z", []Rule{SecondFactorFor}},
+		"who may invite":               {"bob", Member, User, InvitationCreate, "2026-11-25T12:00:00Z", []Rule{MembersInvite}},
 	} {
 		at, err := time.Parse(time.RFC3339, c.at)
 		if err != nil {

@@ -118,6 +118,8 @@ func (t translator) resourceRecord(res Resource, family cedar.String) cedar.Reco
 		attrs["kind"] = cedar.String(res.Kind)
 		attrs["owner"] = cedar.String(res.Owner)
 		attrs["grants"] = set(t.verbs, res.Grants)
+	case res.Type == InvitationResource:
+		attrs["target_role"] = cedar.String(res.TargetRole)
 	case res.Type == MemberResource:
 		attrs["owner"] = cedar.String(res.Owner)
 		attrs["target_role"] = cedar.String(res.TargetRole)

@@ -13,6 +13,7 @@ import (
 	"larder/internal/precondition"
 	"larder/internal/valid"
 	"larder/internal/web"
+	"larder/resourceapi/bearer"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
@@ -21,6 +22,8 @@ const (
 	maxNetworks = 16
 	maxHours    = 32
 	maxMembers  = 50
+
+	twoFactors = "urn:larder:acr:mfa" // the acr of a sign-in with a second factor
 
 	// A network wider than these would call half the world home.
 	leastBits4, leastBits6 = 8, 16
@@ -93,7 +96,7 @@ func complete(r *policy.Rules) {
 	if r.ReadOnly != nil {
 		r.ReadOnly.Days = orEmpty(r.ReadOnly.Days)
 	}
-	r.FreshSignIn, r.SecondFactor = orEmpty(r.FreshSignIn), orEmpty(r.SecondFactor)
+	r.FreshSignIn, r.SecondFactor, r.SecondFactorFor = orEmpty(r.FreshSignIn), orEmpty(r.SecondFactor), orEmpty(r.SecondFactorFor)
 }
 
 func orEmpty[T any](s []T) []T {
@@ -135,6 +138,7 @@ func check(r *policy.Rules) error {
 	}
 	checkActions(&f, "/fresh_sign_in", r.FreshSignIn)
 	checkActions(&f, "/second_factor", r.SecondFactor)
+	distinct(&f, "/second_factor_for", r.SecondFactorFor, []policy.Role{policy.Admin, policy.Member, policy.Guest})
 	return f.Err()
 }
 
@@ -206,6 +210,9 @@ func (h *Rules) replace(ctx context.Context, family id.ID, draft policy.Rules, g
 		}
 		if err := guard(before.Version); err != nil {
 			return err
+		}
+		if slices.Contains(draft.SecondFactorFor, policy.Role(tx.Role())) && tx.Caller.ACR != twoFactors {
+			return bearer.StepUp([]string{twoFactors}, 0) // or he would shut himself out
 		}
 		text, err := json.Marshal(draft)
 		if err != nil {
