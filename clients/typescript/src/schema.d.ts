@@ -2229,12 +2229,16 @@ export interface components {
             home_networks?: string[];
             /** @description When the named people may use the family. Who is named nowhere may always, and so may admins */
             hours?: components["schemas"]["Hours"][];
+            /** @description Members may invite others, though not as admins, and guests to the lists only that they may share */
+            members_invite?: boolean;
             /** @description A device that the identity provider calls new changes nothing */
             new_devices_read_only?: boolean;
             /** @description When nobody changes lists, items, stores, pantry or recipes */
             read_only?: components["schemas"]["Window"] | null;
             /** @description What takes a sign-in with a second factor */
             second_factor?: components["schemas"]["GuardableAction"][];
+            /** @description People of these roles need a sign-in with a second factor for whatever they do in the family. Who demands it of his own role shows one */
+            second_factor_for?: components["schemas"]["Role"][];
         };
         NewStock: {
             category?: string;
@@ -2465,6 +2469,8 @@ export interface components {
             home_networks: string[];
             /** @description When the named people may use the family. Who is named nowhere may always, and so may admins */
             hours: components["schemas"]["Hours"][];
+            /** @description Members may invite others, though not as admins, and guests to the lists only that they may share */
+            members_invite: boolean;
             /** @description A device that the identity provider calls new changes nothing */
             new_devices_read_only: boolean;
             permissions: components["schemas"]["Permitted"];
@@ -2472,6 +2478,8 @@ export interface components {
             read_only: components["schemas"]["Window"] | null;
             /** @description What takes a sign-in with a second factor */
             second_factor: components["schemas"]["GuardableAction"][];
+            /** @description People of these roles need a sign-in with a second factor for whatever they do in the family. Who demands it of his own role shows one */
+            second_factor_for: components["schemas"]["Role"][];
             version: number;
         };
         Scopes: ("family:read" | "family:write" | "lists:read" | "lists:write" | "audit:read")[];
@@ -7154,6 +7162,7 @@ export interface operations {
                      *           "until": "16:00"
                      *         }
                      *       ],
+                     *       "members_invite": false,
                      *       "new_devices_read_only": false,
                      *       "permissions": [
                      *         "item.edit",
@@ -7168,6 +7177,9 @@ export interface operations {
                      *       },
                      *       "second_factor": [
                      *         "family.update"
+                     *       ],
+                     *       "second_factor_for": [
+                     *         "admin"
                      *       ],
                      *       "version": 3
                      *     }
@@ -7270,6 +7282,7 @@ export interface operations {
                      *           "until": "16:00"
                      *         }
                      *       ],
+                     *       "members_invite": false,
                      *       "new_devices_read_only": false,
                      *       "permissions": [
                      *         "item.edit",
@@ -7284,6 +7297,9 @@ export interface operations {
                      *       },
                      *       "second_factor": [
                      *         "family.update"
+                     *       ],
+                     *       "second_factor_for": [
+                     *         "admin"
                      *       ],
                      *       "version": 3
                      *     }
