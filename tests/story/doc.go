@@ -1,6 +1,7 @@
 // Package story holds what Larder promises as stories, one per file in testdata, to be read by anybody. The people are
 // those of the demo family: Ada runs it, Ben is a member, Gus a guest, Sam is a stranger with a family of his own, and
-// Olive operates Larder. Each story has a copy of Larder to itself: both services, a database and a Redis.
+// Olive operates Larder. Each story has a copy of Larder to itself: both services, a database and a Redis. Those in
+// testdata/family share one: they work on lists, or in families, that they make.
 //
 // Who does what:
 //

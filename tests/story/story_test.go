@@ -14,17 +14,31 @@ import (
 	"larder/tests/stack"
 )
 
+// TestStories gives each story a Larder of its own: they take servers away, turn keys and lock people out.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	binaries := stack.BuildForTest(t)
+	tell(t, "testdata", binaries, func(tb testing.TB) *stack.Stack { return stack.New(tb, binaries, stack.Options{}) })
+}
+
+// TestFamilyStories has all its stories in one Larder: what they do to the lists they make is nobody else's business.
+func TestFamilyStories(t *testing.T) {
+	t.Parallel()
+	binaries := stack.BuildForTest(t)
+	shared := stack.New(t, binaries, stack.Options{})
+	tell(t, "testdata/family", binaries, func(testing.TB) *stack.Stack { return shared })
+}
+
+func tell(t *testing.T, dir string, binaries stack.Binaries, in func(testing.TB) *stack.Stack) {
+	t.Helper()
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			tb, ok := env.T().(testing.TB)
 			if !ok {
 				return fmt.Errorf("testscript hands out a %T", env.T())
 			}
-			n := begin(tb, stack.New(tb, binaries, stack.Options{}))
+			n := begin(tb, in(tb))
 			for name, value := range n.variables(string(binaries)) {
 				env.Setenv(name, value)
 			}
