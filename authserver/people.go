@@ -28,7 +28,6 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/jobs"
-	"larder/internal/language"
 	"larder/internal/limit"
 	"larder/internal/mail"
 	"larder/internal/outbound"
@@ -36,7 +35,6 @@ import (
 	"larder/internal/secret"
 	"larder/internal/sms"
 	"larder/internal/web"
-	"larder/templates"
 )
 
 const (
@@ -131,10 +129,7 @@ func (c PeopleConfig) texts(post sms.Poster) onetime.Texts {
 
 // newCrew gathers what works off the jobs.
 func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
-	languages, err := language.Load(templates.Languages(), s.cfg.Brand.Name)
-	if err != nil {
-		return nil, err
-	}
+	languages := s.pages.Languages()
 	composer, err := mail.NewComposer(languages, s.cfg.Brand)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"larder/authserver/oidc"
 	"larder/internal/brand"
@@ -22,9 +23,9 @@ import (
 
 // Renderer writes pages. Make it with New.
 type Renderer struct {
-	pages  map[string]map[string]*template.Template // by language and name
-	assets map[string]asset                         // by the name in its path
-	style  string                                   // path of the stylesheet
+	pages  map[string]map[string]promise // by language and name
+	assets map[string]asset              // by the name in its path
+	style  string                        // path of the stylesheet
 	icon   string
 	script struct{ form, passkey string } // paths
 	brand  view
@@ -44,6 +45,9 @@ type view struct {
 	Contact, Terms, Privacy string // addresses, "" for none
 }
 
+// promise parses a page, once.
+type promise = func() (*template.Template, error)
+
 // frame is what layout.html sees; Data is the page's own.
 type frame struct {
 	Nonce string
@@ -58,14 +62,14 @@ type frame struct {
 	Data      any
 }
 
-// New parses every template. issuer is the configured issuer URL: the only
+// New promises every page. issuer is the configured issuer URL: the only
 // place from which pages learn whether they are served by https.
 func New(issuer string, b brand.Brand) (*Renderer, error) {
 	languages, err := language.Load(templates.Languages(), b.Name)
 	if err != nil {
 		return nil, err
 	}
-	p := &Renderer{pages: make(map[string]map[string]*template.Template), https: strings.HasPrefix(issuer, "https://"), languages: languages}
+	p := &Renderer{pages: make(map[string]map[string]promise), https: strings.HasPrefix(issuer, "https://"), languages: languages}
 	if u, err := url.Parse(issuer); err == nil {
 		_, notAddress := netip.ParseAddr(u.Hostname())
 		p.passkeys = notAddress != nil
@@ -74,49 +78,62 @@ func New(issuer string, b brand.Brand) (*Renderer, error) {
 		return nil, err
 	}
 	p.brand.Name, p.brand.Contact, p.brand.Terms, p.brand.Privacy = b.Name, b.ContactURL(), b.Terms, b.Privacy
-	for _, l := range languages.All() {
-		if p.pages[l.Tag], err = p.parse(templates.Pages(), l); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// parse reads every page in a language, by its name.
-func (p *Renderer) parse(files fs.FS, l *language.Language) (map[string]*template.Template, error) {
+	files := templates.Pages()
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		return nil, err
 	}
-	sources := make(map[string]string)
-	for _, name := range names {
-		source, err := fs.ReadFile(files, name)
-		if err != nil {
-			return nil, err
-		}
-		sources[strings.TrimSuffix(name, ".html")] = l.Template(string(source))
+	for _, l := range languages.All() {
+		p.pages[l.Tag] = p.later(files, names, l)
 	}
-	layout, err := template.New("layout").Option("missingkey=error").Funcs(words(l)).Funcs(template.FuncMap{
-		"brand":    func() view { return p.brand },
-		"passkeys": func() bool { return p.passkeys },
-	}).Parse(sources["layout"])
-	if err != nil {
-		return nil, fmt.Errorf("parsing the layout in %s: %w", l.Name, err)
-	}
-	delete(sources, "layout")
-	pages := make(map[string]*template.Template)
-	for name, source := range sources {
-		page, err := layout.Clone()
-		if err == nil {
-			page, err = page.New(name).Parse(source)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("parsing page %s in %s: %w", name, l.Name, err)
-		}
-		pages[name] = page
-	}
-	return pages, nil
+	return p, nil
 }
+
+// later promises each page in a language, by its name. It is parsed when it is
+// asked for, and kept: all pages in all languages are more than the rest of the
+// service has alive, and most are asked for by nobody.
+func (p *Renderer) later(files fs.FS, names []string, l *language.Language) map[string]promise {
+	layout := sync.OnceValues(func() (*template.Template, error) {
+		shown := template.FuncMap{
+			"brand":    func() view { return p.brand },
+			"passkeys": func() bool { return p.passkeys },
+		}
+		return parse(template.New("layout").Option("missingkey=error").Funcs(words(l)).Funcs(shown), files, l)
+	})
+	pages := make(map[string]promise)
+	for _, file := range names {
+		name := strings.TrimSuffix(file, ".html")
+		if name == "layout" {
+			continue
+		}
+		pages[name] = sync.OnceValues(func() (*template.Template, error) {
+			frame, err := layout()
+			if err == nil {
+				frame, err = frame.Clone()
+			}
+			if err != nil {
+				return nil, err
+			}
+			return parse(frame.New(name), files, l)
+		})
+	}
+	return pages
+}
+
+func parse(into *template.Template, files fs.FS, l *language.Language) (*template.Template, error) {
+	source, err := fs.ReadFile(files, into.Name()+".html")
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := into.Parse(l.Template(string(source)))
+	if err != nil {
+		return nil, fmt.Errorf("parsing page %s in %s: %w", into.Name(), l.Name, err)
+	}
+	return parsed, nil
+}
+
+// Languages are those that pages speak.
+func (p *Renderer) Languages() *language.Catalogue { return p.languages }
 
 // Render answers with the named page. The page's forms may lead only to our
 // own origin.
@@ -154,9 +171,13 @@ func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.L
 // render writes nothing when it returns an error.
 func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, name string, leads policy, data any) error {
 	l := p.language(r)
-	t, ok := p.pages[l.Tag][name]
+	parsed, ok := p.pages[l.Tag][name]
 	if !ok {
 		return fmt.Errorf("no page is called %q", name)
+	}
+	t, err := parsed()
+	if err != nil {
+		return err
 	}
 	f := frame{Nonce: rand.Text(), Style: p.style, Icon: p.icon, Back: here(r), Languages: p.languages.All(), Data: data}
 	if t.Lookup("form-script") != nil {
@@ -174,8 +195,7 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 	w.Header().Set("Content-Language", l.Tag)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
-	_, err := body.WriteTo(w)
-	if err != nil {
+	if _, err := body.WriteTo(w); err != nil {
 		web.Annotate(r.Context(), slog.String("page_error", err.Error())) // the browser is gone
 	}
 	return nil

@@ -2,10 +2,8 @@ package language
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,13 +25,6 @@ type Language struct {
 	exact    map[string]string
 	patterns []pattern
 	dates    dates
-}
-
-// pattern is a sentence with parts.
-type pattern struct {
-	english *regexp.Regexp
-	say     string
-	open    bool // it ends with a part
 }
 
 // Catalogue is every language, English first. Make it with Load.
@@ -69,16 +60,9 @@ func Load(files fs.FS, brand string) (*Catalogue, error) {
 		for key := range pairs {
 			english[key] = key
 		}
-		l := &Language{Tag: n[0], Name: n[1], brand: brand, exact: pairs, dates: datesOf(n[0])}
-		if err := l.compile(); err != nil {
-			return nil, err
-		}
-		c.all = append(c.all, l)
+		c.all = append(c.all, &Language{Tag: n[0], Name: n[1], brand: brand, exact: pairs, patterns: patterns(pairs), dates: datesOf(n[0])})
 	}
-	en := &Language{Tag: "en", Name: "English", brand: brand, exact: english, dates: datesOf("en")}
-	if err := en.compile(); err != nil {
-		return nil, err
-	}
+	en := &Language{Tag: "en", Name: "English", brand: brand, exact: english, patterns: patterns(english), dates: datesOf("en")}
 	c.all = slices.Insert(c.all, 0, en)
 	var tags []language.Tag
 	for _, l := range c.all {
@@ -118,26 +102,6 @@ func read(files fs.FS, name string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s: %q has no translation", name, key)
 	}
 	return pairs, nil
-}
-
-// compile makes the patterns; the one that says most comes first.
-func (l *Language) compile() error {
-	var keys []string
-	for key := range l.exact {
-		if strings.Contains(key, "{1}") {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	part := regexp.MustCompile(`\\\{[0-9]\\\}`)
-	for _, key := range keys {
-		english, err := regexp.Compile(`(?s)^` + part.ReplaceAllString(regexp.QuoteMeta(key), "(.+?)") + `$`)
-		if err != nil {
-			return fmt.Errorf("%q: %w", key, err)
-		}
-		l.patterns = append(l.patterns, pattern{english, l.exact[key], strings.HasSuffix(key, "}")})
-	}
-	return nil
 }
 
 // All lists the languages, English first.
@@ -191,12 +155,12 @@ func (l *Language) Say(text string) string {
 		return l.Say(first+".") + " " + l.Say(rest)
 	}
 	for _, p := range l.patterns {
-		found := p.english.FindStringSubmatch(text)
-		if found == nil || p.open && strings.HasSuffix(text, ".") {
+		parts, ok := p.match(text)
+		if !ok || p.open() && strings.HasSuffix(text, ".") {
 			continue
 		}
-		pairs := make([]string, 0, 2*len(found))
-		for i, part := range found[1:] {
+		pairs := make([]string, 0, 2*len(parts))
+		for i, part := range parts {
 			pairs = append(pairs, "{"+strconv.Itoa(i+1)+"}", l.part(part))
 		}
 		return strings.NewReplacer(pairs...).Replace(l.named(p.say))
@@ -206,7 +170,7 @@ func (l *Language) Say(text string) string {
 
 // Known reports whether Say has words of its own for a text.
 func (l *Language) Known(text string) bool {
-	return l.Has(text) || slices.ContainsFunc(l.patterns, func(p pattern) bool { return p.english.MatchString(text) })
+	return l.Has(text) || slices.ContainsFunc(l.patterns, func(p pattern) bool { _, ok := p.match(text); return ok })
 }
 
 // part says what fills a sentence: words of ours, alone or in a list, a date, or
