@@ -117,11 +117,6 @@ func serve(ctx context.Context, getenv func(string) string, logTo io.Writer) err
 	if getenv("GOGC") == "" { // else the operator has said what he wants
 		go headroom.Keep(ctx, gcRoom)
 	}
-	if cfg.MigrateDatabaseURL != "" {
-		if err := postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.ResourceAPI()); err != nil {
-			return err
-		}
-	}
 	s, err := newServer(ctx, cfg, log, clock)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -18,28 +19,38 @@ import (
 //go:embed openapi.yaml
 var document []byte
 
-// mountDocument serves the document as JSON and as a page to read.
-func mountDocument(rt *web.Router) error {
-	described, err := describe()
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(described)
-	if err != nil {
-		return err
-	}
-	page, err := described.Render()
-	if err != nil {
-		return err
-	}
+// published is the document as programs read it, and as people do.
+type published struct {
+	json []byte
+	page *reference.Page
+}
+
+// mountDocument serves the document as JSON and as a page to read. Both are made
+// for whoever first asks: the start has no time for them.
+func mountDocument(rt *web.Router) {
+	publish := sync.OnceValues(func() (published, error) {
+		described, err := describe()
+		if err != nil {
+			return published{}, err
+		}
+		body, err := json.Marshal(described)
+		return published{body, described.Render()}, err
+	})
 	rt.Handle(http.MethodGet, "/openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
-		return public(w, "application/json", body)
+		p, err := publish()
+		if err != nil {
+			return err
+		}
+		return public(w, "application/json", p.json)
 	})
 	rt.Handle(http.MethodGet, "/docs", func(w http.ResponseWriter, _ *http.Request) error {
-		w.Header().Set("Content-Security-Policy", page.Policy)
-		return public(w, "text/html; charset=utf-8", page.HTML)
+		p, err := publish()
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Security-Policy", p.page.Policy)
+		return public(w, "text/html; charset=utf-8", p.page.HTML)
 	})
-	return nil
 }
 
 // public answers with what is the same for everybody.

@@ -226,20 +226,18 @@ func webhookKeys(cfg Config) (*sealed.Keyring, error) {
 }
 
 // public is what the public listener serves.
-func (s *server) public() (http.Handler, error) {
+func (s *server) public() http.Handler {
 	rt := web.NewRouter(s.gate.Problem)
 	web.Health(rt, s.checks()...)
 	s.gate.Mount(rt)
-	if err := mountDocument(rt); err != nil {
-		return nil, err
-	}
+	mountDocument(rt)
 	authzen.MountConfiguration(rt, s.cfg.Resource)
 	rt.HandlePrefix("/v1/", s.gated(s.quotas.Wrap(s.keeper.Wrap(s.api))))
 	rt.HandlePrefix("/access/v1/", s.gated(s.quotas.Wrap(s.api)))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
 	h := observer.Wrap(headers(s.quotas.Documents(rt), strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
 	h = web.BehindProxies(h, s.cfg.TrustedProxies)
-	return mtls.Handler(h, s.cfg.CertProxies), nil // first, while the peer's address is the peer's
+	return mtls.Handler(h, s.cfg.CertProxies) // first, while the peer's address is the peer's
 }
 
 // gated lets authenticated requests through to next, once the database role is
@@ -321,10 +319,6 @@ func (s *server) listeners(public http.Handler) []web.Listener {
 // serve answers until ctx is done and what is in flight has drained.
 func (s *server) serve(ctx context.Context) error {
 	defer s.close()
-	handler, err := s.public()
-	if err != nil {
-		return err
-	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	// Background work outlives the listeners, so that the last denials are written.
@@ -347,7 +341,7 @@ func (s *server) serve(ctx context.Context) error {
 		}
 		return err
 	})
-	err = web.Serve(ctx, s.log, s.listeners(handler), nil)
+	err := web.Serve(ctx, s.log, s.listeners(s.public()), nil)
 	end()
 	if failed := work.Wait(); err == nil {
 		err = failed
@@ -355,8 +349,8 @@ func (s *server) serve(ctx context.Context) error {
 	return err
 }
 
-// confine waits for the database, then checks that its schema is there and that
-// row-level security binds our role. A role that it does not bind ends the
+// confine waits for the database, then checks that row-level security binds our
+// role and that the schema is there. A role that it does not bind ends the
 // service.
 func (s *server) confine(ctx context.Context) error {
 	tick := time.NewTicker(checkEvery)
@@ -364,7 +358,7 @@ func (s *server) confine(ctx context.Context) error {
 	for {
 		err := postgres.CheckRole(ctx, s.pool, schema)
 		if err == nil {
-			err = postgres.CheckVersion(ctx, s.pool, schema, migrations.ResourceAPI())
+			err = s.migrated(ctx)
 		} else if !fault.Is(err, fault.Unavailable) && ctx.Err() == nil {
 			return err
 		}
@@ -379,4 +373,13 @@ func (s *server) confine(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// migrated brings the schema to our version where we were given its owner.
+func (s *server) migrated(ctx context.Context) error {
+	err := postgres.CheckVersion(ctx, s.pool, schema, migrations.ResourceAPI())
+	if err == nil || s.cfg.MigrateDatabaseURL == "" || fault.Is(err, fault.Unavailable) {
+		return err
+	}
+	return postgres.Migrate(ctx, s.cfg.MigrateDatabaseURL, schema, migrations.ResourceAPI())
 }

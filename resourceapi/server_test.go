@@ -57,10 +57,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	if err := s.confine(ctx); err != nil || !s.confined.Load() {
 		t.Fatalf("the database was not found fit: %v", err)
 	}
-	handler, err := s.public()
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := s.public()
 	background, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { s.denials.Run(background) })

@@ -71,21 +71,21 @@ func CheckVersion(ctx context.Context, db interface {
 	if err != nil {
 		return err
 	}
-	var want int64
+	known := make([]int64, 0, len(names))
 	for _, name := range names {
 		v, err := goose.NumericComponent(name)
 		if err != nil {
 			return err
 		}
-		want = max(want, v)
+		known = append(known, v)
 	}
-	var have int64
-	query := "SELECT coalesce(max(version_id), 0) FROM " + pgx.Identifier{"larder_" + schema + "_migrations"}.Sanitize()
-	if err := db.QueryRow(ctx, query).Scan(&have); err != nil {
+	var taken int
+	query := "SELECT count(DISTINCT version_id) FROM " + pgx.Identifier{"larder_" + schema + "_migrations"}.Sanitize() + " WHERE version_id = ANY($1)"
+	if err := db.QueryRow(ctx, query, known).Scan(&taken); err != nil {
 		return fmt.Errorf("reading the version of schema %s: %w", schema, Translate(err))
 	}
-	if have < want {
-		return fmt.Errorf("schema %s is at version %d and this program needs %d: run the migrate subcommand", schema, have, want)
+	if lacks := len(known) - taken; lacks > 0 {
+		return fmt.Errorf("schema %s lacks %d of the %d steps of this program: run the migrate subcommand", schema, lacks, len(known))
 	}
 	return nil
 }

@@ -55,6 +55,12 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 			if err := postgres.CheckVersion(t.Context(), db.Owner, schema, steps()); err != nil {
 				t.Error(err)
 			}
+			if _, err := db.Owner.Exec(t.Context(), "DELETE FROM larder_"+schema+"_migrations WHERE version_id = 1"); err != nil {
+				t.Fatal(err)
+			}
+			if err := postgres.CheckVersion(t.Context(), db.Owner, schema, steps()); err == nil {
+				t.Error("CheckVersion does not miss the first step")
+			}
 		})
 	}
 }

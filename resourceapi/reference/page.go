@@ -1,21 +1,16 @@
 package reference
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"maps"
 	"slices"
 	"strings"
 )
-
-//go:embed page.html
-var source string
 
 //go:embed page.css
 var style string
@@ -32,7 +27,6 @@ type Page struct {
 type view struct {
 	Title, Summary string
 	About          []paragraph
-	Style          template.CSS
 	Security       []row
 	Groups         []group
 	Schemas        []schema
@@ -75,9 +69,9 @@ type row struct {
 }
 
 // Render makes the page of a document.
-func (d Document) Render() (*Page, error) {
+func (d Document) Render() *Page {
 	info := d.object("info")
-	v := view{Title: text(info["title"]), Summary: text(info["summary"]), About: paragraphs(info["description"]), Style: template.CSS(style)} //nolint:gosec // the file embedded above
+	v := view{Title: text(info["title"]), Summary: text(info["summary"]), About: paragraphs(info["description"])}
 	for _, name := range sorted(object(d.object("components")["securitySchemes"])) {
 		s := object(object(d.object("components")["securitySchemes"])[name])
 		v.Security = append(v.Security, row{Name: name, Type: cmp.Or(text(s["scheme"]), text(s["type"])), About: text(s["description"])})
@@ -93,19 +87,11 @@ func (d Document) Render() (*Page, error) {
 		s := object(all[name])
 		v.Schemas = append(v.Schemas, schema{Name: name, About: cmp.Or(text(s["description"]), d.kind(s).Type), Members: d.members(s)})
 	}
-	page, err := template.New("page").Parse(source)
-	if err != nil {
-		return nil, err
-	}
-	var html bytes.Buffer
-	if err := page.Execute(&html, v); err != nil {
-		return nil, err
-	}
 	sum := sha256.Sum256([]byte(style))
 	return &Page{
-		HTML:   html.Bytes(),
+		HTML:   v.html(),
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-	}, nil
+	}
 }
 
 // operations are those of the document by their first tag, in the order of

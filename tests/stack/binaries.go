@@ -52,8 +52,8 @@ func Build(ctx context.Context) (_ Binaries, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", dir+"/", "./authserver", "./resourceapi") //nolint:gosec // our own paths
-	cmd.Dir = root
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir+"/", "./authserver", "./resourceapi") //nolint:gosec // our own paths
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}
