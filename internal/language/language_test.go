@@ -69,6 +69,8 @@ func TestALanguageSaysTemplatesAndSentences(t *testing.T) {
 		"Wait 12 seconds; {2} is needed.": "{2} ist nötig, warte 12 Sekunden.",
 		"Wait add items and check items off; x is needed.": "x ist nötig, warte Artikel hinzufügen und abhaken.",
 		"Firefox on Windows":         "Firefox auf Windows",
+		"Cat on mat on floor":        "Cat auf mat on floor",
+		" on Windows":                " on Windows",
 		"The server is on fire.":     "The server is on fire.",
 		"Something of Larder <else>": "Something of Larder <else>",
 		"1 May 2026 at 10:00 UTC":    "1. Mai 2026, 10:00 UTC",
