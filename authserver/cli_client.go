@@ -41,6 +41,10 @@ One that authenticates by its TLS certificate, for which a CA of AUTHSERVER_CLIE
   authserver client create --name "Bank" --profile fapi2 --auth tls_client_auth --tls-subject-dn "CN=bank,O=Bank,C=GB" --certificate-bound \
     --redirect-uri https://bank.example.com/callback --scope "openid lists:read" --resource https://api.example.com
 
+A call centre that asks people to approve what they begin there (OpenID CIBA):
+  authserver client create --name "Pantry Phone Line" --grant ciba --scope "openid lists:read" --resource https://api.example.com \
+    --backchannel-delivery ping --backchannel-notification-endpoint https://phone.example.com/ciba
+
 A resource server that may introspect tokens:
   authserver client create --id resourceapi --name "Grocery API" --grant client_credentials --introspect-resource https://api.example.com`,
 			flags: func(flags *flag.FlagSet) action {
@@ -165,7 +169,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	name := flags.String("name", "", "what people are shown")
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
-	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, token_exchange, jwt_bearer; may be repeated")
+	flags.Var(&grants, "grant", "grant `type`: authorization_code (the default), refresh_token, client_credentials, device_code, ciba, token_exchange, jwt_bearer; may be repeated")
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, client_secret_jwt, private_key_jwt,\n"+
 		"tls_client_auth, self_signed_tls_client_auth, none")
@@ -180,6 +184,8 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")
 	backchannel := flags.String("backchannel-logout-uri", "", "https `URI` that is told when a session is over, server to server")
 	frontchannel := flags.String("frontchannel-logout-uri", "", "`URI` that the browser loads when a session is over, at the origin of a redirect URI")
+	delivery := flags.String("backchannel-delivery", "", "how it learns of the answers to CIBA requests: poll (the default) or ping")
+	notify := flags.String("backchannel-notification-endpoint", "", "https `URI` that is pinged then")
 	initiate := flags.String("initiate-login-uri", "", "https `URI` at which others can have a sign-in begin")
 	firstParty := flags.Bool("first-party", false, "it is ours: ask nobody for consent")
 	profile := flags.String("profile", "", "what is demanded of it: oidc (the default) or fapi2, the FAPI 2.0 Security Profile")
@@ -230,6 +236,10 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.BackchannelLogoutURI = *backchannel
 			case "frontchannel-logout-uri":
 				m.FrontchannelLogoutURI = *frontchannel
+			case "backchannel-delivery":
+				m.BackchannelDelivery = *delivery
+			case "backchannel-notification-endpoint":
+				m.BackchannelNotificationEndpoint = *notify
 			case "initiate-login-uri":
 				m.InitiateLoginURI = *initiate
 			case "first-party":
@@ -269,6 +279,8 @@ func grantTypes(given []string) []string {
 		switch name {
 		case "device_code":
 			names[i] = oidc.DeviceCode
+		case "ciba":
+			names[i] = oidc.CIBA
 		case "token_exchange":
 			names[i] = oidc.TokenExchange
 		case "jwt_bearer":

@@ -22,6 +22,7 @@ func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	requestAlg := flags.String("request-object-alg", "", "the one `algorithm` of its request objects: ES256, EdDSA, PS256 or RS256")
 	flags.Var(&requestURIs, "request-uri", "`URI` of a request object of its, matched whole; may be repeated")
 	signed := flags.Bool("require-signed-request-object", false, "it must sign its authorization requests (RFC 9101)")
+	backchannelAlg := flags.String("backchannel-request-alg", "", "it signs its CIBA requests, by this `algorithm`: ES256, EdDSA, PS256 or RS256")
 	responseAlg := flags.String("authorization-alg", "", "`algorithm` of signed authorization responses (JARM): ES256, RS256, EdDSA or PS256")
 	introspectionAlg := flags.String("introspection-alg", "", "`algorithm` of signed introspection responses (RFC 9701)")
 	return func(m *oidc.Metadata) error {
@@ -46,6 +47,8 @@ func signatureFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 				m.RequestURIs = requestURIs
 			case "require-signed-request-object":
 				m.RequireRequestObject = *signed
+			case "backchannel-request-alg":
+				m.BackchannelRequestAlg = *backchannelAlg
 			case "authorization-alg":
 				m.AuthorizationAlg = *responseAlg
 			case "introspection-alg":

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"larder/authserver/account"
+	"larder/authserver/ciba"
 	"larder/authserver/consent"
 	"larder/authserver/federation"
 	"larder/authserver/flow"
@@ -154,6 +155,8 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 		river.AddWorkerSafely(workers, &logout.Worker{
 			Clients: s.clients, Tokens: s.provider, Sender: s.outbound, Audit: s.db, Now: s.now,
 		}),
+		river.AddWorkerSafely(workers, &ciba.LetterWorker{Requests: s.asked, Issuer: s.cfg.Issuer, Post: postman}),
+		river.AddWorkerSafely(workers, &ciba.PingWorker{Requests: s.asked, Clients: s.clients, Sender: s.outbound}),
 		river.AddWorkerSafely(workers, &forgot.Worker{DB: s.db, Links: s.links, Users: s.accounts, Jobs: s.jobs, Reset: resetLinks()}),
 	} {
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"larder/authserver/account"
 	"larder/authserver/admin"
 	"larder/authserver/apikey"
+	"larder/authserver/ciba"
 	"larder/authserver/client"
 	"larder/authserver/consent"
 	"larder/authserver/detailname"
@@ -69,6 +70,7 @@ type server struct {
 	pages    *page.Renderer
 	provider *oauth.Provider
 	devices  *device.Authorizations
+	asked    *ciba.Requests
 	audit    *audit.Queue
 	revoked  *revocation.Set
 	sweeper  *sweeper
@@ -131,6 +133,10 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	}
 	devices := session.Devices{Secure: cfg.secure()}
 	s.devices = &device.Authorizations{Redis: c.redis, Now: now}
+	s.asked = &ciba.Requests{
+		DB: c.db, Users: c.accounts, Jobs: c.jobs, Limit: c.limiter(), Canonical: account.Canonical, Now: now,
+		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("code") },
+	}
 	var clientCAs oauth.ClientCAs
 	if s.clientCAs != nil {
 		clientCAs = s.clientCAs
@@ -142,7 +148,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 			Registration: !cfg.Registration.Off(), FrontChannel: cfg.ImplicitFlow, MTLSURL: cfg.TLS.MTLSURL,
 		},
 		Clients: c.clients, Keys: c.keys, Sessions: c.sessions, Users: c.accounts, APIKeys: c.apiKeys, ClientCAs: clientCAs,
-		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Logouts: c.logouts, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
+		Consents: s.consents(), Flows: s.flows(devices), Devices: s.devices, Backchannel: s.asked, Logouts: c.logouts, Pages: protocolPages{s.pages}, Audit: s.audit, Revocations: s.revoked,
 		PublishedKeys: &jwks.Cache{Getter: c.outbound, Now: now}, Fetcher: c.outbound,
 		DB: c.db, Redis: c.redis, Now: now, Log: log,
 	})
@@ -239,6 +245,9 @@ func (s *server) mountBrowser(rt *web.Router) {
 	(&device.Handler{
 		Authorizations: s.devices, Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Consents: s.consents(),
 		Names: s.detailNames(), Limiter: s.guesses(), Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
+	}).Mount(rt)
+	(&ciba.Handler{
+		Requests: s.asked, Sessions: s.sessions, Clients: s.clients, Consents: s.consents(), Names: names, Pages: s.pages, Audit: s.audit, Source: limit.Source,
 	}).Mount(rt)
 }
 

@@ -62,6 +62,11 @@ DELETE FROM auth.federation_events WHERE (issuer, jti) IN (
 DELETE FROM auth.one_time_codes WHERE id IN (
   SELECT id FROM auth.one_time_codes WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
+	// A client that is late learns for ten minutes that it is.
+	deleteAsked = `
+DELETE FROM auth.ciba_requests WHERE id IN (
+  SELECT id FROM auth.ciba_requests WHERE expires_at < now() - interval '10 minutes' ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
 	deleteLimits = `
 DELETE FROM auth.limits WHERE bucket IN (
   SELECT bucket FROM auth.limits WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
@@ -97,6 +102,7 @@ const (
 	tableParts   = "session_clients"
 	tableEvents  = "federation_events"
 	tableErased  = "erasures"
+	tableAsked   = "ciba_requests"
 )
 
 // leavers deletes the accounts whose owners left, some at a time, and returns
@@ -126,7 +132,7 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 	}
 	reg.MustRegister(s.swept, s.last)
 	for _, table := range []string{
-		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableLimits, tableDevices, tableCodes, tableEvents, tableErased, tableUsers, tableParts,
+		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableLimits, tableDevices, tableCodes, tableEvents, tableErased, tableAsked, tableUsers, tableParts,
 	} {
 		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
 	}
@@ -156,6 +162,7 @@ func (s *sweeper) run(ctx context.Context) {
 		s.sweep(ctx, tableParts, deleteParticipants)
 		s.sweep(ctx, tableEvents, deleteEvents)
 		s.sweep(ctx, tableErased, deleteErasures)
+		s.sweep(ctx, tableAsked, deleteAsked)
 		s.sweepUsers(ctx)
 	}
 }

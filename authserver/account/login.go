@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"larder/authserver/oidc"
@@ -115,14 +114,9 @@ type loginPage struct {
 	Next  string // where to go on to, without a flow
 	Email string
 	Alert string
-	App   *appView
+	App   *oidc.App
 
 	Providers []oidc.SignInProvider
-}
-
-// appView is the client as pages speak of it (OpenID Connect Registration §2).
-type appView struct {
-	Name, LogoURI, PolicyURI, TOSURI string
 }
 
 func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
@@ -278,13 +272,8 @@ func (h *Handler) renderLogin(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	page.App = &appView{Name: c.Metadata.ClientName, PolicyURI: c.Metadata.PolicyURI, TOSURI: c.Metadata.TOSURI}
-	if page.App.Name == "" {
-		page.App.Name = c.ID
-	}
-	if strings.HasPrefix(c.Metadata.LogoURI, "https://") {
-		page.App.LogoURI = c.Metadata.LogoURI
-	}
+	app := c.App()
+	page.App = &app
 	return h.Pages.RenderFlow(w, r, status, "login", req.Form.Get("redirect_uri"), page)
 }
 

@@ -52,6 +52,7 @@ func (r Rules) Check(m *oidc.Metadata) error {
 	c.fetched()
 	c.pages()
 	c.logout()
+	c.backchannel()
 	if len(c.faults) > 0 {
 		return fault.New(fault.Invalid, "The client's metadata is not acceptable.").
 			WithCode("invalid_client_metadata").WithFields(c.faults...)
@@ -68,6 +69,9 @@ func setDefaults(m *oidc.Metadata) {
 	}
 	if len(m.ResponseTypes) == 0 && slices.Contains(m.GrantTypes, oidc.AuthorizationCode) {
 		m.ResponseTypes = []string{"code"}
+	}
+	if m.BackchannelDelivery == "" && slices.Contains(m.GrantTypes, oidc.CIBA) {
+		m.BackchannelDelivery = oidc.DeliveryPoll
 	}
 }
 
@@ -100,7 +104,7 @@ func (c *check) name() {
 func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 func (c *check) grants() {
-	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange, oidc.JWTBearer}
+	known := []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.CIBA, oidc.TokenExchange, oidc.JWTBearer}
 	if c.rules.FrontChannel {
 		known = append(known, oidc.Implicit)
 	}
@@ -111,8 +115,8 @@ func (c *check) grants() {
 	}
 	code := slices.Contains(c.m.GrantTypes, oidc.AuthorizationCode)
 	c.responses(code, slices.Contains(c.m.GrantTypes, oidc.Implicit))
-	if slices.Contains(c.m.GrantTypes, oidc.RefreshToken) && !code && !slices.Contains(c.m.GrantTypes, oidc.DeviceCode) {
-		c.fault("grant_types", "refresh_token needs authorization_code or the device grant")
+	if slices.Contains(c.m.GrantTypes, oidc.RefreshToken) && !code && !slices.Contains(c.m.GrantTypes, oidc.DeviceCode) && !slices.Contains(c.m.GrantTypes, oidc.CIBA) {
+		c.fault("grant_types", "refresh_token needs authorization_code, the device grant or CIBA")
 	}
 	if slices.Contains(c.m.GrantTypes, oidc.ClientCredentials) && c.public() {
 		c.fault("grant_types", "a public client cannot use client_credentials") // RFC 6749 §4.4

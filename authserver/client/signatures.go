@@ -27,7 +27,7 @@ func (c *check) keys() {
 		if c.m.TokenEndpointAuthMethod == oidc.PrivateKeyJWT {
 			c.fault("jwks", "must hold a public key for private_key_jwt, unless jwks_uri says where they are")
 		}
-		if c.m.RequireRequestObject || c.m.RequestObjectAlg != "" {
+		if c.m.RequireRequestObject || c.m.RequestObjectAlg != "" || c.m.BackchannelRequestAlg != "" {
 			c.fault("jwks", "must hold a public key for request objects, unless jwks_uri says where they are")
 		}
 		return
@@ -76,6 +76,7 @@ func (c *check) algorithms() {
 	}{
 		{"token_endpoint_auth_signing_alg", c.m.TokenEndpointAuthAlg, assertion},
 		{"request_object_signing_alg", c.m.RequestObjectAlg, theirs},
+		{"backchannel_authentication_request_signing_alg", c.m.BackchannelRequestAlg, theirs},
 		{"authorization_signed_response_alg", c.m.AuthorizationAlg, ours},
 		{"introspection_signed_response_alg", c.m.IntrospectionAlg, ours},
 	} {

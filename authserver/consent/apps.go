@@ -91,7 +91,7 @@ type appsPage struct {
 // connected is an app on the page.
 type connected struct {
 	ClientID string
-	App      appView
+	App      oidc.App
 	Scopes   []meaning
 	Since    time.Time
 	Offline  bool   // it stays connected when the person signs out
@@ -120,9 +120,9 @@ func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		view := appView{Name: one.ClientID} // disabled by now; its access can still be taken away
+		view := oidc.App{Name: one.ClientID} // disabled by now; its access can still be taken away
 		if c != nil {
-			view = viewOf(c)
+			view = c.App()
 		}
 		page.Apps = append(page.Apps, connected{
 			ClientID: one.ClientID, App: view, Scopes: append(oidc.DetailMeanings(one.Details, names), meanings(one.Scopes)...), Since: one.Since,

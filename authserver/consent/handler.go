@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"larder/authserver/oidc"
@@ -79,16 +78,11 @@ func (h *Handler) Mount(rt *web.Router) {
 type consentPage struct {
 	Flow       string
 	Session    string // the sid of the person asked
-	App        appView
+	App        oidc.App
 	UserName   string
 	UserEmail  string
 	Scopes     []meaning // and authorization details
 	ReturnHost string
-}
-
-// appView is the client as the page speaks of it (OpenID Connect Registration §2).
-type appView struct {
-	Name, LogoURI, PolicyURI, TOSURI string
 }
 
 func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
@@ -114,7 +108,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	redirectURI := req.Form.Get("redirect_uri")
 	return h.Pages.RenderFlow(w, r, http.StatusOK, "consent", redirectURI, consentPage{
-		Flow: flowID, Session: login.SID, App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
+		Flow: flowID, Session: login.SID, App: c.App(), UserName: user.Name, UserEmail: user.Email,
 		Scopes: h.asked(r.Context(), login.Subject, req), ReturnHost: hostOf(redirectURI),
 	})
 }
@@ -180,17 +174,6 @@ func (h *Handler) deny(r *http.Request, req *oidc.AuthRequest, login *oidc.Login
 		UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 	})
 	return nil
-}
-
-func viewOf(c *oidc.Client) appView {
-	v := appView{Name: c.Metadata.ClientName, PolicyURI: c.Metadata.PolicyURI, TOSURI: c.Metadata.TOSURI}
-	if v.Name == "" {
-		v.Name = c.ID
-	}
-	if strings.HasPrefix(c.Metadata.LogoURI, "https://") {
-		v.LogoURI = c.Metadata.LogoURI
-	}
-	return v
 }
 
 // hostOf tells a person where they go back to: a host, or an app's own scheme.

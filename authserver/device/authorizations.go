@@ -20,9 +20,6 @@ import (
 const (
 	// Lifetime is how long a person has to type the code.
 	Lifetime = 10 * time.Minute
-	// Interval is how long a device waits between two polls (RFC 8628 §3.2).
-	Interval = 5 * time.Second
-
 	// remembered is how long beyond its life a device code is told from one that
 	// never was.
 	remembered = 10 * time.Minute
@@ -52,7 +49,7 @@ type approval struct {
 
 // Begin takes a request down and returns the code by which the device will ask
 // for its tokens and the one that it shows.
-func (a *Authorizations) Begin(ctx context.Context, req oidc.DeviceRequest) (deviceCode, userCode string, err error) {
+func (a *Authorizations) Begin(ctx context.Context, req oidc.DecoupledRequest) (deviceCode, userCode string, err error) {
 	body, err := json.Marshal(&req)
 	if err != nil {
 		return "", "", err
@@ -63,8 +60,8 @@ func (a *Authorizations) Begin(ctx context.Context, req oidc.DeviceRequest) (dev
 		return "", "", err
 	}
 	_, err = a.Redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, deviceKey(name), fieldClient, req.ClientID, fieldRequest, body, fieldState, string(oidc.DevicePending),
-			fieldExpires, a.Now().Add(Lifetime).UnixMilli(), fieldInterval, Interval.Milliseconds())
+		p.HSet(ctx, deviceKey(name), fieldClient, req.ClientID, fieldRequest, body, fieldState, string(oidc.DecoupledPending),
+			fieldExpires, a.Now().Add(Lifetime).UnixMilli(), fieldInterval, oidc.PollInterval.Milliseconds())
 		p.PExpire(ctx, deviceKey(name), Lifetime+remembered)
 		return nil
 	})
@@ -88,7 +85,7 @@ func (a *Authorizations) reserve(ctx context.Context, name string) (userCode str
 
 // Find returns what a user code stands for, while it waits for an answer. Any
 // other code is fault.NotFound.
-func (a *Authorizations) Find(ctx context.Context, userCode string) (*oidc.DeviceRequest, error) {
+func (a *Authorizations) Find(ctx context.Context, userCode string) (*oidc.DecoupledRequest, error) {
 	name, err := a.Redis.Get(ctx, userKey(userCode)).Result()
 	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
 		return nil, unknownCode()
@@ -102,10 +99,10 @@ func (a *Authorizations) Find(ctx context.Context, userCode string) (*oidc.Devic
 	}
 	state, _ := values[0].(string)
 	body, _ := values[1].(string)
-	if state != string(oidc.DevicePending) {
+	if state != string(oidc.DecoupledPending) {
 		return nil, unknownCode()
 	}
-	var req oidc.DeviceRequest
+	var req oidc.DecoupledRequest
 	if err := json.Unmarshal([]byte(body), &req); err != nil {
 		return nil, fmt.Errorf("reading a device authorization: %w", err)
 	}
@@ -128,16 +125,16 @@ func (a *Authorizations) Approve(ctx context.Context, userCode string, login oid
 	if err != nil {
 		return err
 	}
-	return a.answer(ctx, userCode, oidc.DeviceApproved, string(body))
+	return a.answer(ctx, userCode, oidc.DecoupledApproved, string(body))
 }
 
 // Deny refuses the device.
 func (a *Authorizations) Deny(ctx context.Context, userCode string) error {
-	return a.answer(ctx, userCode, oidc.DeviceDenied, "")
+	return a.answer(ctx, userCode, oidc.DecoupledDenied, "")
 }
 
 // answer records the one answer that there may be, and ends the user code.
-func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc.DeviceState, body string) error {
+func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc.DecoupledState, body string) error {
 	name, err := a.Redis.GetDel(ctx, userKey(userCode)).Result()
 	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
 		return unknownCode()
@@ -183,21 +180,21 @@ if v[5] and now - tonumber(v[5]) < interval - 250 then
 end
 return {'pending'}`
 
-// Poll tells a device how far it is. DeviceApproved comes once.
-func (a *Authorizations) Poll(ctx context.Context, deviceCode, clientID string) (oidc.DeviceAnswer, error) {
+// Poll tells a device how far it is. DecoupledApproved comes once.
+func (a *Authorizations) Poll(ctx context.Context, deviceCode, clientID string) (oidc.DecoupledAnswer, error) {
 	said, err := redis.NewScript(pollScript).Run(ctx, a.Redis, []string{deviceKey(hash(deviceCode))}, clientID, a.Now().UnixMilli()).StringSlice()
 	if err != nil {
-		return oidc.DeviceAnswer{}, cache.Translate(err)
+		return oidc.DecoupledAnswer{}, cache.Translate(err)
 	}
-	answer := oidc.DeviceAnswer{State: oidc.DeviceState(said[0])}
-	if answer.State != oidc.DeviceApproved {
+	answer := oidc.DecoupledAnswer{State: oidc.DecoupledState(said[0])}
+	if answer.State != oidc.DecoupledApproved {
 		return answer, nil
 	}
 	var yes approval
 	if err := errors.Join(json.Unmarshal([]byte(said[1]), &answer.Request), json.Unmarshal([]byte(said[2]), &yes)); err != nil {
-		return oidc.DeviceAnswer{}, fmt.Errorf("reading a device authorization: %w", err)
+		return oidc.DecoupledAnswer{}, fmt.Errorf("reading a device authorization: %w", err)
 	}
-	answer.Login, answer.ApprovedAt = yes.Login, yes.At
+	answer.Login, answer.ApprovedAt, answer.ExpiresAt = yes.Login, yes.At, answer.Request.AskedAt.Add(Lifetime)
 	return answer, nil
 }
 

@@ -133,7 +133,7 @@ func setup(t *testing.T) *place {
 // begin is a device that asks.
 func (p *place) begin() (deviceCode, userCode string) {
 	p.t.Helper()
-	deviceCode, userCode, err := p.codes.Begin(p.t.Context(), oidc.DeviceRequest{
+	deviceCode, userCode, err := p.codes.Begin(p.t.Context(), oidc.DecoupledRequest{
 		ClientID: "fridge", Scopes: []string{"openid", "lists:read"}, Resources: []string{"http://localhost:9100"}, AskedAt: p.now(), AskedFrom: "198.51.100.7",
 	})
 	if err != nil {
@@ -216,7 +216,7 @@ func hidden(t *testing.T, body, name string) string {
 	return m[1]
 }
 
-func (p *place) poll(deviceCode string) oidc.DeviceAnswer {
+func (p *place) poll(deviceCode string) oidc.DecoupledAnswer {
 	p.t.Helper()
 	answer, err := p.codes.Poll(p.t.Context(), deviceCode, "fridge")
 	if err != nil {
@@ -240,7 +240,7 @@ func TestAPersonConnectsADevice(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if p.poll(deviceCode).State != oidc.DevicePending {
+	if p.poll(deviceCode).State != oidc.DecoupledPending {
 		t.Fatal("looking at the page answered for the person")
 	}
 	done := ada.do(http.MethodPost, "/device", url.Values{
@@ -250,7 +250,7 @@ func TestAPersonConnectsADevice(t *testing.T) {
 		t.Fatalf("%d %s", done.status, done.body)
 	}
 	answer := p.poll(deviceCode)
-	if answer.State != oidc.DeviceApproved || answer.Login.Subject != p.ada || answer.Request.ClientID != "fridge" || answer.Login.SID == "" {
+	if answer.State != oidc.DecoupledApproved || answer.Login.Subject != p.ada || answer.Request.ClientID != "fridge" || answer.Login.SID == "" {
 		t.Fatalf("%+v", answer)
 	}
 	covered, err := p.consents.Covered(t.Context(), p.ada, "fridge", []string{"openid", "lists:read"}, []string{"http://localhost:9100"})
@@ -261,7 +261,7 @@ func TestAPersonConnectsADevice(t *testing.T) {
 		t.Error("no audit event")
 	}
 	// Both codes and the flow are over.
-	if p.poll(deviceCode).State != oidc.DeviceUnknown {
+	if p.poll(deviceCode).State != oidc.DecoupledUnknown {
 		t.Error("the device code is good twice")
 	}
 	if r := ada.enter(userCode); r.status != http.StatusNotFound || !strings.Contains(r.body, `role="alert"`) {
@@ -283,7 +283,7 @@ func TestAPersonRefusesADevice(t *testing.T) {
 	if done.status != http.StatusOK || !strings.Contains(done.body, "was not connected") {
 		t.Fatalf("%d %s", done.status, done.body)
 	}
-	if state := p.poll(deviceCode).State; state != oidc.DeviceDenied {
+	if state := p.poll(deviceCode).State; state != oidc.DecoupledDenied {
 		t.Errorf("state %s", state)
 	}
 	if p.events.count("device.denied") != 1 {
@@ -327,7 +327,7 @@ func TestNothingIsApprovedUnasked(t *testing.T) {
 	if r := p.browser(id.ID{}).flow(userCode); r == "" {
 		t.Error("nobody may type a code before signing in")
 	}
-	if state := p.poll(deviceCode).State; state != oidc.DevicePending {
+	if state := p.poll(deviceCode).State; state != oidc.DecoupledPending {
 		t.Errorf("state %s", state)
 	}
 }
@@ -372,7 +372,7 @@ func TestCodesDieAfterTenMinutes(t *testing.T) {
 	if r := ada.get("/device?flow=" + flowID); r.status != http.StatusNotFound {
 		t.Errorf("asked late: %d", r.status)
 	}
-	if state := p.poll(deviceCode).State; state != oidc.DeviceExpired {
+	if state := p.poll(deviceCode).State; state != oidc.DecoupledExpired {
 		t.Errorf("state %s", state)
 	}
 }
@@ -389,9 +389,9 @@ func TestOneAnswerCounts(t *testing.T) {
 		both.Go(func() { yes = p.codes.Approve(t.Context(), code, oidc.Login{Subject: p.ada}) })
 		both.Go(func() { no = p.codes.Deny(t.Context(), code) })
 		both.Wait()
-		want := oidc.DeviceApproved
+		want := oidc.DecoupledApproved
 		if yes != nil {
-			want = oidc.DeviceDenied
+			want = oidc.DecoupledDenied
 		}
 		if (yes == nil) == (no == nil) || p.poll(deviceCode).State != want {
 			t.Errorf("yes: %v, no: %v", yes, no)
@@ -432,17 +432,17 @@ func TestRestore(t *testing.T) {
 		}
 	}
 	restore()
-	if state := p.poll(deviceCode).State; state != oidc.DevicePending {
+	if state := p.poll(deviceCode).State; state != oidc.DecoupledPending {
 		t.Fatalf("state %s", state)
 	}
 	if err := p.codes.Approve(t.Context(), strings.ReplaceAll(userCode, "-", ""), oidc.Login{Subject: p.ada}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if state := p.poll(deviceCode).State; state != oidc.DeviceApproved {
+		if state := p.poll(deviceCode).State; state != oidc.DecoupledApproved {
 			t.Fatalf("state %s", state)
 		}
-		if state := p.poll(deviceCode).State; state != oidc.DeviceUnknown {
+		if state := p.poll(deviceCode).State; state != oidc.DecoupledUnknown {
 			t.Fatalf("state %s", state)
 		}
 		restore()

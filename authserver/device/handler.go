@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"larder/authserver/oidc"
@@ -107,17 +106,12 @@ type confirmPage struct {
 	Flow      string
 	Session   string // the sid of the person asked
 	Code      string
-	App       appView
+	App       oidc.App
 	UserName  string
 	UserEmail string
 	Scopes    []oidc.Meaning
 	AskedAt   time.Time
 	AskedFrom string
-}
-
-// appView is the client as the page speaks of it (OpenID Connect Registration §2).
-type appView struct {
-	Name, LogoURI, PolicyURI, TOSURI string
 }
 
 // donePage is what device-done.html shows.
@@ -183,7 +177,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, typed string) er
 
 // find looks a code up. A wrong one costs its network and its account a guess;
 // what cannot be a code at all costs none. code is "" when it is not one.
-func (h *Handler) find(r *http.Request, typed string) (code string, req *oidc.DeviceRequest, err error) {
+func (h *Handler) find(r *http.Request, typed string) (code string, req *oidc.DecoupledRequest, err error) {
 	code, ok := readUserCode(typed)
 	if !ok {
 		return "", nil, fault.New(fault.Invalid, "The code has eight letters, such as WDJB-MJHT. Look at your device again.")
@@ -237,7 +231,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, flowID string)
 	names := h.Names.Of(r.Context(), login.Subject, req.Resources, req.Details)
 	asked := append(oidc.DetailMeanings(req.Details, names), oidc.Meanings(oidc.BeyondDetails(req.Scopes, req.Details))...)
 	return h.Pages.Render(w, r, http.StatusOK, "device-confirm", confirmPage{
-		Flow: flowID, Session: login.SID, Code: inGroups(code), App: viewOf(c), UserName: user.Name, UserEmail: user.Email,
+		Flow: flowID, Session: login.SID, Code: inGroups(code), App: c.App(), UserName: user.Name, UserEmail: user.Email,
 		Scopes: asked, AskedAt: req.AskedAt.UTC(), AskedFrom: req.AskedFrom,
 	})
 }
@@ -286,19 +280,19 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 	if _, err := h.Flows.Finish(r.Context(), flowID); err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "device-done", donePage{App: viewOf(c).Name, Allowed: allowed})
+	return h.Pages.Render(w, r, http.StatusOK, "device-done", donePage{App: c.App().Name, Allowed: allowed})
 }
 
 // allow remembers the consent first: without it the device could not refresh
 // its tokens.
-func (h *Handler) allow(ctx context.Context, code string, req *oidc.DeviceRequest, login *oidc.Login) error {
+func (h *Handler) allow(ctx context.Context, code string, req *oidc.DecoupledRequest, login *oidc.Login) error {
 	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
 		return err
 	}
 	return h.Authorizations.Approve(ctx, code, *login)
 }
 
-func (h *Handler) audit(r *http.Request, req *oidc.DeviceRequest, login *oidc.Login, allowed bool) {
+func (h *Handler) audit(r *http.Request, req *oidc.DecoupledRequest, login *oidc.Login, allowed bool) {
 	e := audit.Event{
 		OccurredAt: h.Now(), Action: "device.denied", Result: audit.Denied, Actor: audit.Actor{Kind: "user", ID: login.Subject.String()},
 		ClientID: req.ClientID, SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
@@ -308,17 +302,6 @@ func (h *Handler) audit(r *http.Request, req *oidc.DeviceRequest, login *oidc.Lo
 		e.Action, e.Result = "device.approved", audit.Success
 	}
 	h.Audit.Put(e)
-}
-
-func viewOf(c *oidc.Client) appView {
-	v := appView{Name: c.Metadata.ClientName, PolicyURI: c.Metadata.PolicyURI, TOSURI: c.Metadata.TOSURI}
-	if v.Name == "" {
-		v.Name = c.ID
-	}
-	if strings.HasPrefix(c.Metadata.LogoURI, "https://") {
-		v.LogoURI = c.Metadata.LogoURI
-	}
-	return v
 }
 
 // goOn sends the browser to the dispatcher, which knows what comes next.

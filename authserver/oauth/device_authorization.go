@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,17 +14,13 @@ import (
 
 // The device authorization grant is told of in package device; here are its two
 // protocol endpoints.
-const (
-	deviceLifespan = 10 * time.Minute
-	deviceInterval = 5 * time.Second
-)
+const deviceLifespan = 10 * time.Minute
 
 // DeviceAuthorizations keeps what devices ask for until a person has answered
 // and the device has come for its tokens.
 type DeviceAuthorizations interface {
-	Begin(ctx context.Context, req oidc.DeviceRequest) (deviceCode, userCode string, err error)
-	Poll(ctx context.Context, deviceCode, clientID string) (oidc.DeviceAnswer, error)
-	Restore(ctx context.Context, deviceCode string) error
+	Begin(ctx context.Context, req oidc.DecoupledRequest) (deviceCode, userCode string, err error)
+	Decoupled
 }
 
 // deviceResponse is RFC 8628 §3.2.
@@ -76,12 +71,8 @@ func (p *Provider) handleDeviceAuthorization(w http.ResponseWriter, r *http.Requ
 	if err := p.limits.Take(r.Context(), bucket, rate); err != nil {
 		return err
 	}
-	source, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		source = r.RemoteAddr
-	}
-	deviceCode, userCode, err := p.Devices.Begin(r.Context(), oidc.DeviceRequest{
-		ClientID: client.ID, Scopes: a.scopes, Resources: a.resources, Details: a.details, AskedAt: p.Now(), AskedFrom: source,
+	deviceCode, userCode, err := p.Devices.Begin(r.Context(), oidc.DecoupledRequest{
+		ClientID: client.ID, Scopes: a.scopes, Resources: a.resources, Details: a.details, AskedAt: p.Now(), AskedFrom: addressOf(r),
 	})
 	if err != nil {
 		return err
@@ -91,7 +82,7 @@ func (p *Provider) handleDeviceAuthorization(w http.ResponseWriter, r *http.Requ
 	return web.JSON(w, http.StatusOK, deviceResponse{
 		DeviceCode: deviceCode, UserCode: userCode, VerificationURI: page,
 		VerificationURIComplete: page + "?" + url.Values{"user_code": {userCode}}.Encode(),
-		ExpiresIn:               int64(deviceLifespan / time.Second), Interval: int64(deviceInterval / time.Second),
+		ExpiresIn:               int64(deviceLifespan / time.Second), Interval: int64(oidc.PollInterval / time.Second),
 	})
 }
 

@@ -149,7 +149,7 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	refused(t, h.poll(approved.DeviceCode, "client_id", "spa"), 400, "unauthorized_client")
 	refused(t, h.poll(approved.DeviceCode, "resource", "https://x.test"), 400, "invalid_target")
 	refused(t, h.poll("", "device_code", ""), 400, "invalid_request")
-	refused(t, h.poll(strings.Repeat("x", longestDeviceCode+1)), 400, "invalid_request")
+	refused(t, h.poll(strings.Repeat("x", longestDecoupledCode+1)), 400, "invalid_request")
 	refused(t, h.poll("never made"), 400, "invalid_grant")
 	h.tokens(h.poll(approved.DeviceCode))
 

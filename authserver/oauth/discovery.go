@@ -29,6 +29,7 @@ type metadata struct {
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	PAREndpoint           string `json:"pushed_authorization_request_endpoint"`
 	DeviceEndpoint        string `json:"device_authorization_endpoint"`
+	BackchannelEndpoint   string `json:"backchannel_authentication_endpoint"`
 	RegistrationEndpoint  string `json:"registration_endpoint,omitempty"`
 
 	MTLSAliases *endpointAliases `json:"mtls_endpoint_aliases,omitempty"`
@@ -71,6 +72,10 @@ type metadata struct {
 	AuthorizationAlgs        []string `json:"authorization_signing_alg_values_supported"`
 	IntrospectionAlgs        []string `json:"introspection_signing_alg_values_supported"`
 
+	BackchannelDeliveryModes []string `json:"backchannel_token_delivery_modes_supported"`
+	BackchannelRequestAlgs   []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
+	BackchannelUserCode      bool     `json:"backchannel_user_code_parameter_supported"`
+
 	CheckSessionIframe        string `json:"check_session_iframe,omitempty"`
 	BackchannelLogout         bool   `json:"backchannel_logout_supported"`
 	BackchannelLogoutSession  bool   `json:"backchannel_logout_session_supported"`
@@ -101,13 +106,14 @@ func (p *Provider) metadata() metadata {
 		EndSessionEndpoint:    issuer + "/logout",
 		PAREndpoint:           issuer + "/par",
 		DeviceEndpoint:        issuer + "/device_authorization",
+		BackchannelEndpoint:   issuer + backchannelPath,
 
 		ScopesSupported: []string{
 			oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeEmail, oidc.ScopeAddress, oidc.ScopePhone, oidc.ScopeOfflineAccess,
 		},
 		ResponseTypesSupported: p.responseTypesSupported(),
 		ResponseModesSupported: responseModes(),
-		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.TokenExchange, oidc.JWTBearer},
+		GrantTypesSupported:    []string{oidc.AuthorizationCode, oidc.RefreshToken, oidc.ClientCredentials, oidc.DeviceCode, oidc.CIBA, oidc.TokenExchange, oidc.JWTBearer},
 		SubjectTypesSupported:  []string{oidc.SubjectPublic, oidc.SubjectPairwise},
 		IDTokenSigningAlgs:     p.Keys.Algorithms(),
 		IDTokenEncryptionAlgs:  oidc.KeyManagementAlgs(),
@@ -136,6 +142,9 @@ func (p *Provider) metadata() metadata {
 		ClaimsParameter:   true,
 		MTLSAliases:       p.aliases(),
 		MTLSBoundTokens:   p.Config.MTLSURL != "",
+
+		BackchannelDeliveryModes: oidc.DeliveryModes(),
+		BackchannelRequestAlgs:   algorithmNames(clientAlgorithms()),
 
 		BackchannelLogout: true, BackchannelLogoutSession: true,
 		FrontchannelLogout: true, FrontchannelLogoutSession: true,

@@ -25,7 +25,7 @@ func TestDiscoveryPromisesWhatWorks(t *testing.T) {
 		"subject_types_supported":                        []any{"public", "pairwise"},
 		"code_challenge_methods_supported":               []any{"S256"},
 		"id_token_signing_alg_values_supported":          []any{"ES256", "RS256", "EdDSA", "PS256"},
-		"grant_types_supported":                          []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"},
+		"grant_types_supported":                          []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"},
 		"authorization_response_iss_parameter_supported": true,
 		"request_parameter_supported":                    true,
 		"request_uri_parameter_supported":                true,

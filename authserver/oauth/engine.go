@@ -60,7 +60,8 @@ func newEngine(p *Provider) *engine {
 		oidc.AuthorizationCode: {code, proof, idTokens},
 		oidc.RefreshToken:      {&refreshHandler{p}, idTokens},
 		oidc.ClientCredentials: {machine},
-		oidc.DeviceCode:        {&deviceHandler{p}, idTokens},
+		oidc.DeviceCode:        {p.deviceGrant(), idTokens},
+		oidc.CIBA:              {p.backchannelGrant(), idTokens},
 	}
 	return &engine{fosite.NewOAuth2Provider(store, cfg)}
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -29,6 +30,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"larder/authserver/account"
+	"larder/authserver/ciba"
 	"larder/authserver/device"
 	"larder/authserver/logout"
 	"larder/authserver/oidc"
@@ -37,9 +40,11 @@ import (
 	"larder/internal/id"
 	"larder/internal/jobs"
 	"larder/internal/jwks"
+	"larder/internal/limit"
 	"larder/internal/outbound"
 	"larder/internal/pgtest"
 	"larder/internal/revocation"
+	"larder/internal/sealed"
 	"larder/internal/secret"
 	"larder/internal/web"
 )
@@ -63,6 +68,7 @@ type harness struct {
 	apiKeys  *testAPIKeys
 	flows    *testFlows
 	devices  *device.Authorizations
+	asked    *ciba.Requests
 	pages    *testPages
 }
 
@@ -93,13 +99,21 @@ func newHarness(t testing.TB, changes ...func(*Dependencies)) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ring, err := sealed.NewKeyring(bytes.Repeat([]byte{1}, sealed.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.asked = &ciba.Requests{
+		DB: h.db.Auth, Users: h.users, Jobs: queued, Limit: &limit.Limiter{Redis: redis}, Now: h.clock.Now,
+		Canonical: account.Canonical, Keyring: func() *sealed.Keyring { return ring },
+	}
 	d := Dependencies{
 		Config: Config{
 			Issuer:          h.issuer,
 			ResourceServers: []oidc.ResourceServer{{Resource: testAPI, Scopes: []string{"family:read", "family:write", "lists:read", "lists:write", "audit:read"}}},
 		},
 		Clients: h.clients, Keys: h.keys, Sessions: h.sessions, Consents: h.consents, Users: h.users, APIKeys: h.apiKeys,
-		Flows: h.flows, Devices: h.devices, Logouts: &logout.Notices{DB: h.db.Auth, Jobs: queued}, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
+		Flows: h.flows, Devices: h.devices, Backchannel: h.asked, Logouts: &logout.Notices{DB: h.db.Auth, Jobs: queued}, Pages: h.pages, Audit: queue, Revocations: &revocation.Set{}, DB: h.db.Auth, Redis: redis,
 		PublishedKeys: &jwks.Cache{Getter: fetcher, Now: h.clock.Now}, Fetcher: fetcher,
 		Now: h.clock.Now, Log: log,
 	}
@@ -511,6 +525,17 @@ func (u *testUsers) User(_ context.Context, subject id.ID) (*oidc.User, error) {
 		return nil, fault.New(fault.NotFound, "no such user")
 	}
 	return &user, nil
+}
+
+func (u *testUsers) ByEmail(_ context.Context, address string) (*oidc.User, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, user := range u.byID {
+		if user.Email == address {
+			return &user, nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "no such user")
 }
 
 type testAPIKeys struct{ byKey map[string]oidc.APIKey }

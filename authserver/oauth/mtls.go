@@ -30,6 +30,7 @@ type endpointAliases struct {
 	UserinfoEndpoint      string `json:"userinfo_endpoint"`
 	PAREndpoint           string `json:"pushed_authorization_request_endpoint"`
 	DeviceEndpoint        string `json:"device_authorization_endpoint"`
+	BackchannelEndpoint   string `json:"backchannel_authentication_endpoint"`
 }
 
 // aliases are those endpoints, nil where no certificate can be shown.
@@ -41,6 +42,7 @@ func (p *Provider) aliases() *endpointAliases {
 	return &endpointAliases{
 		TokenEndpoint: base + "/token", RevocationEndpoint: base + "/revoke", IntrospectionEndpoint: base + "/introspect",
 		UserinfoEndpoint: base + "/userinfo", PAREndpoint: base + "/par", DeviceEndpoint: base + "/device_authorization",
+		BackchannelEndpoint: base + backchannelPath,
 	}
 }
 
@@ -50,6 +52,7 @@ func (p *Provider) MountAliases(rt *web.Router) {
 	p.mountToken(rt)
 	p.mountPushed(rt)
 	p.mountDevice(rt)
+	p.mountBackchannel(rt)
 	p.mountTokens(rt)
 }
 

@@ -144,7 +144,9 @@ type Dependencies struct {
 	ClientCAs ClientCAs
 	Flows     Flows
 	Devices   DeviceAuthorizations
-	Logouts   Logouts
+	// Backchannel keeps the requests of OpenID CIBA Core.
+	Backchannel BackchannelRequests
+	Logouts     Logouts
 	// PublishedKeys and Fetcher reach addresses that clients chose.
 	PublishedKeys PublishedKeys
 	Fetcher       Fetcher
@@ -176,7 +178,7 @@ type Provider struct {
 // New returns a provider over its dependencies.
 func New(d Dependencies) (*Provider, error) {
 	if d.Config.Issuer == "" || d.Clients == nil || d.Keys == nil || d.Sessions == nil || d.Consents == nil || d.Users == nil ||
-		d.Flows == nil || d.Devices == nil || d.Logouts == nil || d.PublishedKeys == nil || d.Fetcher == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
+		d.Flows == nil || d.Devices == nil || d.Backchannel == nil || d.Logouts == nil || d.PublishedKeys == nil || d.Fetcher == nil || d.Pages == nil || d.Audit == nil || d.Revocations == nil || d.DB == nil || d.Redis == nil || d.Now == nil || d.Log == nil {
 		return nil, errors.New("oauth: a dependency is missing")
 	}
 	d.Config = d.Config.withDefaults()
@@ -203,6 +205,7 @@ func (p *Provider) Mount(rt *web.Router) {
 	p.mountToken(rt)
 	p.mountPushed(rt)
 	p.mountDevice(rt)
+	p.mountBackchannel(rt)
 	p.mountTokens(rt)
 	p.mountLogout(rt)
 	p.mountSessionManagement(rt)

@@ -39,6 +39,7 @@ type requestObject struct {
 
 // requestObjectClaims are about the object itself and are no parameters.
 type requestObjectClaims struct {
+	ID        string   `json:"jti"`
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
 	Audience  audience `json:"aud"`
@@ -120,7 +121,7 @@ func (p *Provider) fetchRequestObject(ctx context.Context, r *http.Request, clie
 // openRequestObject verifies a request object of the client and merges it with
 // the form f that it came in.
 func (p *Provider) openRequestObject(ctx context.Context, client *oidc.Client, f form, token string) (form, error) {
-	payload, err := p.verifyRequestObject(ctx, client, token)
+	payload, err := p.verifyRequestObject(ctx, client, token, client.Metadata.RequestObjectAlg)
 	if fault.Is(err, fault.Unavailable) {
 		return form{}, err
 	}
@@ -154,7 +155,9 @@ func differs(f form, object *requestObject, name string) bool {
 	return f.has(name) && object.parameters.Has(name) && f.get(name) != object.parameters.Get(name)
 }
 
-func (p *Provider) verifyRequestObject(ctx context.Context, client *oidc.Client, token string) ([]byte, error) {
+// verifyRequestObject returns the claims of an object that the client signed, by
+// the algorithm alg if that is not "".
+func (p *Provider) verifyRequestObject(ctx context.Context, client *oidc.Client, token, alg string) ([]byte, error) {
 	if len(token) > maxRequestObject {
 		return nil, errors.New("it is too long")
 	}
@@ -163,7 +166,7 @@ func (p *Provider) verifyRequestObject(ctx context.Context, client *oidc.Client,
 		return nil, err
 	}
 	header := jws.Signatures[0].Protected
-	if alg := client.Metadata.RequestObjectAlg; alg != "" && alg != header.Algorithm {
+	if alg != "" && alg != header.Algorithm {
 		return nil, errors.New("alg is not the one that the client is registered for")
 	}
 	// A token of another type says something else (RFC 8725 §3.11); old ones have

@@ -98,7 +98,9 @@ func (p *Provider) grantOf(grantType string) (run runGrant, known bool) {
 	case oidc.ClientCredentials:
 		return p.grantClientCredentials, true
 	case oidc.DeviceCode:
-		return p.grantDeviceCode, true
+		return p.deviceGrant().run, true
+	case oidc.CIBA:
+		return p.backchannelGrant().run, true
 	case oidc.TokenExchange:
 		return p.grantTokenExchange, true
 	case oidc.JWTBearer:

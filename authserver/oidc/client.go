@@ -33,6 +33,7 @@ const (
 	ClientCredentials = "client_credentials"
 	Implicit          = "implicit"                                     // only where the operator allows it
 	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
+	CIBA              = "urn:openid:params:grant-type:ciba"            // OpenID CIBA Core §10.1
 )
 
 // Grant types that an operator alone may register.
@@ -40,6 +41,16 @@ const (
 	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // RFC 8693 §2.1
 	JWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     //nolint:gosec // RFC 7523 §2.1
 )
+
+// How a client of CIBA comes to its tokens (OpenID CIBA Core §5).
+const (
+	DeliveryPoll = "poll"
+	DeliveryPing = "ping"
+)
+
+// DeliveryModes are those; there is no push, which would send tokens to an
+// address.
+func DeliveryModes() []string { return []string{DeliveryPoll, DeliveryPing} }
 
 // Profiles say what is demanded of a client beyond the rules for all.
 const (
@@ -150,6 +161,12 @@ type Metadata struct {
 	RequirePAR bool `json:"require_pushed_authorization_requests,omitempty"`
 	// AuthorizationDetailsTypes are those that the client may send (RFC 9396 §10).
 	AuthorizationDetailsTypes []string `json:"authorization_details_types,omitempty"`
+	// BackchannelDelivery is how a client of CIBA learns of the person's answer, at
+	// BackchannelNotificationEndpoint if it is pinged. With BackchannelRequestAlg
+	// it signs each request, by that algorithm (OpenID CIBA Core §4).
+	BackchannelDelivery             string `json:"backchannel_token_delivery_mode,omitempty"`
+	BackchannelNotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`
+	BackchannelRequestAlg           string `json:"backchannel_authentication_request_signing_alg,omitempty"`
 	// MayAct names the clients that may act with this one's tokens for the person
 	// whom they speak of (RFC 8693 §4.4).
 	MayAct []string `json:"may_act,omitempty"`
@@ -217,12 +234,16 @@ func (c *Client) PARRequired() bool { return c.Metadata.RequirePAR || c.FAPI2() 
 func (c *Client) Pairwise() bool { return c.Metadata.SubjectType == SubjectPairwise }
 
 // Sector is the sector identifier (OpenID Connect Core §8.1): clients of one
-// sector know a person by the same subject. It is "" for a client that has
-// neither a sector_identifier_uri nor a redirect URI.
+// sector know a person by the same subject. A client of CIBA without redirect
+// URIs is known by where it publishes its keys (OpenID CIBA Core §4). It is ""
+// for one that has nothing of these.
 func (m *Metadata) Sector() string {
 	source := m.SectorIdentifierURI
 	if source == "" && len(m.RedirectURIs) > 0 {
 		source = m.RedirectURIs[0]
+	}
+	if source == "" && slices.Contains(m.GrantTypes, CIBA) {
+		source = m.JWKSURI
 	}
 	u, err := url.Parse(source)
 	if err != nil {

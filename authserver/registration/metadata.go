@@ -30,6 +30,7 @@ type request struct {
 	RequestObjectEncAlg string `json:"request_object_encryption_alg"`
 	AuthorizationEncAlg string `json:"authorization_encrypted_response_alg"`
 	IntrospectionEncAlg string `json:"introspection_encrypted_response_alg"`
+	BackchannelUserCode bool   `json:"backchannel_user_code_parameter"`
 
 	// These belong to an update only (RFC 7592 §2.2).
 	ClientID     string        `json:"client_id"`
@@ -75,6 +76,9 @@ func (req *request) refuseUnsupported() error {
 		if member.value != "" && !slices.Contains(member.fine, member.value) {
 			return invalidMetadata(member.name, member.detail)
 		}
+	}
+	if req.BackchannelUserCode {
+		return invalidMetadata("backchannel_user_code_parameter", "is not supported")
 	}
 	return nil
 }

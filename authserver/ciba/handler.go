@@ -1,0 +1,208 @@
+package ciba
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"larder/authserver/oidc"
+	"larder/internal/audit"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/web"
+)
+
+const (
+	pagePath = "/account/requests"
+	maxForm  = 4 << 10 // bytes of a posted form
+)
+
+// Sessions knows who is signed in at this browser.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+}
+
+// Consents remembers what a person has agreed to.
+type Consents interface {
+	Grant(ctx context.Context, user id.ID, clientID string, scopes, resources []string) error
+}
+
+// Pages renders.
+type Pages interface {
+	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
+}
+
+// Auditor takes audit events off the request's path.
+type Auditor interface {
+	Put(e audit.Event)
+}
+
+// Names tells a person what authorization details are about; what it does not
+// know is shown by its id. detailname.Names does.
+type Names interface {
+	Of(ctx context.Context, person id.ID, resources []string, details []oidc.AuthorizationDetail) oidc.DetailNames
+}
+
+// Handler serves /account/requests, where people see what apps ask of them from
+// elsewhere, and answer.
+type Handler struct {
+	Requests *Requests
+	Sessions Sessions
+	Clients  Clients
+	Consents Consents
+	Names    Names
+	Pages    Pages
+	Audit    Auditor
+	Source   func(r *http.Request) string // where a request comes from
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the page to rt, which reports errors as pages.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, pagePath, h.show)
+	rt.Handle(http.MethodPost, pagePath, h.answer)
+}
+
+// requestsPage is what requests.html shows.
+type requestsPage struct {
+	Session  string // the sid of the person asked
+	Requests []requestView
+	Notice   string
+}
+
+type requestView struct {
+	ID             id.ID
+	App            oidc.App
+	BindingMessage string
+	Scopes         []oidc.Meaning
+	AskedAt        time.Time
+	AskedFrom      string
+	Factor         bool // a second factor has to be shown first
+}
+
+func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil {
+		return seeOther(w, r, oidc.Onward{Page: "requests"}.Via("/login"))
+	}
+	all, err := h.Requests.pending(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	page := requestsPage{Session: login.SID, Notice: notice(r.URL.Query().Get("done"))}
+	for _, one := range all {
+		c, err := h.Clients.Client(r.Context(), one.Request.ClientID)
+		if fault.Is(err, fault.NotFound) {
+			continue // disabled meanwhile: there is nobody to answer
+		}
+		if err != nil {
+			return err
+		}
+		req := one.Request
+		names := h.Names.Of(r.Context(), login.Subject, req.Resources, req.Details)
+		page.Requests = append(page.Requests, requestView{
+			ID: one.ID, App: c.App(), BindingMessage: one.BindingMessage, AskedAt: req.AskedAt.UTC(), AskedFrom: req.AskedFrom, Factor: owes(one, login),
+			Scopes: append(oidc.DetailMeanings(req.Details, names), oidc.Meanings(oidc.BeyondDetails(req.Scopes, req.Details))...),
+		})
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "requests", page)
+}
+
+// owes reports whether the client wants to know the person by more than this
+// session shows.
+func owes(one waiting, login *oidc.Login) bool { return one.Factor && login.ACR != oidc.ACRMFA }
+
+func notice(done string) string {
+	switch done {
+	case "allowed":
+		return "You allowed it. The app goes on by itself."
+	case "denied":
+		return "You did not allow it. The app got nothing."
+	case "over":
+		return "That request was answered already, or took too long."
+	}
+	return ""
+}
+
+// answer records what the person decided.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	action := form.Get("action")
+	requestID, err := id.Parse(form.Get("request"))
+	if err != nil || action != "allow" && action != "deny" {
+		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return err
+	}
+	if login == nil || login.SID != form.Get("session") {
+		return seeOther(w, r, pagePath) // not the session that was asked: ask the one that is there
+	}
+	done, err := h.decide(r, requestID, login, action == "allow")
+	if fault.Is(err, fault.NotFound) {
+		done, err = pagePath+"?done=over", nil
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, done)
+}
+
+// decide returns where the browser goes next. The consent is remembered first:
+// without it the client could not refresh its tokens.
+func (h *Handler) decide(r *http.Request, requestID id.ID, login *oidc.Login, allow bool) (next string, err error) {
+	ctx := r.Context()
+	all, err := h.Requests.pending(ctx, login.Subject)
+	if err != nil {
+		return "", err
+	}
+	at := slices.IndexFunc(all, func(one waiting) bool { return one.ID == requestID })
+	if at < 0 {
+		return pagePath + "?done=over", nil
+	}
+	req := all[at].Request
+	if !allow {
+		if err := h.Requests.Deny(ctx, requestID, login.Subject); err != nil {
+			return "", err
+		}
+		h.audit(r, all[at], login, "ciba.denied", audit.Denied)
+		return pagePath + "?done=denied", nil
+	}
+	if owes(all[at], login) {
+		return oidc.Onward{Page: "requests"}.Via("/login/mfa"), nil
+	}
+	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
+		return "", err
+	}
+	if err := h.Requests.Approve(ctx, requestID, *login); err != nil {
+		return "", err
+	}
+	h.audit(r, all[at], login, "ciba.approved", audit.Success)
+	return pagePath + "?done=allowed", nil
+}
+
+func (h *Handler) audit(r *http.Request, one waiting, login *oidc.Login, action string, result audit.Result) {
+	h.Audit.Put(audit.Event{
+		OccurredAt: h.Requests.Now(), Action: action, Result: result, Actor: audit.Actor{Kind: "user", ID: login.Subject.String()},
+		ClientID: one.Request.ClientID, Target: one.ID.String(), SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
+		Details: map[string]any{"asked_from": one.Request.AskedFrom, "scopes": one.Request.Scopes, "binding_message": one.BindingMessage},
+	})
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
