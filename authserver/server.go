@@ -247,7 +247,8 @@ func (s *server) mountBrowser(rt *web.Router) {
 		Names: s.detailNames(), Limiter: s.guesses(), Pages: s.pages, Audit: s.audit, Source: limit.Source, Now: s.now,
 	}).Mount(rt)
 	(&ciba.Handler{
-		Requests: s.asked, Sessions: s.sessions, Clients: s.clients, Consents: s.consents(), Names: names, Pages: s.pages, Audit: s.audit, Source: limit.Source,
+		Requests: s.asked, Sessions: s.sessions, Clients: s.clients, Consents: s.consents(), Names: s.detailNames(), Pages: s.pages,
+		Audit: s.audit, Source: limit.Source,
 	}).Mount(rt)
 }
 

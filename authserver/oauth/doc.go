@@ -25,12 +25,16 @@
 //	POST /token: form.go -> client_auth.go -> token.go -> fosite
 //	    authorization_code   grant_authorization_code.go   one Redis, one Postgres
 //	    refresh_token        grant_refresh_token.go        one Postgres statement
-//	    device_code          grant_device_code.go          one Redis, one Postgres
+//	    device_code          grant_decoupled.go            one Redis, one Postgres
+//	    ciba                 grant_decoupled.go            two Postgres
 //	    client_credentials   grant_client_credentials.go   neither
 //	    token-exchange       grant_token_exchange.go       neither, and no fosite
 //	    jwt-bearer           grant_jwt_bearer.go           one Redis, and no fosite
 //	    and with a DPoP proof (dpop.go, one Redis) what is issued is bound to its
 //	    key: the access token always, refresh tokens of public clients (RFC 9449)
+//
+//	POST /device_authorization, /bc-authorize: a person is asked elsewhere
+//	    (packages device and ciba), and the client polls /token
 //
 //	GET|POST /logout -> end_session.go -> one Postgres transaction: grants,
 //	    revocation, audit event, a job for each client (package logout)

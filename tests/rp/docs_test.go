@@ -29,24 +29,30 @@ func TestDocs(t *testing.T) {
 	if err := json.Unmarshal([]byte(made), &api); err != nil {
 		t.Fatal(err)
 	}
-	fenced := regexp.MustCompile("(?ms)^```js\n(.*?)^```$")
 	for _, page := range []string{"integrate-mobile", "integrate-service", "integrate-resource-server"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
-			raw, err := os.ReadFile(filepath.Join("..", "..", "docs", page+".md"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			script := []string{"import { settings, open, done, goodbye } from './" + page + ".mjs'\n"}
-			for _, block := range fenced.FindAllSubmatch(raw, -1) {
-				script = append(script, string(block[1]))
-			}
-			script = append(script, "done('the page')\ngoodbye()\n")
-			name := "run-" + page + ".mjs"
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(script, "")), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			converse(t, s, dir, name, nil, "RS_ID="+api.ID, "RS_SECRET="+api.Secret)
+			converse(t, s, dir, pageScript(t, dir, page), nil, "RS_ID="+api.ID, "RS_SECRET="+api.Secret)
 		})
 	}
+}
+
+// pageScript makes one script of the JavaScript on a page and returns its name.
+func pageScript(t *testing.T, dir, page string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", page+".md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fenced := regexp.MustCompile("(?ms)^```js\n(.*?)^```$")
+	script := []string{"import { settings, open, done, goodbye } from './" + page + ".mjs'\n"}
+	for _, block := range fenced.FindAllSubmatch(raw, -1) {
+		script = append(script, string(block[1]))
+	}
+	script = append(script, "done('the page')\ngoodbye()\n")
+	name := "run-" + page + ".mjs"
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(script, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
