@@ -378,10 +378,21 @@ func TestBadMetadataIsRefusedWithEveryFaultAtOnce(t *testing.T) {
 		"public with client_credentials": {func(m *oidc.Metadata) {
 			m.TokenEndpointAuthMethod, m.GrantTypes = oidc.AuthMethodNone, []string{oidc.AuthorizationCode, oidc.ClientCredentials}
 		}, []string{"/grant_types"}},
-		"refresh alone":   {func(m *oidc.Metadata) { m.GrantTypes = []string{oidc.RefreshToken} }, []string{"/grant_types"}},
-		"unknown profile": {func(m *oidc.Metadata) { m.Profile = "bank" }, []string{"/profile"}},
-		"fapi2":           {fapi2(&private.PublicKey, nil), nil},
-		"fapi2 by secret": {func(m *oidc.Metadata) { m.Profile, m.DPoPBound = oidc.ProfileFAPI2, true }, []string{"/token_endpoint_auth_method"}},
+		"refresh alone": {func(m *oidc.Metadata) { m.GrantTypes = []string{oidc.RefreshToken} }, []string{"/grant_types"}},
+		"CIBA": {func(m *oidc.Metadata) {
+			m.GrantTypes, m.RedirectURIs, m.BackchannelDelivery = []string{oidc.CIBA, oidc.RefreshToken}, nil, oidc.DeliveryPing
+			m.BackchannelNotificationEndpoint = "https://app.example/ciba"
+		}, nil},
+		"CIBA, public": {func(m *oidc.Metadata) {
+			m.GrantTypes, m.RedirectURIs, m.TokenEndpointAuthMethod = []string{oidc.CIBA}, nil, oidc.AuthMethodNone
+		}, []string{"/grant_types"}},
+		"CIBA by push":               {func(m *oidc.Metadata) { m.BackchannelDelivery = "push" }, []string{"/backchannel_token_delivery_mode"}},
+		"CIBA by ping to nowhere":    {func(m *oidc.Metadata) { m.BackchannelDelivery = oidc.DeliveryPing }, []string{"/backchannel_client_notification_endpoint"}},
+		"CIBA by ping to ourselves":  {func(m *oidc.Metadata) { m.BackchannelNotificationEndpoint = "https://127.0.0.1/" }, []string{"/backchannel_client_notification_endpoint"}},
+		"CIBA, signed without a key": {func(m *oidc.Metadata) { m.BackchannelRequestAlg = "ES256" }, []string{"/jwks"}},
+		"unknown profile":            {func(m *oidc.Metadata) { m.Profile = "bank" }, []string{"/profile"}},
+		"fapi2":                      {fapi2(&private.PublicKey, nil), nil},
+		"fapi2 by secret":            {func(m *oidc.Metadata) { m.Profile, m.DPoPBound = oidc.ProfileFAPI2, true }, []string{"/token_endpoint_auth_method"}},
 		"fapi2 with bearer tokens": {
 			fapi2(&private.PublicKey, func(m *oidc.Metadata) { m.DPoPBound = false }),
 			[]string{"/dpop_bound_access_tokens"},

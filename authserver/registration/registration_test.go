@@ -252,6 +252,7 @@ func TestRegistrationRefusals(t *testing.T) {
 		"a method that we do not know":            {with("token_endpoint_auth_method", "tls_client_auth"), "invalid_client_metadata"},
 		"private_key_jwt without a key":           {with("token_endpoint_auth_method", "private_key_jwt"), "invalid_client_metadata"},
 		"a software statement":                    {with("software_statement", "e30.e30."), "invalid_client_metadata"},
+		"a user code":                             {with("backchannel_user_code_parameter", true), "invalid_client_metadata"},
 		"a wrong type":                            {with("grant_types", "authorization_code"), "invalid_client_metadata"},
 		"no JSON":                                 {"redirect_uris=x", "invalid_client_metadata"},
 	} {

@@ -46,6 +46,19 @@ async function check(tab, name, { width, scheme, language }) {
   assert.deepEqual(missed, [], `${where}: the keyboard does not reach everything`)
 }
 
+// Somebody asks Ada from elsewhere, for as long as this takes.
+const post = async (path, headers, body) => {
+  const answer = await fetch(demo.issuer + path, { method: 'POST', headers, body })
+  assert.ok(answer.ok, `${path}: ${answer.status}`)
+  return answer.json()
+}
+const phone = await post('/connect/register', { 'content-type': 'application/json' }, JSON.stringify({
+  client_name: 'Pantry Phone Line', grant_types: ['urn:openid:params:grant-type:ciba'], scope: 'openid lists:read', policy_uri: 'https://phone.example/privacy',
+}))
+await post('/bc-authorize', { authorization: `Basic ${btoa(`${phone.client_id}:${phone.client_secret}`)}` }, new URLSearchParams({
+  scope: 'openid lists:read', login_hint: ada.email, binding_message: 'Order 4711', acr_values: 'urn:larder:acr:mfa', requested_expiry: '1800',
+}))
+
 const looks = [
   { width: 360, scheme: 'dark', language: 'de' },
   { width: 1280, scheme: 'dark', language: 'en' },
@@ -71,7 +84,7 @@ for (const look of looks) {
   await tab.locator('button[value=login]').click()
   await tab.waitForURL('**/account')
   await context.clearCookies({ name: /language/ }) // the account's own
-  for (const path of ['account', 'account/security', 'account/sessions', 'account/apps', 'account/identities', 'account/privacy', 'device', 'logout']) {
+  for (const path of ['account', 'account/security', 'account/sessions', 'account/apps', 'account/requests', 'account/identities', 'account/privacy', 'device', 'logout']) {
     await visit(`/${path}`, path.replace('/', '-'))
   }
   await tab.goto(`${demo.issuer}/account/security`)
