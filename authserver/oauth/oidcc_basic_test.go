@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -270,4 +271,23 @@ func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 	if doc["issuer"] != s.issuer || doc["claims_parameter_supported"] != true {
 		t.Errorf("%v", doc)
 	}
+	registered := regexp.MustCompile(registeredMembers)
+	for member := range doc {
+		if !registered.MatchString(member) {
+			t.Errorf("%s is no registered member", member)
+		}
+	}
 }
+
+// registeredMembers are those of IANA's registry that a provider like this one
+// may have.
+const registeredMembers = `^(issuer|jwks_uri|check_session_iframe|mtls_endpoint_aliases|tls_client_certificate_bound_access_tokens|` +
+	`require_(pushed_authorization_requests|request_uri_registration|signed_request_object)|` +
+	`(authorization|token|userinfo|introspection|revocation|end_session|registration|pushed_authorization_request|device_authorization|` +
+	`backchannel_authentication)_endpoint|` +
+	`((scopes|response_types|response_modes|grant_types|subject_types|prompt_values|acr_values|display_values|claim_types|claims|ui_locales|` +
+	`code_challenge_methods|authorization_details_types|claims_parameter|request_parameter|request_uri_parameter|authorization_response_iss_parameter|` +
+	`(back|front)channel_logout(_session)?|backchannel_token_delivery_modes|backchannel_user_code_parameter|` +
+	`(id_token|userinfo)_encryption_(alg|enc)_values|` +
+	`(id_token|userinfo|request_object|authorization|introspection|dpop|backchannel_authentication_request)_signing_alg_values|` +
+	`(token|introspection|revocation)_endpoint_auth_(methods|signing_alg_values))_supported))$`

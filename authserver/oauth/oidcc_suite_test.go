@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,6 +195,16 @@ func (s *suite) checkID(tokens tokenResponse, nonce string) map[string]any {
 	if id["iss"] != s.issuer || id["aud"] != "suite" || id["sub"] != s.user.ID.String() || want != nonce || id["acr"] == "" || id["name"] != nil ||
 		id["at_hash"] != leftHalf(rs256, tokens.AccessToken) || tokens.ExpiresIn <= 0 || !strings.EqualFold(tokens.TokenType, "bearer") {
 		s.t.Errorf("ID token %v of %+v", id, tokens)
+	}
+	now := float64(s.clock.Now().Unix())
+	if iat, _ := id["iat"].(float64); now-iat > 300 || iat > now {
+		s.t.Errorf("made at %v, now it is %v", id["iat"], now)
+	}
+	standard := []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"}
+	for claim := range id {
+		if !slices.Contains(standard, claim) {
+			s.t.Errorf("the ID token has %s, which nobody asked for", claim)
+		}
 	}
 	return id
 }
