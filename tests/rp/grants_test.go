@@ -61,7 +61,7 @@ func TestNodeGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	private := jose.JSONWebKey{Key: key, KeyID: "partner", Algorithm: "ES256", Use: "sig"}
-	keyText, err := json.Marshal(private) //nolint:gosec // for the script that is the partner
+	keyText, err := json.Marshal(private)
 	if err != nil {
 		t.Fatal(err)
 	}
