@@ -18,7 +18,9 @@ type Family struct {
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 
-	Permissions []string `json:"permissions"` // what the caller may do in it, such as list.create
+	Currency    string   `json:"currency"`     // of prices that are noted without one
+	HistoryDays int      `json:"history_days"` // for how long it is remembered what items were
+	Permissions []string `json:"permissions"`  // what the caller may do in it, such as list.create
 }
 
 // List is a shopping list. Permissions are what the caller may do on it and to its items, such as item.check; an answer to Sync leaves them out.

@@ -130,6 +130,11 @@ func measure(unit string) (of string, factor int64) {
 	}
 }
 
+// Currency reports whether s looks like a code of ISO 4217: three capitals.
+func Currency(s string) bool {
+	return len(s) == 3 && !strings.ContainsFunc(s, func(r rune) bool { return r < 'A' || r > 'Z' })
+}
+
 // Barcode reports whether s is a GTIN of 8, 12, 13 or 14 digits (EAN, UPC) whose
 // check digit is right.
 func Barcode(s string) bool {

@@ -2,14 +2,18 @@ package family
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"larder/internal/id"
 	"larder/internal/precondition"
+	"larder/internal/shopping"
 	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/tenant"
 )
+
+const maxHistoryDays = 365
 
 // Families answers for families and their members.
 type Families struct {
@@ -20,9 +24,13 @@ type Families struct {
 // for apps and keys; Permissions are the actions that the policy lets him do in
 // the family, those on a single list, item or member apart.
 type Family struct {
-	ID        id.ID     `json:"id"`
-	Name      string    `json:"name"`
-	Timezone  string    `json:"timezone"`
+	ID       id.ID  `json:"id"`
+	Name     string `json:"name"`
+	Timezone string `json:"timezone"`
+	Currency string `json:"currency"` // ISO 4217, of prices that name none; "": none
+	// HistoryDays is for how long it is remembered what items were.
+	HistoryDays int `json:"history_days"`
+
 	Role      string    `json:"role,omitempty"`
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
@@ -114,14 +122,22 @@ func (h *Families) get(w http.ResponseWriter, r *http.Request) error {
 }
 
 type change struct {
-	Name     valid.Field[string] `json:"name"`
-	Timezone valid.Field[string] `json:"timezone"`
+	Name        valid.Field[string] `json:"name"`
+	Timezone    valid.Field[string] `json:"timezone"`
+	Currency    valid.Field[string] `json:"currency"`
+	HistoryDays valid.Field[int]    `json:"history_days"`
 }
 
 func (c change) apply(to *Family) error {
 	var f valid.Form
 	to.Name = f.Text("/name", c.Name.Or(&f, "/name", to.Name), 1, 200)
 	to.Timezone = timezone(&f, c.Timezone.Or(&f, "/timezone", to.Timezone))
+	if to.Currency = c.Currency.Or(&f, "/currency", to.Currency); to.Currency != "" && !shopping.Currency(to.Currency) {
+		f.Fault("/currency", "must be a code of ISO 4217, or empty")
+	}
+	if to.HistoryDays = c.HistoryDays.Or(&f, "/history_days", to.HistoryDays); to.HistoryDays < 1 || to.HistoryDays > maxHistoryDays {
+		f.Fault("/history_days", "must be 1 to "+strconv.Itoa(maxHistoryDays))
+	}
 	return f.Err()
 }
 

@@ -13,18 +13,18 @@ import (
 const (
 	insertFamily = `
 INSERT INTO grocery.families (id, name, timezone, created_by) VALUES ($1, $2, $3, $4)
-RETURNING id, name, timezone, 'admin', version, created_at, updated_at`
+RETURNING id, name, timezone, currency, history_days, 'admin', version, created_at, updated_at`
 
 	insertFounder = `INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, $2, 'admin', $3)`
 
 	selectFamily = `
-SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, f.updated_at
+SELECT f.id, f.name, f.timezone, f.currency, f.history_days, coalesce(m.role, ''), f.version, f.created_at, f.updated_at
   FROM grocery.families f
   LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $2
  WHERE f.id = $1`
 
 	selectFamilies = `
-SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, f.updated_at, f.rules, i.scopes
+SELECT f.id, f.name, f.timezone, f.currency, f.history_days, coalesce(m.role, ''), f.version, f.created_at, f.updated_at, f.rules, i.scopes
   FROM grocery.families f
   LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $1
   LEFT JOIN grocery.app_installations i ON i.family_id = f.id AND i.client_id = $2
@@ -32,10 +32,10 @@ SELECT f.id, f.name, f.timezone, coalesce(m.role, ''), f.version, f.created_at, 
  ORDER BY f.created_at, f.id LIMIT 200`
 
 	lockFamily = `
-SELECT id, name, timezone, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR UPDATE`
+SELECT id, name, timezone, currency, history_days, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR UPDATE`
 
 	updateFamily = `
-UPDATE grocery.families SET name = $2, timezone = $3, version = version + 1, updated_at = now() WHERE id = $1
+UPDATE grocery.families SET name = $2, timezone = $3, currency = $4, history_days = $5, version = version + 1, updated_at = now() WHERE id = $1
 RETURNING version, updated_at`
 
 	deleteFeed       = `DELETE FROM grocery.change_feed WHERE family_id = $1`
@@ -44,7 +44,12 @@ RETURNING version, updated_at`
 )
 
 func (f *Family) scan(row pgx.Row) error {
-	return row.Scan(&f.ID, &f.Name, &f.Timezone, &f.Role, &f.Version, &f.CreatedAt, &f.UpdatedAt)
+	return row.Scan(&f.ID, &f.Name, &f.Timezone, &f.Currency, &f.HistoryDays, &f.Role, &f.Version, &f.CreatedAt, &f.UpdatedAt)
+}
+
+// settings are what the audit log tells of a change.
+func (f *Family) settings() map[string]any {
+	return map[string]any{"timezone": f.Timezone, "currency": f.Currency, "history_days": f.HistoryDays}
 }
 
 // Found makes a family with the caller as its admin.
@@ -130,12 +135,16 @@ func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family)
 			return err
 		}
 		f.Role = tx.Role()
+		before := f
 		if err := apply(&f); err != nil {
 			return err
 		}
 		f.Permissions = permitted(ctx, tx)
-		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone)
-		tx.Record(ctx, tenant.Change{Event: "family.updated", Entity: family.String(), Version: f.Version + 1})
+		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone, f.Currency, f.HistoryDays)
+		tx.Record(ctx, tenant.Change{
+			Event: "family.updated", Entity: family.String(), Version: f.Version + 1,
+			Details: map[string]any{"before": before.settings(), "after": f.settings()},
+		})
 		return nil
 	})
 }

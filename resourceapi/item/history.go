@@ -15,12 +15,15 @@ import (
 )
 
 // The database itself remembers what an item was before each change, whichever
-// way that came: see the triggers of migration 0020.
+// way that came: see the triggers of migration 0020. What is older than the family
+// keeps it is gone for everybody, though its rows may take a while to go.
 const (
 	selectHistory = `
 SELECT version, removed, changed_by, changed_at, name, quantity::float8, unit, note, category, barcode, photo, checked_at, checked_by,
        position, added_by, created_at
-  FROM grocery.item_history WHERE family_id = $1 AND list_id = $2 AND item_id = $3 ORDER BY seq DESC LIMIT $4`
+  FROM grocery.item_history WHERE family_id = $1 AND list_id = $2 AND item_id = $3
+   AND changed_at > now() - make_interval(days => (SELECT f.history_days FROM grocery.families f WHERE f.id = $1))
+ ORDER BY seq DESC LIMIT $4`
 
 	revertItem = `
 UPDATE grocery.items

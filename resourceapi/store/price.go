@@ -25,6 +25,8 @@ SELECT DISTINCT ON (name_key) id, name, amount, currency, quantity::float8, unit
 SELECT id, name, amount, currency, quantity::float8, unit, noted_by, noted_at
   FROM grocery.prices WHERE family_id = $1 AND store_id = $2 AND name_key = $3 ORDER BY noted_at DESC, id LIMIT 20`
 
+	selectCurrency = `SELECT currency FROM grocery.families WHERE id = $1`
+
 	insertPrice = `
 INSERT INTO grocery.prices (family_id, store_id, id, name, name_key, amount, currency, quantity, unit, noted_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::float8, $9, $10)
@@ -98,7 +100,7 @@ func (d *priceDraft) check() error {
 	if d.Amount == nil || *d.Amount < 0 || *d.Amount > maxAmount {
 		f.Fault("/amount", "must be 0 to 1000000000, in the smallest coin")
 	}
-	if len(d.Currency) != 3 || strings.ContainsFunc(d.Currency, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+	if d.Currency != "" && !shopping.Currency(d.Currency) {
 		f.Fault("/currency", "must be a code of ISO 4217")
 	}
 	if d.Quantity == nil {
@@ -134,11 +136,21 @@ func (h *Stores) insertPrice(ctx context.Context, family, store id.ID, d priceDr
 	return &p, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var s Store
 		h.Lock(tx, &s, store)
+		var usual string
+		tx.Row(func(row pgx.Row) error { return row.Scan(&usual) }, selectCurrency, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
 		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
 			return err
+		}
+		if d.Currency == "" {
+			d.Currency = usual
+		}
+		if d.Currency == "" {
+			var f valid.Form
+			f.Fault("/currency", "is required: the family has no usual one")
+			return f.Err()
 		}
 		key := shopping.Key(d.Name)
 		tx.Row(p.scan, insertPrice, family, store, id.New(), d.Name, key, *d.Amount, d.Currency, *d.Quantity, d.Unit, tx.Principal())

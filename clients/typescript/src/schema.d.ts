@@ -1599,6 +1599,8 @@ export interface components {
         /**
          * @example {
          *       "created_at": "2026-11-22T09:30:00Z",
+         *       "currency": "EUR",
+         *       "history_days": 90,
          *       "id": "019ab0de-0000-7000-8000-000000000001",
          *       "name": "The Bakers",
          *       "permissions": [
@@ -1616,6 +1618,13 @@ export interface components {
          */
         Family: {
             created_at: components["schemas"]["Time"];
+            /**
+             * @description ISO 4217, of the prices that are noted without one; empty for none
+             * @example EUR
+             */
+            currency: string;
+            /** @description For how many days it is remembered what items were */
+            history_days: number;
             id: components["schemas"]["ID"];
             name: components["schemas"]["Name"];
             permissions: components["schemas"]["Permitted"];
@@ -1629,6 +1638,13 @@ export interface components {
             version: number;
         };
         FamilyChange: {
+            /**
+             * @description ISO 4217, of the prices that are noted without one; empty for none
+             * @example EUR
+             */
+            currency?: string;
+            /** @description For how many days it is remembered what items were */
+            history_days?: number;
             name?: components["schemas"]["Name"];
             /**
              * @description A name of the IANA time zone database
@@ -1639,7 +1655,7 @@ export interface components {
         /** @description A family as a file, in version 1 of its format. A later version has another number; members are only ever added within one. */
         FamilyDocument: {
             exported_at?: components["schemas"]["Time"];
-            /** @description Its name, time zone and beginning; not brought in */
+            /** @description Its name, settings and beginning; not brought in */
             family?: Record<string, never> | null;
             favourites?: {
                 category?: string;
@@ -2186,7 +2202,7 @@ export interface components {
             /** @description In the smallest coin of the currency */
             amount: number;
             /** @description ISO 4217 */
-            currency: string;
+            currency?: string;
             name: components["schemas"]["Name"];
             /** @description What that buys; 1 if absent */
             quantity?: number;
@@ -2315,7 +2331,7 @@ export interface components {
         Price: {
             /** @description In the smallest coin of the currency */
             amount: number;
-            /** @description ISO 4217 */
+            /** @description ISO 4217; absent or empty: the family's */
             currency: string;
             id: components["schemas"]["ID"];
             name: components["schemas"]["Name"];
@@ -3514,6 +3530,8 @@ export interface operations {
                      *       "families": [
                      *         {
                      *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "currency": "EUR",
+                     *           "history_days": 90,
                      *           "id": "019ab0de-0000-7000-8000-000000000001",
                      *           "name": "The Bakers",
                      *           "permissions": [
@@ -3575,6 +3593,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "currency": "EUR",
+                     *       "history_days": 90,
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
                      *       "permissions": [
@@ -3629,6 +3649,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "currency": "EUR",
+                     *       "history_days": 90,
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
                      *       "permissions": [
@@ -3730,6 +3752,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "currency": "EUR",
+                     *       "history_days": 90,
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
                      *       "permissions": [
