@@ -21,6 +21,7 @@ type accountPage struct {
 	SignedInAt    time.Time
 	DeleteAt      *time.Time // nil while the account stays
 	Nudge         bool       // a second factor is offered
+	NewEmail      string     // that was asked for in vain
 	Notice, Alert string
 }
 
@@ -57,12 +58,12 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	if login == nil {
 		return seeOther(w, r, "/login")
 	}
-	return h.renderAccount(w, r, login, user, nil)
+	return h.renderAccount(w, r, login, user, nil, nil)
 }
 
 // renderAccount shows the page, with the words of what went wrong if something
-// did.
-func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *oidc.Login, user *oidc.User, failed error) error {
+// did, and what the form said then.
+func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *oidc.Login, user *oidc.User, form url.Values, failed error) error {
 	due, err := h.Accounts.Deletion(r.Context(), user.ID)
 	if err != nil {
 		return err
@@ -81,6 +82,9 @@ func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *o
 	status := http.StatusOK
 	if failed != nil {
 		page.Notice = ""
+		if form.Get("action") == "email" {
+			page.NewEmail = form.Get("email")
+		}
 		page.Alert, status = explain(w, failed)
 	}
 	return h.Pages.Render(w, r, status, "account", page)
@@ -135,7 +139,7 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 		err = fault.New(fault.Invalid, "The form came without the button that was pressed.")
 	}
 	if err != nil && correctable(err) {
-		return h.renderAccount(w, r, login, user, err)
+		return h.renderAccount(w, r, login, user, form, err)
 	}
 	if err != nil {
 		return err

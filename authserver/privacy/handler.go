@@ -74,6 +74,7 @@ type privacyPage struct {
 	Email       string
 	HasPassword bool
 	DeleteAt    *time.Time // nil while the account stays
+	Leaving     bool       // deleting did not succeed
 	Alert       string
 }
 
@@ -92,7 +93,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	if user == nil {
 		return seeOther(w, r, oidc.Onward{Page: "privacy"}.Via("/login"))
 	}
-	return h.render(w, r, user, nil)
+	return h.render(w, r, user, "", nil)
 }
 
 func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
@@ -118,7 +119,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
 	}
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.RateLimited) {
-		return h.render(w, r, user, err)
+		return h.render(w, r, user, form.Get("action"), err)
 	}
 	return err
 }
@@ -175,12 +176,12 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request, user *oidc.User) 
 	return seeOther(w, r, "/account?done=kept")
 }
 
-func (h *Handler) render(w http.ResponseWriter, r *http.Request, user *oidc.User, failed error) error {
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, user *oidc.User, action string, failed error) error {
 	due, err := h.Accounts.Deletion(r.Context(), user.ID)
 	if err != nil {
 		return err
 	}
-	page, status := privacyPage{Email: user.Email, HasPassword: user.HasPassword, DeleteAt: due}, http.StatusOK
+	page, status := privacyPage{Email: user.Email, HasPassword: user.HasPassword, DeleteAt: due, Leaving: action == "delete"}, http.StatusOK
 	if failed != nil {
 		status = web.Status(failed)
 		if shown, ok := web.Shown(failed); ok {

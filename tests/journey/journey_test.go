@@ -98,6 +98,7 @@ func leave(t *testing.T) string {
 
 // deeds are what people in a journey cannot do in a browser.
 func deeds(t *testing.T, s *stack.Stack) map[string]func() string {
+	t.Helper()
 	return map[string]func() string{
 		"make an account": func() string {
 			n := accounts.Add(1)

@@ -53,7 +53,7 @@ export class Visitor {
   static async come(look = desk) {
     const context = await browser.newContext({ ...look, locale: 'en' })
     context.setDefaultTimeout(patience)
-    return new Visitor(context).open()
+    return new this(context).open()
   }
 
   constructor(context) {

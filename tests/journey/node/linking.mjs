@@ -43,7 +43,7 @@ await tell(
     await other.press('Link your Apple account')
     await allow(other, atApple)
     await other.sees('Linked accounts', 'The account is linked', atApple)
-    await mail(who.email, '')
+    await mail(who.email, 'Apple was linked to your account')
   },
   async function unlinks() {
     for (const name of [`Unlink the Apple account ${atApple}`, `Unlink the Google account ${who.email}`]) {
@@ -51,6 +51,7 @@ await tell(
       await other.sees('Linked accounts', 'The account is unlinked')
     }
     await other.reads('No account is linked')
+    await mail(who.email, 'Google was unlinked from your account')
   },
   async function keepsTheLastWayIn() {
     const gina = await Visitor.come()

@@ -1,16 +1,36 @@
-// A passkey on a device that knows its owner by a finger.
+// A passkey on a device that knows its owner by a finger, and on another that has it too.
 import { Visitor, assert, mail, phone, somebody, tell } from './journey.mjs'
 
+// Device is a browser with an authenticator.
+class Device extends Visitor {
+  async open() {
+    await super.open()
+    await this.debugger.send('WebAuthn.enable', { enableUI: false })
+    const { authenticatorId } = await this.debugger.send('WebAuthn.addVirtualAuthenticator', { options: {
+      protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: false,
+    } })
+    this.asks = (method, more) => this.debugger.send(`WebAuthn.${method}`, { authenticatorId, ...more })
+    return this
+  }
+
+  // finger says whether there is one on the sensor, and whose.
+  async finger(enabled, isUserVerified = true) {
+    await this.asks('setUserVerified', { isUserVerified })
+    await this.asks('setAutomaticPresenceSimulation', { enabled })
+  }
+
+  async credentials() { return (await this.asks('getCredentials')).credentials }
+
+  async signsOut() {
+    await this.go('/logout')
+    await this.press('Sign out')
+  }
+}
+
 const who = await somebody()
-const tab = await Visitor.come(phone)
-const device = (method, more) => tab.debugger.send(`WebAuthn.${method}`, more)
-await device('enable', { enableUI: false })
-const { authenticatorId } = await device('addVirtualAuthenticator', { options: {
-  protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: false,
-} })
-// A finger on the sensor, or none.
-const finger = (enabled) => device('setAutomaticPresenceSimulation', { authenticatorId, enabled })
-const rightOne = (isUserVerified) => device('setUserVerified', { authenticatorId, isUserVerified })
+const [tab, tablet] = [await Device.come(phone), await Device.come()]
+// One offers passkeys in the address field, the other has only the button.
+await tab.context.addInitScript(() => { PublicKeyCredential.isConditionalMediationAvailable = async () => false })
 
 await tell(
   async function makesOne() {
@@ -19,48 +39,45 @@ await tell(
     await tab.press('Add a passkey')
     await tab.sees('Add a passkey')
     await tab.types({ Name: 'Robin’s phone' })
-    await finger(true)
+    await tab.finger(true)
     await tab.press('Add a passkey')
     await tab.sees('Save your recovery codes', 'Your passkey is set up')
-    await finger(false)
     await tab.follows('I have saved them')
     await tab.sees('Security', 'Robin’s phone')
-    const { credentials } = await device('getCredentials', { authenticatorId })
-    assert.equal(credentials.length, 1)
-    assert.equal(credentials[0].isResidentCredential, true)
-    assert.equal(credentials[0].rpId, 'localhost')
+    const [made, ...more] = await tab.credentials()
+    assert.deepEqual([made.isResidentCredential, made.rpId, more], [true, 'localhost', []])
+    await mail(who.email, 'A passkey was added')
   },
   async function signsInWithoutTyping() {
-    await tab.go('/logout')
-    await tab.press('Sign out')
+    await tab.signsOut()
     await tab.follows('Sign in again')
-    await tab.sees('Sign in')
-    await finger(true)
     await tab.press('Sign in with a passkey')
     await tab.sees(`Hello, ${who.name}`)
-    await finger(false)
   },
   async function isNotTakenForSomebodyElse() {
-    await tab.go('/logout')
-    await tab.press('Sign out')
+    await tab.signsOut()
     await tab.follows('Sign in again')
-    await rightOne(false)
-    await finger(true)
+    await tab.finger(true, false)
     await tab.button('Sign in with a passkey').click()
     await tab.warned('No passkey was used')
-    await rightOne(true)
-    await finger(false)
   },
   async function followsThePasswordToo() {
     await tab.signsIn(who)
     await tab.sees('Use your passkey')
-    await finger(true)
+    await tab.finger(true)
     await tab.press('Use a passkey')
     await tab.sees(`Hello, ${who.name}`)
-    await finger(false)
+  },
+  async function isOfferedItInTheAddressField() {
+    const [credential] = await tab.credentials()
+    await tablet.asks('addCredential', { credential })
+    await tablet.finger(true) // whoever is there takes what the field proposes
+    await tablet.go('/login')
+    await tablet.sees(`Hello, ${who.name}`)
+    await tablet.finger(false)
   },
   async function renamesAndRemovesIt() {
-    await tab.follows('Security')
+    await tab.go('/account/security')
     await tab.unfolds('Change')
     await tab.types({ Name: 'Old phone' })
     await tab.press('Rename')
@@ -68,6 +85,8 @@ await tell(
     await tab.unfolds('Change')
     await tab.press('Remove Old phone')
     await tab.sees('Security', 'Your password is all that it takes')
-    await mail(who.email, '')
+    await mail(who.email, 'A passkey was removed')
+    await tablet.go('/account')
+    await tablet.sees('Sign in')
   },
 )

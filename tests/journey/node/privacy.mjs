@@ -24,7 +24,11 @@ await tell(
   async function leaves() {
     await tab.go('/account/privacy')
     await tab.unfolds('Delete your account')
-    await tab.tab.locator('#delete-password').fill(who.password)
+    const proof = tab.tab.locator('#delete-password') // the label says the same as that of the download
+    await proof.fill('not my password')
+    await tab.press('Delete my account')
+    await tab.warned('The password is not right')
+    await proof.fill(who.password)
     await tab.press('Delete my account')
     await tab.sees('Your account will be deleted', 'You are signed out everywhere')
     await mail(who.email, 'Your Larder account will be deleted')
