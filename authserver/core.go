@@ -21,6 +21,7 @@ import (
 	"larder/authserver/mfa"
 	"larder/authserver/onetime"
 	"larder/authserver/passkey"
+	"larder/authserver/personkey"
 	"larder/authserver/session"
 	"larder/internal/cache"
 	"larder/internal/fault"
@@ -53,6 +54,7 @@ type core struct {
 	keys     *keys.Keys
 	clients  *client.Clients
 	apiKeys  *apikey.Keys
+	ownKeys  *personkey.Keys
 	grants   *grant.Grants
 	sessions *session.Sessions
 	accounts *account.Accounts
@@ -97,6 +99,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		c.close()
 		return nil, err
 	}
+	c.ownKeys = &personkey.Keys{DB: db, Jobs: c.jobs, Generate: apikey.Generate, Now: now, Log: log}
 	c.logouts = &logout.Notices{DB: db, Jobs: c.jobs}
 	c.sessions.EndedUser = c.logouts.UserEnded
 	c.links = &link.Links{DB: db, Issuer: cfg.Issuer, Keys: func() [][]byte { return c.keys.MACKeys(linkKeys) }, Now: now}

@@ -232,7 +232,7 @@ func (s *seeder) apiKey(ctx context.Context) error {
 		return fmt.Errorf("family_id: %w", err)
 	}
 	if s.d.APIKey != "" {
-		known, err := s.apiKeys.Introspect(ctx, s.d.APIKey)
+		known, err := s.apiKeys.Introspect(ctx, s.d.APIKey, "")
 		if err == nil && known.FamilyID == family {
 			return nil
 		}

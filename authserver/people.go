@@ -21,6 +21,7 @@ import (
 	"larder/authserver/holder"
 	"larder/authserver/logout"
 	"larder/authserver/onetime"
+	"larder/authserver/personkey"
 	"larder/authserver/privacy"
 	"larder/authserver/register"
 	"larder/authserver/session"
@@ -224,9 +225,22 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 			{Name: "sessions", Read: func(ctx context.Context, user id.ID) (any, error) { return s.sessions.List(ctx, user) }},
 			{Name: "second_factors", Read: s.factors.Export},
 			{Name: "passkeys", Read: s.passkeys.Export},
+			{Name: "api_keys", Read: func(ctx context.Context, user id.ID) (any, error) { return s.ownKeys.List(ctx, user) }},
 			{Name: "linked_accounts", Read: func(ctx context.Context, user id.ID) (any, error) { return s.linked.List(ctx, user) }},
 			{Name: "message_factors", Read: s.codes.Export},
 			{Name: "apis", Read: (&holder.Holdings{Holders: s.cfg.Holders, Fetcher: s.holders(), Sign: s.provider.SignForPerson, Log: s.log}).Of},
 		},
+	}).Mount(rt)
+}
+
+// mountKeys adds the page of the API keys that people make for themselves. The
+// APIs that hold data of people are those that know their families.
+func (s *server) mountKeys(rt *web.Router, factors personkey.Factors) {
+	families := &personkey.Families{Fetcher: s.holders(), Sign: s.provider.SignForPerson}
+	for _, at := range s.cfg.Holders {
+		families.APIs = append(families.APIs, personkey.API{Resource: at.Resource, Address: at.Address})
+	}
+	(&personkey.Handler{
+		Keys: s.ownKeys, Families: families, Scopes: s.cfg.apiScopes(), Sessions: s.sessions, Users: s.accounts, Factors: factors, Pages: s.pages,
 	}).Mount(rt)
 }

@@ -107,7 +107,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 	})
 	for _, job := range []func(context.Context){
 		func(ctx context.Context) { revocation.Follow(ctx, s.db, s.revoked, now, log) },
-		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.sweeper.run, s.work,
+		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.ownKeys.Run, s.sweeper.run, s.work,
 	} {
 		group.Go(func() error { job(beside); return nil })
 	}
@@ -238,6 +238,7 @@ func (s *server) mountBrowser(rt *web.Router) {
 	others.Mount(rt)
 	others.MountEvents(rt.With(web.Problem))
 	s.mountPeople(rt, devices, flows, accounts)
+	s.mountKeys(rt, second)
 	(&consent.Handler{
 		Consents: s.consents(), Sessions: s.sessions, Flows: flows, Clients: s.clients, Users: s.accounts, Names: s.detailNames(),
 		Pages: s.pages, Audit: s.audit, Now: s.now,

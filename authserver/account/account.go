@@ -205,8 +205,8 @@ func (a *Accounts) SignOut(ctx context.Context, user id.ID, reason string, chang
 	return a.changeAndRevoke(ctx, user, reason, change)
 }
 
-// changeAndRevoke commits a change together with the end of every grant and
-// access token of the user, and then ends the sessions. Should Redis be gone
+// changeAndRevoke commits a change together with the end of every grant, access
+// token and API key of the user, and then ends the sessions. Should Redis be gone
 // for that, the caller hears of it and can repeat the call.
 func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error {
 	now := a.Now()
@@ -215,6 +215,12 @@ func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason strin
 			return err
 		}
 		if _, err := tx.Exec(ctx, revokeGrants, user, now, reason); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, lockUser, user); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, revokeKeys, user, now); err != nil {
 			return err
 		}
 		return revocation.Insert(ctx, tx, revocation.Subject, user.String(), now.Add(a.longestToken()))

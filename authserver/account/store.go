@@ -37,6 +37,11 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 
 	revokeGrants = `UPDATE auth.grants SET revoked_at = $2, revoked_reason = $3 WHERE user_id = $1 AND revoked_at IS NULL`
 
+	// Whoever is about to make a key holds the lock, and has made it before the
+	// second statement looks, or sees what was done here.
+	lockUser   = `SELECT id FROM auth.users WHERE id = $1 FOR UPDATE`
+	revokeKeys = `UPDATE auth.api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`
+
 	lockProfile   = `SELECT profile FROM auth.users WHERE id = $1 FOR UPDATE`
 	updateProfile = `UPDATE auth.users SET name = coalesce(nullif($3, ''), name), updated_at = $2, profile = $4 WHERE id = $1`
 	touchUser     = `UPDATE auth.users SET updated_at = $2 WHERE id = $1`

@@ -41,15 +41,17 @@ type Keys struct {
 }
 
 // Introspect returns what a key stands for. One that is malformed (which never
-// reaches the database), unknown, expired or revoked is fault.Unauthenticated.
-func (s *Keys) Introspect(ctx context.Context, key string) (*oidc.APIKey, error) {
+// reaches the database), unknown, expired or revoked is fault.Unauthenticated,
+// and so is a person's own when the account is closed. from is the network where
+// the key is used; "" if that is not known.
+func (s *Keys) Introspect(ctx context.Context, key, from string) (*oidc.APIKey, error) {
 	if !Parse(key) {
 		return nil, notValid()
 	}
 	var k oidc.APIKey
 	var expiresAt *time.Time
 	err := s.DB.QueryRow(ctx, selectByHash, secret.Sum(key)).
-		Scan(&k.ID, &k.ServiceAccountID, &k.Name, &k.FamilyID, &k.Scopes, &k.CreatedAt, &expiresAt)
+		Scan(&k.ID, &k.ServiceAccountID, &k.UserID, &k.Name, &k.FamilyID, &k.Scopes, &k.CreatedAt, &expiresAt)
 	if err = postgres.Translate(err); fault.Is(err, fault.NotFound) {
 		return nil, notValid()
 	}
@@ -63,7 +65,7 @@ func (s *Keys) Introspect(ctx context.Context, key string) (*oidc.APIKey, error)
 		}
 		k.ExpiresAt = *expiresAt
 	}
-	s.used.note(k.ID, now)
+	s.used.note(k.ID, use{now, from})
 	return &k, nil
 }
 
@@ -132,7 +134,7 @@ func (s *Keys) Create(ctx context.Context, account id.ID, scopes []string, expir
 	if err := s.Check(scopes, expiresAt); err != nil {
 		return Key{}, "", err
 	}
-	value, keyID := generate(), id.New()
+	value, keyID := Generate(), id.New()
 	var expiry *time.Time
 	if !expiresAt.IsZero() {
 		expiry = &expiresAt

@@ -54,7 +54,7 @@ func TestAKeyIsShownOnceAndIntrospectsToItsFamily(t *testing.T) {
 	if !strings.HasPrefix(plain, "lrd_live_") || len(plain) != len("lrd_live_")+36 || !strings.HasSuffix(plain, made.Hint) {
 		t.Fatalf("key %q, hint %q", plain, made.Hint)
 	}
-	got, err := b.keys.Introspect(t.Context(), plain)
+	got, err := b.keys.Introspect(t.Context(), plain, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,17 +91,17 @@ func TestKeysThatAreNotInForceAreRefused(t *testing.T) {
 		"expired": expiring, "revoked": revokedValue, "a prefix": orphan[:len(orphan)-1], "with a space": orphan + " ",
 		"another last character": orphan[:len(orphan)-1] + string('a'+(orphan[len(orphan)-1]+1)%25),
 	} {
-		if _, err := b.keys.Introspect(t.Context(), key); !fault.Is(err, fault.Unauthenticated) {
+		if _, err := b.keys.Introspect(t.Context(), key, ""); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: %v, want Unauthenticated", name, err)
 		}
 	}
-	if _, err := b.keys.Introspect(t.Context(), orphan); err != nil {
+	if _, err := b.keys.Introspect(t.Context(), orphan, ""); err != nil {
 		t.Fatalf("the key in force: %v", err)
 	}
 	if _, err := b.keys.DisableAccount(t.Context(), b.account.ID, operator); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.keys.Introspect(t.Context(), orphan); !fault.Is(err, fault.Unauthenticated) {
+	if _, err := b.keys.Introspect(t.Context(), orphan, ""); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("of a disabled account: %v", err)
 	}
 	var set revocation.Set
@@ -135,7 +135,7 @@ func TestMalformedKeysNeverReachTheDatabase(t *testing.T) {
 		"", "lrd_live_", "lrd_test_" + strings.Repeat("a", 36), "lrd_live_" + strings.Repeat("a", 36),
 		"lrd_live_" + strings.Repeat("a", 35) + "\x00", strings.Repeat("x", 1<<20),
 	} {
-		if _, err := keys.Introspect(t.Context(), key); !fault.Is(err, fault.Unauthenticated) {
+		if _, err := keys.Introspect(t.Context(), key, ""); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%.20q: %v", key, err)
 		}
 	}
@@ -180,7 +180,7 @@ func TestLastUseIsWrittenBehindTheRequest(t *testing.T) {
 	}
 	first := b.now
 	for range 3 {
-		if _, err := b.keys.Introspect(t.Context(), value.Reveal()); err != nil {
+		if _, err := b.keys.Introspect(t.Context(), value.Reveal(), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -188,13 +188,13 @@ func TestLastUseIsWrittenBehindTheRequest(t *testing.T) {
 		t.Fatalf("last used %v, want %v", got, first)
 	}
 	b.now = first.Add(30 * time.Second)
-	_, _ = b.keys.Introspect(t.Context(), value.Reveal())
+	_, _ = b.keys.Introspect(t.Context(), value.Reveal(), "")
 	if got := lastUsed(); !got.Equal(first) {
 		t.Fatalf("written again within the minute: %v", got)
 	}
 	b.now = first.Add(2 * time.Minute)
 	_ = lastUsed()
-	_, _ = b.keys.Introspect(t.Context(), value.Reveal())
+	_, _ = b.keys.Introspect(t.Context(), value.Reveal(), "")
 	if got := lastUsed(); !got.Equal(b.now) {
 		t.Fatalf("last used %v, want %v", got, b.now)
 	}

@@ -1,5 +1,7 @@
 // Package apikey keeps service accounts and their API keys. A key reaches one
-// family, with the scopes it was given, until it expires or is revoked.
+// family, with the scopes it was given, until it expires or is revoked. The keys
+// that people make for themselves are package personkey's to make, and lie in
+// the same table: they are judged, and an operator sees and ends them, here.
 //
 //	lrd_live_ + 30 random characters of base62 + 6 of checksum
 //

@@ -19,8 +19,8 @@ const (
 	keyLength    = len(Prefix) + randomLength + sumLength
 )
 
-// generate returns a new key.
-func generate() secret.String {
+// Generate returns a new key.
+func Generate() secret.String {
 	b := make([]byte, 0, keyLength)
 	b = append(b, Prefix...)
 	base := big.NewInt(int64(len(alphabet)))

@@ -12,9 +12,9 @@ import (
 
 const (
 	selectByHash = `
-SELECT k.id, k.service_account_id, s.name, s.family_id, k.scopes, k.created_at, k.expires_at
-  FROM auth.api_keys k JOIN auth.service_accounts s ON s.id = k.service_account_id
- WHERE k.hash = $1 AND k.revoked_at IS NULL AND s.disabled_at IS NULL`
+SELECT k.id, k.service_account_id, k.user_id, coalesce(k.name, s.name), coalesce(k.family_id, s.family_id), k.scopes, k.created_at, k.expires_at
+  FROM auth.api_keys k LEFT JOIN auth.service_accounts s ON s.id = k.service_account_id LEFT JOIN auth.users u ON u.id = k.user_id
+ WHERE k.hash = $1 AND k.revoked_at IS NULL AND s.disabled_at IS NULL AND u.disabled_at IS NULL AND u.delete_at IS NULL`
 
 	insertAccount = `
 INSERT INTO auth.service_accounts (id, family_id, name, created_by) VALUES ($1, $2, $3, $4)
@@ -38,8 +38,9 @@ INSERT INTO auth.api_keys (id, service_account_id, hash, hint, scopes, expires_a
 SELECT $1, s.id, $3, $4, $5, $6 FROM auth.service_accounts s WHERE s.id = $2 AND s.disabled_at IS NULL`
 
 	keyColumns = `
-SELECT k.id, k.service_account_id, s.name, s.family_id, k.hint, k.scopes, k.created_at, k.expires_at, k.last_used_at, k.revoked_at
-  FROM auth.api_keys k JOIN auth.service_accounts s ON s.id = k.service_account_id`
+SELECT k.id, k.service_account_id, k.user_id, coalesce(k.name, s.name), coalesce(k.family_id, s.family_id), k.hint, k.scopes,
+       k.created_at, k.expires_at, k.last_used_at, k.revoked_at
+  FROM auth.api_keys k LEFT JOIN auth.service_accounts s ON s.id = k.service_account_id`
 
 	selectKey  = keyColumns + ` WHERE k.id = $1`
 	selectKeys = keyColumns + `
@@ -50,8 +51,8 @@ SELECT k.id, k.service_account_id, s.name, s.family_id, k.hint, k.scopes, k.crea
 UPDATE auth.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id, expires_at`
 
 	updateLastUsed = `
-UPDATE auth.api_keys k SET last_used_at = u.at
-  FROM unnest($1::uuid[], $2::timestamptz[]) AS u(id, at)
+UPDATE auth.api_keys k SET last_used_at = u.at, last_used_from = nullif(u.source, '')
+  FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS u(id, at, source)
  WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at < u.at)`
 )
 
@@ -80,7 +81,8 @@ func scanAccount(row pgx.CollectableRow) (a ServiceAccount, err error) {
 // Key is what may be told of a key. Hint is its last four characters.
 type Key struct {
 	ID               id.ID      `json:"id"`
-	ServiceAccountID id.ID      `json:"service_account_id"`
+	ServiceAccountID id.ID      `json:"service_account_id,omitzero"`
+	UserID           id.ID      `json:"user_id,omitzero"` // of a person's own key, which has no service account
 	Name             string     `json:"name"`
 	FamilyID         id.ID      `json:"family_id"`
 	Hint             string     `json:"hint"`
@@ -92,7 +94,7 @@ type Key struct {
 }
 
 func scanKey(row pgx.CollectableRow) (k Key, err error) {
-	return k, row.Scan(&k.ID, &k.ServiceAccountID, &k.Name, &k.FamilyID, &k.Hint, &k.Scopes,
+	return k, row.Scan(&k.ID, &k.ServiceAccountID, &k.UserID, &k.Name, &k.FamilyID, &k.Hint, &k.Scopes,
 		&k.CreatedAt, &k.ExpiresAt, &k.LastUsedAt, &k.RevokedAt)
 }
 

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -68,6 +69,7 @@ type accessClaims struct {
 	Actor        *actor                     `json:"act,omitempty"`                   // RFC 8693 §4.1
 	FamilyID     string                     `json:"family_id,omitempty"`             // of an API key that was exchanged
 	APIKeyID     string                     `json:"api_key_id,omitempty"`
+	PersonalKey  string                     `json:"personal_key_id,omitempty"` // in place of api_key_id, see keyNames
 	Confirmation *confirmation              `json:"cnf,omitempty"`
 }
 
@@ -124,7 +126,7 @@ func (p *Provider) VerifyAccessToken(ctx context.Context, token, aud string) (*o
 		Subject: subject, ClientID: c.ClientID, Scopes: oidc.SplitScope(c.Scope), Audience: c.Audience,
 		JTI: c.JTI, GrantID: c.GrantID, SID: c.SID, IssuedAt: issued, ExpiresAt: time.Unix(c.Expires, 0),
 		ACR: c.ACR, AMR: c.AMR, Risk: c.Risk, Details: c.Details, Claims: c.Userinfo,
-		Actors: c.Actor.names(), FamilyID: c.FamilyID, APIKeyID: c.APIKeyID,
+		Actors: c.Actor.names(), FamilyID: c.FamilyID, APIKeyID: cmp.Or(c.APIKeyID, c.PersonalKey), Personal: c.PersonalKey != "",
 	}
 	if c.Confirmation != nil {
 		at.JKT, at.X5T = c.Confirmation.JKT, c.Confirmation.X5T
@@ -161,7 +163,7 @@ func (p *Provider) revoked(c *accessClaims, subject string, issued time.Time) bo
 		{revocation.Session, c.SID},
 		{revocation.Subject, subject},
 		{revocation.Client, c.ClientID},
-		{revocation.APIKey, c.APIKeyID},
+		{revocation.APIKey, cmp.Or(c.APIKeyID, c.PersonalKey)},
 	} {
 		if p.Revocations.Revoked(name.kind, name.value, issued) {
 			return true

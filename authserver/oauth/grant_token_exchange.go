@@ -11,8 +11,8 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/limit"
 	"larder/internal/mtls"
-	"larder/internal/revocation"
 )
 
 // Token types of RFC 8693 §3, and one of ours.
@@ -50,7 +50,7 @@ func (p *Provider) grantTokenExchange(ctx context.Context, r *http.Request, f fo
 	case accessTokenURN:
 		c, err = p.fromAccessToken(ctx, token)
 	case apiKeyURN:
-		c, err = p.fromAPIKey(ctx, token)
+		c, err = p.fromAPIKey(r, token)
 	default:
 		return nil, newError(invalidRequest, "This subject_token_type is not supported.")
 	}
@@ -100,16 +100,18 @@ func (p *Provider) fromAccessToken(ctx context.Context, token string) (*accessCl
 			return nil, newError(invalidRequest, "The subject_token has been passed on too often.")
 		}
 	}
-	if at.Subject != at.ClientID && at.APIKeyID == "" {
+	if at.Subject != at.ClientID && (at.APIKeyID == "" || at.Personal) {
 		if err := p.checkPerson(ctx, at.Subject); err != nil {
 			return nil, err
 		}
 	}
-	return &accessClaims{
+	c := &accessClaims{
 		Subject: at.Subject, Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), Expires: at.ExpiresAt.Unix(),
 		GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Risk: at.Risk,
-		Details: at.Details, Actor: actorOf(actors), FamilyID: at.FamilyID, APIKeyID: at.APIKeyID,
-	}, nil
+		Details: at.Details, Actor: actorOf(actors), FamilyID: at.FamilyID,
+	}
+	c.APIKeyID, c.PersonalKey = keyNames(at.APIKeyID, at.Personal)
+	return c, nil
 }
 
 // mayActFor reports whether a client may act with another's token: where that
@@ -140,21 +142,21 @@ func (p *Provider) checkPerson(ctx context.Context, subject string) error {
 }
 
 // fromAPIKey makes the claims of a token that an API key is exchanged for.
-func (p *Provider) fromAPIKey(ctx context.Context, key string) (*accessClaims, error) {
+func (p *Provider) fromAPIKey(r *http.Request, key string) (*accessClaims, error) {
 	if !strings.HasPrefix(key, apiKeyPrefix) || p.APIKeys == nil {
 		return nil, fault.New(fault.Unauthenticated, "This is not an API key.")
 	}
-	k, err := p.APIKeys.Introspect(ctx, key)
+	k, err := p.APIKeys.Introspect(r.Context(), key, limit.Source(r))
 	if err != nil {
 		return nil, err
 	}
-	if p.Revocations.Revoked(revocation.APIKey, k.ID.String(), k.CreatedAt) {
+	if p.keyRevoked(k) {
 		return nil, fault.New(fault.Unauthenticated, "The key is revoked.")
 	}
 	c := &accessClaims{
-		Subject: k.ServiceAccountID.String(), Scope: strings.Join(k.Scopes, " "), Expires: unix(k.ExpiresAt),
-		FamilyID: k.FamilyID.String(), APIKeyID: k.ID.String(),
+		Subject: k.Subject().String(), Scope: strings.Join(k.Scopes, " "), Expires: unix(k.ExpiresAt), FamilyID: k.FamilyID.String(),
 	}
+	c.APIKeyID, c.PersonalKey = keyNames(k.ID.String(), k.Personal())
 	for _, rs := range p.Config.ResourceServers {
 		c.Audience = append(c.Audience, rs.Resource)
 	}

@@ -540,7 +540,7 @@ func (u *testUsers) ByEmail(_ context.Context, address string) (*oidc.User, erro
 
 type testAPIKeys struct{ byKey map[string]oidc.APIKey }
 
-func (k *testAPIKeys) Introspect(_ context.Context, key string) (*oidc.APIKey, error) {
+func (k *testAPIKeys) Introspect(_ context.Context, key, _ string) (*oidc.APIKey, error) {
 	found, ok := k.byKey[key]
 	if !ok {
 		return nil, fault.New(fault.Unauthenticated, "no such key")

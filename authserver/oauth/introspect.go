@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -46,8 +47,10 @@ type introspection struct {
 
 	Actor    *actor `json:"act,omitempty"` // RFC 8693 §4.1
 	FamilyID string `json:"family_id,omitempty"`
-	APIKeyID string `json:"api_key_id,omitempty"`
 	Name     string `json:"name,omitempty"`
+
+	APIKeyID      string `json:"api_key_id,omitempty"`
+	PersonalKeyID string `json:"personal_key_id,omitempty"`
 }
 
 // mountTokens mounts what is done with a token once it is there.
@@ -81,7 +84,7 @@ func (p *Provider) handleIntrospect(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	answer, err := p.introspect(r.Context(), client, token)
+	answer, err := p.introspect(r.Context(), client, token, network(f.get("client_address")))
 	if err != nil {
 		return err
 	}
@@ -91,6 +94,18 @@ func (p *Provider) handleIntrospect(w http.ResponseWriter, r *http.Request) erro
 		return p.writeSignedIntrospection(w, r, client, answer)
 	}
 	return web.JSON(w, http.StatusOK, answer)
+}
+
+// network is the address or network that a resource server says its own caller
+// is at (RFC 7662 §2.1 lets it give such context); "" for none.
+func network(said string) string {
+	if addr, err := netip.ParseAddr(said); err == nil {
+		return addr.WithZone("").String()
+	}
+	if prefix, err := netip.ParsePrefix(said); err == nil {
+		return prefix.Masked().String()
+	}
+	return ""
 }
 
 // authenticateConfidential finds the client that calls and refuses one that has
@@ -114,12 +129,12 @@ func tokenParameter(f form) (string, error) {
 
 // introspect tells the kinds of token apart by their looks; token_type_hint
 // (§2.1) would add nothing.
-func (p *Provider) introspect(ctx context.Context, client *oidc.Client, token string) (introspection, error) {
+func (p *Provider) introspect(ctx context.Context, client *oidc.Client, token, from string) (introspection, error) {
 	var answer introspection
 	var err error
 	switch {
 	case strings.HasPrefix(token, apiKeyPrefix):
-		answer, err = p.introspectAPIKey(ctx, client, token)
+		answer, err = p.introspectAPIKey(ctx, client, token, from)
 	case strings.Count(token, ".") == 2:
 		answer, err = p.introspectAccessToken(ctx, client, token)
 	default:
@@ -146,12 +161,14 @@ func (p *Provider) introspectAccessToken(ctx context.Context, client *oidc.Clien
 			return introspection{}, err
 		}
 	}
-	return introspection{
+	answer := introspection{
 		Active: true, TokenType: tokenType(at.JKT), Confirmation: confirm(at.JKT, at.X5T), Issuer: p.Config.Issuer, Subject: subject, ClientID: at.ClientID,
 		Audience: at.Audience, Scope: strings.Join(at.Scopes, " "), ExpiresAt: at.ExpiresAt.Unix(), IssuedAt: at.IssuedAt.Unix(),
 		JTI: at.JTI, GrantID: at.GrantID, SID: at.SID, AuthTime: unix(at.AuthTime), ACR: at.ACR, AMR: at.AMR, Risk: at.Risk, Details: at.Details,
-		Actor: actorOf(at.Actors), FamilyID: at.FamilyID, APIKeyID: at.APIKeyID,
-	}, nil
+		Actor: actorOf(at.Actors), FamilyID: at.FamilyID,
+	}
+	answer.APIKeyID, answer.PersonalKeyID = keyNames(at.APIKeyID, at.Personal)
+	return answer, nil
 }
 
 // apis are the audiences that are not ourselves.
@@ -159,20 +176,38 @@ func (p *Provider) apis(aud []string) []string {
 	return slices.DeleteFunc(slices.Clone(aud), func(one string) bool { return one == p.Config.Issuer })
 }
 
-func (p *Provider) introspectAPIKey(ctx context.Context, client *oidc.Client, token string) (introspection, error) {
+func (p *Provider) introspectAPIKey(ctx context.Context, client *oidc.Client, token, from string) (introspection, error) {
 	resource := client.Metadata.IntrospectResource
 	if resource == "" {
 		return introspection{}, nil
 	}
-	key, err := p.APIKeys.Introspect(ctx, token)
-	if err != nil || p.Revocations.Revoked(revocation.APIKey, key.ID.String(), key.CreatedAt) {
+	key, err := p.APIKeys.Introspect(ctx, token, from)
+	if err != nil || p.keyRevoked(key) {
 		return introspection{}, err
 	}
-	return introspection{
-		Active: true, TokenType: "api_key", Issuer: p.Config.Issuer, Subject: key.ServiceAccountID.String(), Audience: audience{resource},
+	answer := introspection{
+		Active: true, TokenType: "api_key", Issuer: p.Config.Issuer, Subject: key.Subject().String(), Audience: audience{resource},
 		Scope: strings.Join(key.Scopes, " "), ExpiresAt: unix(key.ExpiresAt), IssuedAt: unix(key.CreatedAt),
-		JTI: key.ID.String(), APIKeyID: key.ID.String(), FamilyID: key.FamilyID.String(), Name: key.Name,
-	}, nil
+		JTI: key.ID.String(), FamilyID: key.FamilyID.String(), Name: key.Name,
+	}
+	answer.APIKeyID, answer.PersonalKeyID = keyNames(key.ID.String(), key.Personal())
+	return answer, nil
+}
+
+// keyRevoked reports whether a key, or all that its person held, was revoked.
+func (p *Provider) keyRevoked(key *oidc.APIKey) bool {
+	return p.Revocations.Revoked(revocation.APIKey, key.ID.String(), key.CreatedAt) ||
+		p.Revocations.Revoked(revocation.Subject, key.Subject().String(), key.CreatedAt)
+}
+
+// keyNames puts the id of a key under the name that tells whose it is: a
+// resource server that does not know of personal keys must not take one for a
+// service account's, which acts for the whole family.
+func keyNames(key string, personal bool) (apiKeyID, personalKeyID string) {
+	if personal {
+		return "", key
+	}
+	return key, ""
 }
 
 // introspectRefreshToken shows a refresh token to the client that holds it. It

@@ -107,7 +107,7 @@ type Users interface {
 
 // APIKeys judges API keys; one that is not in force is fault.Unauthenticated.
 type APIKeys interface {
-	Introspect(ctx context.Context, key string) (*oidc.APIKey, error)
+	Introspect(ctx context.Context, key, from string) (*oidc.APIKey, error)
 }
 
 // Flows parks an authorization request, bound to the browser that made it.

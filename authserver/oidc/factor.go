@@ -62,7 +62,7 @@ type Onward struct {
 // OnwardFrom reads flow and next from a query or a form.
 func OnwardFrom(values url.Values) Onward {
 	o := Onward{Flow: values.Get("flow")}
-	if next := values.Get("next"); o.Flow == "" && slices.Contains([]string{"security", "sessions", "apps", "identities", "privacy", "requests"}, next) {
+	if next := values.Get("next"); o.Flow == "" && slices.Contains([]string{"security", "sessions", "apps", "identities", "keys", "privacy", "requests"}, next) {
 		o.Page = next
 	}
 	return o

@@ -29,20 +29,34 @@ type AccessToken struct {
 	Actors    []string              // clients that act for the subject, the present one first (RFC 8693 §4.1)
 	FamilyID  string                // of a token that an API key was exchanged for
 	APIKeyID  string                // that key
+	Personal  bool                  // that key is the person's own
 	JKT       string                // thumbprint of the key that it is bound to (cnf.jkt, RFC 9449 §6.1); "" for none
 	X5T       string                // thumbprint of the certificate that it is bound to (cnf.x5t#S256, RFC 8705 §3.1); "" for none
 }
 
-// APIKey is a service account's key as introspection tells it.
+// APIKey is a key as introspection tells it: a service account's, or a person's
+// own.
 type APIKey struct {
 	ID               id.ID
-	ServiceAccountID id.ID
+	ServiceAccountID id.ID // zero for a person's own
+	UserID           id.ID // zero for a service account's
 	Name             string
 	FamilyID         id.ID
 	Scopes           []string
 	CreatedAt        time.Time
 	ExpiresAt        time.Time // zero when it does not expire
 }
+
+// Subject is whom the key acts as.
+func (k *APIKey) Subject() id.ID {
+	if k.Personal() {
+		return k.UserID
+	}
+	return k.ServiceAccountID
+}
+
+// Personal reports whether the key is a person's own.
+func (k *APIKey) Personal() bool { return !k.UserID.IsZero() }
 
 // User is a person with the standard claims of OpenID Connect Core §5.1;
 // Profile holds those without a field of their own, by claim name.

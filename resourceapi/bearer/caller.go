@@ -26,14 +26,14 @@ type Caller struct {
 	Subject   string // the user, the client, or the key's service account
 	ClientID  string // "" for an API key, unless a client exchanged it for a token
 	Scopes    []string
-	Family    id.ID     // the one family of an API key; zero for the others
+	Family    id.ID     // the one that an API key reaches, a person's own key too; zero for the others
 	Limit     *Limit    // what the scopes are limited to (RFC 9396); nil for no limit
 	AuthTime  time.Time // when the person last authenticated; zero for a machine
 	ACR       string    // how; "" when the token does not say
 	Risk      string    // of the sign-in: low, medium or high; "" when the token does not say
 	Device    string    // known or new; "" when the token does not say
 	JTI       string    // the token's id; of an API key the key's id
-	APIKeyID  string    // of an API key, also where it was exchanged for a token
+	APIKeyID  string    // of an API key, also where it was exchanged for a token; of a User it is that person's own
 	GrantID   string
 	SID       string
 	IssuedAt  time.Time

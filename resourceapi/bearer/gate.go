@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"larder/internal/dpop"
+	"larder/internal/limit"
 	"larder/internal/revocation"
 	"larder/internal/secret"
 	"larder/internal/web"
@@ -111,7 +112,7 @@ func (g *Gate) Authenticate(r *http.Request) (*Caller, error) {
 		g.metrics.count("token", err)
 		return caller, err
 	}
-	caller, err := g.opaque(r.Context(), shown)
+	caller, err := g.opaque(r.Context(), shown, limit.Source(r))
 	g.metrics.count("introspection", err)
 	return caller, err
 }
@@ -143,8 +144,8 @@ func (g *Gate) token(r *http.Request, shown credential) (*Caller, error) {
 }
 
 // opaque authenticates an API key, or any credential that only the issuer can
-// read.
-func (g *Gate) opaque(ctx context.Context, shown credential) (*Caller, error) {
+// read. from is the network that it is shown from.
+func (g *Gate) opaque(ctx context.Context, shown credential, from string) (*Caller, error) {
 	token := shown.token
 	if shown.dpop {
 		return nil, invalid(errors.New("not a token that could be bound to a key"))
@@ -152,7 +153,7 @@ func (g *Gate) opaque(ctx context.Context, shown credential) (*Caller, error) {
 	if strings.HasPrefix(token, apiKeyPrefix) && !wellFormedKey(token) {
 		return nil, invalid(errors.New("malformed API key"))
 	}
-	caller, err := g.introspector.introspect(ctx, token)
+	caller, err := g.introspector.introspect(ctx, token, from)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +173,7 @@ func (g *Gate) Still(c *Caller) error {
 		return invalid(errRevoked)
 	case !c.ExpiresAt.IsZero() && !g.now().Before(c.ExpiresAt):
 		return expired()
-	case c.Kind == APIKey && !g.feed.fresh():
+	case c.APIKeyID != "" && !g.feed.fresh():
 		return unavailable(errors.New("the revocation feed is not up to date"))
 	}
 	return nil

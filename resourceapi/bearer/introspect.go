@@ -67,7 +67,7 @@ var errInactive = errors.New("the issuer says that it is not active")
 // introspect returns whose credential token is. Cached answers are used while
 // the revocation feed is up to date, which would tell of their end; the caller
 // asks it. An issuer that does not answer is fault.Unavailable.
-func (i *introspector) introspect(ctx context.Context, token string) (*Caller, error) {
+func (i *introspector) introspect(ctx context.Context, token, from string) (*Caller, error) {
 	key, now := cacheKey(token), i.now()
 	if a, ok := i.active.get(key); ok && now.Before(a.until) && i.feed.fresh() {
 		return a.caller, nil
@@ -76,7 +76,7 @@ func (i *introspector) introspect(ctx context.Context, token string) (*Caller, e
 		return nil, invalid(errInactive)
 	}
 	found, err := shared(ctx, &i.flight, string(key[:]), func(ctx context.Context) (any, error) {
-		return i.ask(ctx, key, token)
+		return i.ask(ctx, key, token, from)
 	})
 	if err != nil {
 		if _, classified := errors.AsType[*fault.Error](err); classified {
@@ -89,7 +89,7 @@ func (i *introspector) introspect(ctx context.Context, token string) (*Caller, e
 }
 
 // ask makes the request and remembers the answer.
-func (i *introspector) ask(ctx context.Context, key digest, token string) (*Caller, error) {
+func (i *introspector) ask(ctx context.Context, key digest, token, from string) (*Caller, error) {
 	select {
 	case i.asking <- struct{}{}:
 		defer func() { <-i.asking }()
@@ -106,7 +106,8 @@ func (i *introspector) ask(ctx context.Context, key digest, token string) (*Call
 	}
 	asked := i.now()
 	var said introspection
-	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	// RFC 7662 §2.1 lets us tell where a credential is used, for its owner to see.
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}, "client_address": {from}}
 	if err := i.issuer.post(ctx, where.Introspection, form, maxIntrospection, &said); err != nil {
 		return nil, unavailable(fmt.Errorf("introspection: %w", err))
 	}

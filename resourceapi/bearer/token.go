@@ -64,6 +64,7 @@ type accessClaims struct {
 	Details  stdjson.RawMessage `json:"authorization_details"` // RFC 9396 §9.1
 	FamilyID string             `json:"family_id"`             // of an API key, or of a token that one was exchanged for
 	APIKeyID string             `json:"api_key_id"`
+	OwnKeyID string             `json:"personal_key_id"` // in place of api_key_id where the key is the person's own
 }
 
 // verify checks an access token (RFC 9068 §4).
@@ -166,15 +167,22 @@ func (c *accessClaims) caller(resource string) (*Caller, error) {
 		AuthTime: c.AuthTime.Time(), ACR: c.ACR, Risk: c.Risk, Device: c.Device, JTI: c.ID, GrantID: c.GrantID, SID: c.SID,
 		IssuedAt: c.IssuedAt.Time(), ExpiresAt: c.Expiry.Time(),
 	}
-	switch {
-	case c.APIKeyID != "" || c.FamilyID != "":
-		caller.Kind, caller.APIKeyID = APIKey, c.APIKeyID
-		caller.Family, err = id.Parse(c.FamilyID)
-		if err != nil || caller.Family.IsZero() || caller.APIKeyID == "" {
-			return nil, errors.New("the key names no family")
-		}
-	case c.Subject == c.ClientID:
+	if c.Subject == c.ClientID {
 		caller.Kind = App
+	}
+	if c.APIKeyID == "" && c.OwnKeyID == "" && c.FamilyID == "" {
+		return caller, nil
+	}
+	caller.Kind, caller.APIKeyID = User, c.OwnKeyID
+	if c.OwnKeyID == "" {
+		caller.Kind, caller.APIKeyID = APIKey, c.APIKeyID
+	}
+	caller.Family, err = id.Parse(c.FamilyID)
+	switch {
+	case err != nil || caller.Family.IsZero() || caller.APIKeyID == "":
+		return nil, errors.New("the key names no family")
+	case c.APIKeyID != "" && c.OwnKeyID != "":
+		return nil, errors.New("the key is a service account's and a person's")
 	}
 	return caller, nil
 }

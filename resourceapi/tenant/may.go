@@ -3,6 +3,7 @@ package tenant
 import (
 	"context"
 	"log/slog"
+	"maps"
 
 	"larder/internal/audit"
 	"larder/internal/fault"
@@ -139,7 +140,7 @@ func (tx *Tx) needScope(scope string) error {
 
 func (tx *Tx) deny(ctx context.Context, action string, target id.ID, d policy.Decision) {
 	web.Annotate(ctx, slog.String("denied", action), slog.Any("policies", d.Policies))
-	e := tx.event(ctx, action, audit.Denied)
+	e := tx.event(ctx, action, audit.Denied, nil)
 	e.Reason, e.Policies = d.Reason, d.Policies
 	if !target.IsZero() {
 		e.Target = target.String()
@@ -147,7 +148,14 @@ func (tx *Tx) deny(ctx context.Context, action string, target id.ID, d policy.De
 	tx.db.Denials.Put(e)
 }
 
-func (tx *Tx) event(ctx context.Context, action string, result audit.Result) audit.Event {
+func (tx *Tx) event(ctx context.Context, action string, result audit.Result, details map[string]any) audit.Event {
+	if tx.IsUser() && tx.Caller.APIKeyID != "" { // the actor is the person: say which of their keys it was
+		details = maps.Clone(details)
+		if details == nil {
+			details = make(map[string]any)
+		}
+		details["api_key_id"] = tx.Caller.APIKeyID
+	}
 	return audit.Event{
 		OccurredAt: tx.db.Now(),
 		Action:     action,
@@ -158,6 +166,7 @@ func (tx *Tx) event(ctx context.Context, action string, result audit.Result) aud
 		SourceIP:   tx.source.IP.String(),
 		UserAgent:  tx.source.UserAgent,
 		RequestID:  web.RequestID(ctx),
+		Details:    details,
 	}
 }
 

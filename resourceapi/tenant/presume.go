@@ -118,8 +118,8 @@ type Alteration struct {
 }
 
 func (tx *Tx) alter(ctx context.Context, a Alteration, p *presumption, held *bool) {
-	e := tx.event(ctx, a.Event, audit.Success)
-	e.Target, e.Policies, e.Details = a.Entity, tx.policies, a.Details
+	e := tx.event(ctx, a.Event, audit.Success, a.Details)
+	e.Target, e.Policies = a.Entity, tx.policies
 	args := append([]any{a.List, a.PrivateTo, a.Entity, tx.Principal(), p.list.Kind, p.list.CreatedBy, string(p.standing) + " " + p.house.mark}, a.Args...)
 	audit.Grocery().BatchAfter(tx.batch, e, `presumed AS (`+stillSo+`), changed AS (`+a.SQL+`), told AS (`+insertChanged+`)`, `TABLE changed`, args...).
 		Query(func(rows pgx.Rows) error {

@@ -36,8 +36,8 @@ type Change struct {
 
 // Record queues the change's rows behind the change itself.
 func (tx *Tx) Record(ctx context.Context, c Change) {
-	e := tx.event(ctx, c.Event, audit.Success)
-	e.Target, e.Policies, e.Details = c.Entity, tx.policies, c.Details
+	e := tx.event(ctx, c.Event, audit.Success, c.Details)
+	e.Target, e.Policies = c.Entity, tx.policies
 	audit.Grocery().BatchWith(tx.batch, e, insertChange, c.List, c.PrivateTo, c.Entity, c.Version, tx.Principal())
 	tx.changed = true
 	if rand.N(forgetOneIn) == 0 { //nolint:gosec // it need not be a secret when

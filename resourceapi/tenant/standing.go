@@ -46,9 +46,10 @@ SELECT timezone, rules, set_config('app.rules', rules_version || ' ' || timezone
 SELECT set_config('app.principal', $1, true), set_config('app.user', $2, true), set_config('app.family', $3::uuid::text, true),
        set_config('app.standing', $4, true), set_config('app.invitation', $5, true)`
 
+	// A person's own key reaches one of their families, $2.
 	mineAsUser = `
 SELECT set_config('app.families', string_agg(family_id::text, ','), true)
-  FROM grocery.family_members WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now())`
+  FROM grocery.family_members WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > now()) AND family_id = coalesce($2, family_id)`
 	mineAsKey = `SELECT set_config('app.families', $1::uuid::text, true)`
 
 	// An app sees the families that let it see them, and of very many the first.
@@ -69,6 +70,10 @@ func (tx *Tx) enter() {
 func (tx *Tx) enterFully() {
 	c := tx.Caller
 	tx.scopes = c.Scopes
+	if !c.Family.IsZero() && c.Family != tx.Family {
+		tx.queuePrincipal()
+		return
+	}
 	switch kindOf(c) {
 	case policy.User:
 		tx.prove(func(row pgx.Row) error {
@@ -96,10 +101,6 @@ func (tx *Tx) enterFully() {
 			return rows.Err()
 		})
 	case policy.APIKey:
-		if c.Family != tx.Family {
-			tx.queuePrincipal()
-			return
-		}
 		tx.batch.Queue(setKey, tx.Principal(), tx.Family)
 		tx.prove(func(row pgx.Row) error {
 			tx.standing = asKey
@@ -145,7 +146,7 @@ func (tx *Tx) queueMine() {
 	tx.queuePrincipal()
 	switch kindOf(tx.Caller) {
 	case policy.User:
-		tx.batch.Queue(mineAsUser, tx.Caller.Subject)
+		tx.batch.Queue(mineAsUser, tx.Caller.Subject, tx.Caller.Family)
 	case policy.APIKey:
 		tx.batch.Queue(mineAsKey, tx.Caller.Family)
 	case policy.App:

@@ -95,7 +95,7 @@ func (db *DB) Write(ctx context.Context, family id.ID, f func(tx *Tx) error) err
 // Found calls f with a transaction in a family that does not exist yet, for a
 // user who is about to make it.
 func (db *DB) Found(ctx context.Context, family id.ID, f func(tx *Tx) error) error {
-	tx, err := db.start(ctx, family)
+	tx, err := db.startUnbound(ctx, family)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (db *DB) Found(ctx context.Context, family id.ID, f func(tx *Tx) error) err
 // Join calls f with a transaction in a family of which the caller is no member
 // and holds an invitation with this token hash.
 func (db *DB) Join(ctx context.Context, family id.ID, tokenHash []byte, f func(tx *Tx) error) error {
-	tx, err := db.start(ctx, family)
+	tx, err := db.startUnbound(ctx, family)
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,15 @@ func (db *DB) start(ctx context.Context, family id.ID) (*Tx, error) {
 		return nil, fault.New(fault.Unauthenticated, "Sign in first.")
 	}
 	return &Tx{db: db, Caller: caller, Family: family, source: SourceFrom(ctx), batch: &pgx.Batch{}}, nil
+}
+
+// startUnbound is start for what nobody does by a key that reaches one family.
+func (db *DB) startUnbound(ctx context.Context, family id.ID) (*Tx, error) {
+	tx, err := db.start(ctx, family)
+	if err == nil && tx.IsUser() && !tx.Caller.Family.IsZero() {
+		return nil, fault.New(fault.Forbidden, "An API key reaches one family. Sign in to found or join another.").WithCode("bound_to_family")
+	}
+	return tx, err
 }
 
 func (tx *Tx) finishRead(err error) error {

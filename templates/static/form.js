@@ -4,6 +4,7 @@
 //   data-reveal="id"       a button that shows what is typed in a password field
 //   data-strength="path"   rates the form's new password while it is typed, and says so in its paragraph
 //   every form             says that it is busy once it is sent, and is sent once
+//   data-copy="id"         a button, hidden until now, that copies the text of the element
 //   .tabs                  shows the tab of the page
 (() => {
   "use strict";
@@ -56,6 +57,20 @@
     addEventListener("pagehide", stop);
   };
 
+  const copy = (button) => {
+    if (!navigator.clipboard) return;
+    const source = document.getElementById(button.dataset.copy);
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        button.textContent = button.dataset.copied;
+      } catch {
+        getSelection().selectAllChildren(source);
+      }
+    });
+  };
+
   const send = (event) => {
     if (event.defaultPrevented) return;
     const form = event.target, button = event.submitter;
@@ -72,6 +87,7 @@
   addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("[data-reveal]").forEach(reveal);
     document.querySelectorAll("[data-strength]").forEach(rate);
+    document.querySelectorAll("[data-copy]").forEach(copy);
     document.addEventListener("submit", send);
     const tab = document.querySelector(".tabs [aria-current]");
     if (tab) tab.closest("ul").scrollLeft = tab.offsetLeft - tab.closest("ul").clientWidth / 2 + tab.offsetWidth / 2;

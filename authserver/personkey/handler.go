@@ -1,0 +1,295 @@
+package personkey
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"larder/authserver/oidc"
+	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/web"
+)
+
+const (
+	maxForm = 16 << 10 // bytes
+	maxName = 60       // characters
+	// recently is how fresh a sign-in must be to make a key.
+	recently = 15 * time.Minute
+	// soon is how long before its end a key is marked on the page.
+	soon = 14 * 24 * time.Hour
+	// familyWrite is no scope for keys: a person who manages a family signs in.
+	familyWrite = "family:write"
+)
+
+// Sessions knows who is signed in at this browser.
+type Sessions interface {
+	Current(r *http.Request) (*oidc.Login, error)
+}
+
+// Users knows accounts.
+type Users interface {
+	User(ctx context.Context, subject id.ID) (*oidc.User, error)
+}
+
+// Factors knows whether a person has a second factor.
+type Factors interface {
+	Enrolled(ctx context.Context, user id.ID) (bool, error)
+}
+
+// Pages renders.
+type Pages interface {
+	Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error
+}
+
+// Handler serves /account/keys.
+type Handler struct {
+	Keys     *Keys
+	Families *Families
+	Scopes   []string // of our APIs
+	Sessions Sessions
+	Users    Users
+	Factors  Factors
+	Pages    Pages
+
+	crossOrigin http.CrossOriginProtection
+}
+
+// Mount adds the page to rt, which reports errors as pages.
+func (h *Handler) Mount(rt *web.Router) {
+	rt.Handle(http.MethodGet, "/account/keys", h.show)
+	rt.Handle(http.MethodPost, "/account/keys", h.act)
+}
+
+// keysPage is what keys.html shows.
+type keysPage struct {
+	Keys          []keyView
+	Families      []Family
+	Scopes        []choice
+	Lives         []life
+	Name          string
+	Fresh         bool // the sign-in is fresh enough to make a key
+	Notice, Alert string
+}
+
+type keyView struct {
+	Key
+	May           []oidc.Meaning
+	Expired, Soon bool
+}
+
+type choice struct {
+	Scope string
+	oidc.Meaning
+}
+
+// life is how long a key may live.
+type life struct {
+	Days  int
+	Words string
+	Usual bool
+}
+
+// lives are what may be chosen from; the last is the longest.
+func lives() []life {
+	return []life{{7, "A week", false}, {30, "30 days", false}, {90, "90 days", true}, {365, "A year", false}}
+}
+
+// madePage is what key-made.html shows, once.
+type madePage struct {
+	Key
+	Value string
+}
+
+// offered are the scopes that a key may have.
+func (h *Handler) offered() []choice {
+	var all []choice
+	for _, s := range h.Scopes {
+		if s != familyWrite {
+			all = append(all, choice{s, oidc.Meanings([]string{s})[0]})
+		}
+	}
+	return all
+}
+
+func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
+	login, err := h.present(w, r)
+	if login == nil || err != nil {
+		return err
+	}
+	return h.render(w, r, login, "", nil)
+}
+
+// act answers the buttons create and revoke. A field that is not the form's is
+// refused rather than passed over: nobody makes a key for somebody else.
+func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	form, err := web.Form(w, r, maxForm)
+	if err != nil {
+		return err
+	}
+	for name := range form {
+		if !slices.Contains([]string{"action", "name", "family", "scope", "days", "key"}, name) {
+			return fault.New(fault.Forbidden, "This form asks for more than the page offers.")
+		}
+	}
+	login, err := h.present(w, r)
+	if login == nil || err != nil {
+		return err
+	}
+	switch form.Get("action") {
+	case "create":
+		err = h.create(w, r, login, form)
+	case "revoke":
+		err = h.revoke(w, r, login, form)
+	default:
+		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	}
+	if _, shown := web.Shown(err); shown {
+		return h.render(w, r, login, form.Get("name"), err)
+	}
+	return err
+}
+
+func (h *Handler) create(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	elsewhere, err := h.proof(r.Context(), login)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		return seeOther(w, r, elsewhere)
+	}
+	d, err := h.read(form)
+	if err != nil {
+		return err
+	}
+	families, err := h.Families.Of(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	n := slices.IndexFunc(families, func(f Family) bool { return f.ID.String() == form.Get("family") })
+	if n < 0 {
+		return fault.New(fault.Forbidden, "You are not in this family.")
+	}
+	d.family = families[n]
+	made, value, err := h.Keys.create(r.Context(), login.Subject, d)
+	if err != nil {
+		return err
+	}
+	return h.Pages.Render(w, r, http.StatusOK, "key-made", madePage{made, value.Reveal()})
+}
+
+// read checks what was filled in, but for the family.
+func (h *Handler) read(form url.Values) (draft, error) {
+	d := draft{name: strings.TrimSpace(form.Get("name"))}
+	n := utf8.RuneCountInString(d.name)
+	if !utf8.ValidString(d.name) || n < 1 || n > maxName || strings.ContainsFunc(d.name, unicode.IsControl) {
+		return d, fault.New(fault.Invalid, "The name must have 1 to 60 characters, on one line.")
+	}
+	for _, s := range h.offered() {
+		if slices.Contains(oidc.SplitScope(strings.Join(form["scope"], " ")), s.Scope) {
+			d.scopes = append(d.scopes, s.Scope)
+		}
+	}
+	if len(d.scopes) == 0 {
+		return d, fault.New(fault.Invalid, "Choose something that the key may do.")
+	}
+	days, err := strconv.Atoi(form.Get("days"))
+	if err != nil || !slices.ContainsFunc(lives(), func(l life) bool { return l.Days == days }) {
+		return d, fault.New(fault.Invalid, "Choose how long the key is to live.")
+	}
+	d.expiresAt = h.Keys.Now().AddDate(0, 0, days)
+	return d, nil
+}
+
+// revoke asks for no proof: it only makes things safer.
+func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
+	key, err := id.Parse(form.Get("key"))
+	if err != nil {
+		return fault.Wrap(fault.Invalid, "The form names no key.", err)
+	}
+	if _, err := h.Keys.revoke(r.Context(), login.Subject, key); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/account/keys?done=revoked")
+}
+
+// proof returns where the person has to go before a key can be made, "" if
+// nowhere.
+func (h *Handler) proof(ctx context.Context, login *oidc.Login) (string, error) {
+	to := oidc.Onward{Page: "keys"}
+	if h.Keys.Now().Sub(login.AuthTime) > recently {
+		return to.Via("/login"), nil
+	}
+	if login.ACR == oidc.ACRMFA {
+		return "", nil
+	}
+	enrolled, err := h.Factors.Enrolled(ctx, login.Subject)
+	if err != nil || !enrolled {
+		return "", err
+	}
+	return to.Via("/login/mfa"), nil
+}
+
+// present returns who is signed in; nobody is sent to the sign-in page.
+func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, error) {
+	login, err := h.Sessions.Current(r)
+	if err != nil {
+		return nil, err
+	}
+	if login != nil {
+		user, err := h.Users.User(r.Context(), login.Subject)
+		if err == nil && !user.Disabled {
+			return login, nil
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	return nil, seeOther(w, r, oidc.Onward{Page: "keys"}.Via("/login"))
+}
+
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Login, name string, failed error) error {
+	all, err := h.Keys.List(r.Context(), login.Subject)
+	if err != nil {
+		return err
+	}
+	elsewhere, err := h.proof(r.Context(), login)
+	if err != nil {
+		return err
+	}
+	page, status := keysPage{Name: name, Scopes: h.offered(), Lives: lives(), Fresh: elsewhere == ""}, http.StatusOK
+	for _, k := range all {
+		left := k.ExpiresAt.Sub(h.Keys.Now())
+		page.Keys = append(page.Keys, keyView{Key: k, May: oidc.Meanings(k.Scopes), Expired: left <= 0, Soon: left > 0 && left < soon})
+	}
+	if page.Families, err = h.Families.Of(r.Context(), login.Subject); err != nil { // keys can still be seen and revoked
+		page.Alert = messageOf(err)
+	}
+	switch {
+	case failed != nil:
+		page.Alert, status = messageOf(failed), web.Status(failed)
+	case r.URL.Query().Get("done") == "revoked":
+		page.Notice = "That key opens nothing any more."
+	}
+	return h.Pages.Render(w, r, status, "keys", page)
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
+
+func messageOf(err error) string {
+	shown, _ := web.Shown(err)
+	return shown.Message
+}
