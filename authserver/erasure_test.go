@@ -49,6 +49,11 @@ func newKeeper(t *testing.T) *keeper {
 			_, _ = w.Write([]byte(`{"families":["the Bakers"]}`))
 		}
 	})
+	mux.HandleFunc("GET /v1/families", func(w http.ResponseWriter, r *http.Request) {
+		if k.admit(w, r) {
+			_, _ = w.Write([]byte(`{"families":[{"id":"` + bakers + `","name":"The Bakers","role":"member"}]}`))
+		}
+	})
 	k.Server = httptest.NewServer(mux)
 	t.Cleanup(k.Close)
 	return k

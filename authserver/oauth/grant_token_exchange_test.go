@@ -204,4 +204,23 @@ func TestTokenExchangeOfAnAPIKey(t *testing.T) {
 	if !slices.Contains(h.p.metadata().GrantTypesSupported, oidc.TokenExchange) {
 		t.Error("discovery does not tell")
 	}
+
+	// A person's own key becomes a token of that person, and nobody passes it on for more.
+	ada := h.addUser("Ada")
+	own := key
+	own.ID, own.UserID, own.ServiceAccountID = id.New(), ada.ID, id.ID{}
+	h.apiKeys.byKey["lrd_live_own"] = own
+	tokens = h.tokens(h.exchange("planner", "lrd_live_own", apiKeyURN, "scope", "lists:read lists:write", "resource", testAPI))
+	for range 2 {
+		_, claims = unpack(t, tokens.AccessToken)
+		if claims["sub"] != ada.ID.String() || claims["personal_key_id"] != own.ID.String() || claims["api_key_id"] != nil || claims["family_id"] != key.FamilyID.String() {
+			t.Errorf("claims of a token for a person's own key: %v", claims)
+		}
+		tokens = h.tokens(h.exchange("planner", tokens.AccessToken, accessTokenURN, "scope", "lists:read")) // its own, for less
+	}
+	h.p.grants.tell(revocation.Subject, ada.ID.String(), h.clock.Now().Add(time.Second), h.clock.Now().Add(time.Hour))
+	if h.live(tokens.AccessToken) {
+		t.Error("the token outlives what the person held")
+	}
+	refused(t, h.exchange("planner", "lrd_live_own", apiKeyURN), http.StatusBadRequest, "invalid_request")
 }

@@ -167,9 +167,24 @@ func TestIntrospectionTellsTheResourceServerOfAnAPIKey(t *testing.T) {
 	if diff := cmp.Diff(want, h.introspect(testAPIKey, "api", apiSecret).json(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	// A person's own goes under another name, so that nobody takes it for one that acts for the family.
+	key.UserID, key.ServiceAccountID = id.New(), id.ID{}
+	h.apiKeys.byKey[testAPIKey] = key
+	want["sub"], want["personal_key_id"] = key.UserID.String(), key.ID.String()
+	delete(want, "api_key_id")
+	if diff := cmp.Diff(want, h.introspect(testAPIKey, "api", apiSecret).json(t)); diff != "" {
+		t.Errorf("a person's own (-want +got):\n%s", diff)
+	}
 	h.p.Revocations.Add(now, revocation.Entry{Kind: revocation.APIKey, Value: key.ID.String(), RevokedAt: now.Add(time.Second), ExpiresAt: now.Add(time.Hour)})
 	if a := h.introspect(testAPIKey, "api", apiSecret); a.body != dead {
 		t.Errorf("revoked: %s", a.body)
+	}
+	for said, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "2001:db8::/64": "2001:db8::/64", "2001:db8::1%eth0": "2001:db8::1", "": "", "unknown": "", "<b>": "",
+	} {
+		if got := network(said); got != want {
+			t.Errorf("the network %q is kept as %q, want %q", said, got, want)
+		}
 	}
 }
 

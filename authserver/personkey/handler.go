@@ -137,7 +137,8 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for name := range form {
-		if !slices.Contains([]string{"action", "name", "family", "scope", "days", "key"}, name) {
+		box := slices.ContainsFunc(h.offered(), func(c choice) bool { return c.Scope == name })
+		if !box && !slices.Contains([]string{"action", "name", "family", "days", "key"}, name) {
 			return fault.New(fault.Forbidden, "This form asks for more than the page offers.")
 		}
 	}
@@ -195,7 +196,7 @@ func (h *Handler) read(form url.Values) (draft, error) {
 		return d, fault.New(fault.Invalid, "The name must have 1 to 60 characters, on one line.")
 	}
 	for _, s := range h.offered() {
-		if slices.Contains(oidc.SplitScope(strings.Join(form["scope"], " ")), s.Scope) {
+		if form.Has(s.Scope) {
 			d.scopes = append(d.scopes, s.Scope)
 		}
 	}

@@ -59,12 +59,15 @@ func (s *Keys) create(ctx context.Context, user id.ID, d draft) (k Key, value se
 	plain := value.Reveal()
 	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
 		letter := mail.Letter{Template: "key_made"}
-		var inForce int
-		err := tx.QueryRow(ctx, lockOwner, user, s.Now()).Scan(&letter.To, &letter.Name, &inForce)
+		err := tx.QueryRow(ctx, lockOwner, user).Scan(&letter.To, &letter.Name)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fault.New(fault.Conflict, "Your account is about to be deleted. Keep it first.")
 		}
 		if err != nil {
+			return err
+		}
+		var inForce int
+		if err := tx.QueryRow(ctx, countKeys, user, s.Now()).Scan(&inForce); err != nil {
 			return err
 		}
 		if inForce >= maxKeys {

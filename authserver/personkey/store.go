@@ -11,9 +11,13 @@ import (
 const (
 	// Package account takes the same lock before it revokes somebody's keys.
 	lockOwner = `
-SELECT coalesce(e.address, ''), u.name, (SELECT count(*) FROM auth.api_keys k WHERE k.user_id = u.id AND k.revoked_at IS NULL AND k.expires_at > $2)
+SELECT coalesce(e.address, ''), u.name
   FROM auth.users u LEFT JOIN auth.emails e ON e.user_id = u.id AND e.is_primary
  WHERE u.id = $1 AND u.disabled_at IS NULL AND u.delete_at IS NULL FOR UPDATE OF u`
+
+	// After the wait for the lock, not with it: a statement sees what was there
+	// when it began.
+	countKeys = `SELECT count(*) FROM auth.api_keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2`
 
 	columns = `id, name, family_id, family_name, hint, scopes, created_at, expires_at, last_used_at, coalesce(last_used_from, '')`
 

@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,34 @@ func TestAPIKeySaysWhoCalls(t *testing.T) {
 		b.accepts(t, key)
 		return b.issuer.Count().Introspection == before
 	})
+}
+
+func TestAPersonsOwnKeySpeaksForThePersonInOneFamily(t *testing.T) {
+	b := setup(t)
+	family := id.New()
+	key, keyID := b.issuer.PersonalKey("nina", family, "lists:read")
+	c := b.accepts(t, key)
+	want := &bearer.Caller{
+		Kind: bearer.User, Subject: "nina", Scopes: []string{"lists:read"}, Family: family, JTI: keyID, APIKeyID: keyID, IssuedAt: c.IssuedAt,
+	}
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Errorf("caller (-want +got):\n%s", diff)
+	}
+	for name, claims := range map[string]bearertest.Claims{
+		"of no family":         {"personal_key_id": keyID},
+		"that is both":         {"personal_key_id": keyID, "api_key_id": keyID, "family_id": family.String()},
+		"without an id":        {"family_id": family.String()},
+		"of no possible place": {"personal_key_id": keyID, "family_id": "everywhere"},
+	} {
+		bad := bearertest.NewAPIKey()
+		answer := bearertest.Claims{
+			"active": true, "token_type": "api_key", "iss": b.issuer.URL, "aud": b.issuer.Resource, "sub": "nina", "scope": "lists:read",
+			"iat": c.IssuedAt.Unix(), "jti": keyID,
+		}
+		maps.Copy(answer, claims)
+		b.issuer.Introspect(bad, answer)
+		t.Run(name, func(t *testing.T) { b.refuses(t, bad, fault.Unauthenticated) })
+	}
 }
 
 func TestMalformedAPIKeysNeverReachTheIssuer(t *testing.T) {

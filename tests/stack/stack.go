@@ -194,6 +194,7 @@ func (s *Stack) environment() []string {
 		"AUTHSERVER_REDIS_URL=" + c.RedisURL,
 		"AUTHSERVER_KEY_ENCRYPTION_KEYS=" + base64.StdEncoding.EncodeToString(key),
 		"AUTHSERVER_RESOURCE_SERVERS=" + s.API + "=family:read family:write lists:read lists:write audit:read",
+		"AUTHSERVER_DATA_HOLDERS=" + s.API,
 		"AUTHSERVER_DEVELOPMENT=true",
 		"AUTHSERVER_MAIL_DIR=" + s.Mails(),
 		"AUTHSERVER_SMS_DIR=" + filepath.Join(c.Dir, "sms"),

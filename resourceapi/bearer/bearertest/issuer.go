@@ -238,6 +238,17 @@ func (i *Issuer) APIKey(family id.ID, scopes ...string) (key, keyID string) {
 	return key, keyID
 }
 
+// PersonalKey makes an API key of a person's own and returns it with its id.
+func (i *Issuer) PersonalKey(person string, family id.ID, scopes ...string) (key, keyID string) {
+	keyID = id.New().String()
+	key = NewAPIKey()
+	i.Introspect(key, Claims{
+		"active": true, "token_type": "api_key", "iss": i.URL, "aud": i.Resource, "sub": person,
+		"scope": strings.Join(scopes, " "), "iat": i.now().Unix(), "jti": keyID, "personal_key_id": keyID, "family_id": family.String(),
+	})
+	return key, keyID
+}
+
 // NewAPIKey returns a well-formed API key that nobody knows.
 func NewAPIKey() string {
 	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
