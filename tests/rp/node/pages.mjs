@@ -84,7 +84,7 @@ for (const look of looks) {
   await tab.locator('button[value=login]').click()
   await tab.waitForURL('**/account')
   await context.clearCookies({ name: /language/ }) // the account's own
-  for (const path of ['account', 'account/security', 'account/sessions', 'account/apps', 'account/requests', 'account/identities', 'account/privacy', 'device', 'logout']) {
+  for (const path of ['account', 'account/security', 'account/sessions', 'account/apps', 'account/requests', 'account/identities', 'account/keys', 'account/privacy', 'device', 'logout']) {
     await visit(`/${path}`, path.replace('/', '-'))
   }
   await tab.goto(`${demo.issuer}/account/security`)
