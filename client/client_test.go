@@ -191,7 +191,7 @@ func kitchen(ctx context.Context, t *testing.T, c *client.Client, family string,
 }
 
 // keep makes a thing, changes it, finds it as it is to be, and removes it. It returns its id.
-func keep[T, C any](ctx context.Context, t *testing.T, all *client.Collection[T, C], draft, change C, is func(*T) (id string, version int64, right bool)) string {
+func keep[T, C any](ctx context.Context, t *testing.T, all *client.Collection[T, C], draft, change C, is func(*T) (thing string, version int64, right bool)) string {
 	t.Helper()
 	fail := func(err error) {
 		if t.Helper(); err != nil {

@@ -188,8 +188,8 @@ func (s *seeder) lists(ctx context.Context, d *demo.Demo, admin demo.User) error
 		if err := s.call(ctx, admin, http.MethodPost, base, map[string]any{"id": l.ID, "name": l.Name, "kind": l.Kind}, nil); err != nil {
 			return err
 		}
-		for _, item := range shopping(*l) {
-			if err := s.call(ctx, admin, http.MethodPost, base+"/"+l.ID+"/items", item, nil); err != nil {
+		for _, wanted := range shopping(*l) {
+			if err := s.call(ctx, admin, http.MethodPost, base+"/"+l.ID+"/items", wanted, nil); err != nil {
 				return err
 			}
 		}

@@ -58,7 +58,8 @@ func TestTheKitchenIsKeptOffline(t *testing.T) {
 		bad        map[string]string // values that are refused, and where the fault is said to be
 	}{
 		{
-			"store", "stores", map[string]any{"name": change("", " Market "), "aisles": change(nil, []string{"Fruit", "Fish"})},
+			"store", "stores",
+			map[string]any{"name": change("", " Market "), "aisles": change(nil, []string{"Fruit", "Fish"})},
 			map[string]any{"name": "Farmers' market"},
 			map[string]any{"aisles": change([]string{"Fruit", "Fish"}, []string{"Fish"}), "only_aisles": change(false, true)},
 			map[string]any{"name": change("Market", "Fair"), "only_aisles": change(true, false)},
@@ -67,7 +68,8 @@ func TestTheKitchenIsKeptOffline(t *testing.T) {
 			map[string]string{`{"aisles":{"value":["a",""]}}`: "/fields/aisles/value/1", `{"name":{"value":7}}`: "/fields/name/value", `{"colour":{"value":"red"}}`: "/fields/colour/value"},
 		},
 		{
-			"recipe", "recipes", map[string]any{"name": change("", "Soup"), "servings": change(nil, 4), "ingredients": change(nil, []any{map[string]any{"text": "2 l water"}})},
+			"recipe", "recipes",
+			map[string]any{"name": change("", "Soup"), "servings": change(nil, 4), "ingredients": change(nil, []any{map[string]any{"text": "2 l water"}})},
 			map[string]any{"servings": 2},
 			// What the client knew is compared as it would be kept, and not as it is written.
 			map[string]any{"ingredients": change([]any{map[string]any{"text": "2 l water"}}, []any{map[string]any{"text": "1 kg leeks"}})},
@@ -77,7 +79,8 @@ func TestTheKitchenIsKeptOffline(t *testing.T) {
 			map[string]string{`{"servings":{"value":0}}`: "/fields/servings/value", `{"name":{"value":null}}`: "/fields/name/value"},
 		},
 		{
-			"pantry", "pantry", map[string]any{"name": change("", "Flour"), "quantity": change(nil, 1), "unit": change("", "kg")},
+			"pantry", "pantry",
+			map[string]any{"name": change("", "Flour"), "quantity": change(nil, 1), "unit": change("", "kg")},
 			map[string]any{"quantity": 2},
 			map[string]any{"minimum": change(nil, 5), "list_id": change(nil, h.shared)},
 			map[string]any{"quantity": change(1, 0), "category": change("", "Baking")},

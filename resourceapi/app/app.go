@@ -67,16 +67,7 @@ func (h *Apps) list(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	apps := []App{}
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectApps, family).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var a App
-				if err := a.scan(rows); err != nil {
-					return err
-				}
-				apps = append(apps, a)
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &apps, (*App).scan, selectApps, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -67,16 +67,7 @@ func (h *Families) members(w http.ResponseWriter, r *http.Request) error {
 	members := []Member{}
 	ctx := r.Context()
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectMembers, family).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var m Member
-				if err := m.scan(rows); err != nil {
-					return err
-				}
-				members = append(members, m)
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &members, (*Member).scan, selectMembers, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -111,16 +111,7 @@ func mayShare(ctx context.Context, tx *tenant.Tx, grants []Grant, there map[id.I
 func (h *Invitations) selectOpen(ctx context.Context, family id.ID) ([]Invitation, error) {
 	open := []Invitation{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectInvitations, family).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var i Invitation
-				if err := i.scan(rows); err != nil {
-					return err
-				}
-				open = append(open, i)
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &open, (*Invitation).scan, selectInvitations, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -68,19 +68,6 @@ func (p *Past) scan(row pgx.Row) error {
 		&p.Photo, &p.CheckedAt, &p.CheckedBy, &p.position, &p.addedBy, &p.createdAt)
 }
 
-func queueHistory(tx *tenant.Tx, at where, limit int, past *[]Past) {
-	tx.Queue(selectHistory, at.family, at.list, at.item, limit).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var p Past
-			if err := p.scan(rows); err != nil {
-				return err
-			}
-			*past = append(*past, p)
-		}
-		return rows.Err()
-	})
-}
-
 func (h *Items) history(w http.ResponseWriter, r *http.Request) error {
 	at, err := path(r)
 	if err != nil {
@@ -89,7 +76,7 @@ func (h *Items) history(w http.ResponseWriter, r *http.Request) error {
 	ctx, past := r.Context(), []Past{}
 	err = h.DB.Read(ctx, at.family, func(tx *tenant.Tx) error {
 		facts := tx.List(at.list)
-		queueHistory(tx, at, maxHistory, &past)
+		tenant.Rows(tx, &past, (*Past).scan, selectHistory, at.family, at.list, at.item, maxHistory)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
@@ -131,17 +118,9 @@ func (h *Items) revert(ctx context.Context, at where, guard func(version int64) 
 	var i Item
 	return &i, h.DB.Write(ctx, at.family, func(tx *tenant.Tx) error {
 		u := &undoing{tx: tx, at: at, facts: tx.List(at.list)}
-		tx.Queue(lockItem, at.family, at.list, at.item).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				u.there = &Item{}
-				if err := u.there.scan(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+		tenant.Maybe(tx, &u.there, (*Item).scan, lockItem, at.family, at.list, at.item)
 		var past []Past
-		queueHistory(tx, at, 1, &past)
+		tenant.Rows(tx, &past, (*Past).scan, selectHistory, at.family, at.list, at.item, 1)
 		tx.Row(func(row pgx.Row) error { return row.Scan(&u.count) }, countItems, at.family, at.list)
 		if err := tx.Send(ctx); err != nil {
 			return err

@@ -208,15 +208,7 @@ func (o *operation) action() policy.Action {
 
 // look queues the reading of what the operation is about.
 func (d *deed) look() {
-	d.tx.Queue(lockItem, d.at.family, d.at.list, d.at.item).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			d.there = &Item{}
-			if err := d.there.scan(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	})
+	tenant.Maybe(d.tx, &d.there, (*Item).scan, lockItem, d.at.family, d.at.list, d.at.item)
 	switch d.Op {
 	case opAdd:
 		d.tx.Row(func(row pgx.Row) error { return row.Scan(&d.count) }, countItems, d.at.family, d.at.list)

@@ -5,8 +5,6 @@ import (
 	"math"
 	"net/http"
 
-	"github.com/jackc/pgx/v5"
-
 	"larder/internal/id"
 	"larder/internal/paging"
 	"larder/resourceapi/policy"
@@ -85,15 +83,7 @@ func (h *Items) selectPage(ctx context.Context, at where, after place, limit int
 	items := make([]Item, 0, limit)
 	err := h.DB.Read(ctx, at.family, func(tx *tenant.Tx) error {
 		facts := tx.List(at.list)
-		tx.Queue(selectItems, at.family, at.list, after.Position, after.ID, limit).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				items = append(items, Item{})
-				if err := items[len(items)-1].scan(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &items, (*Item).scan, selectItems, at.family, at.list, after.Position, after.ID, limit)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -78,15 +78,7 @@ func (h *Items) insert(ctx context.Context, at where, d draft) (*Item, error) {
 		var there *Item
 		var count int
 		facts := tx.List(at.list)
-		tx.Queue(selectItem, at.family, at.list, d.ID).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				there = &Item{}
-				if err := there.scan(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+		tenant.Maybe(tx, &there, (*Item).scan, selectItem, at.family, at.list, d.ID)
 		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countItems, at.family, at.list)
 		spot := queueSpot(tx, at, d.After, d.After == nil)
 		if err := tx.Send(ctx); err != nil {

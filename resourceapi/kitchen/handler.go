@@ -65,7 +65,7 @@ func (s *Shelf[T, C, P]) handleCreate(w http.ResponseWriter, r *http.Request) er
 	if err != nil {
 		return err
 	}
-	e := P(made).entry()
+	e := P(made).Common()
 	w.Header().Set("Location", "/v1/families/"+family.String()+"/"+s.Path+"/"+e.ID.String())
 	precondition.SetETag(w, e.Version)
 	return web.JSON(w, http.StatusCreated, made)
@@ -80,7 +80,7 @@ func (s *Shelf[T, C, P]) handleGet(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if precondition.NotModified(w, r, P(found).entry().Version) {
+	if precondition.NotModified(w, r, P(found).Common().Version) {
 		return nil
 	}
 	return web.JSON(w, http.StatusOK, found)
@@ -100,7 +100,7 @@ func (s *Shelf[T, C, P]) handlePatch(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	changed, err := s.update(r.Context(), family, thing, func(to *T) error {
-		if err := precondition.Check(r, P(to).entry().Version); err != nil {
+		if err := precondition.Check(r, P(to).Common().Version); err != nil {
 			return err
 		}
 		return c.Apply(to)
@@ -108,7 +108,7 @@ func (s *Shelf[T, C, P]) handlePatch(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, P(changed).entry().Version)
+	precondition.SetETag(w, P(changed).Common().Version)
 	return web.JSON(w, http.StatusOK, changed)
 }
 
@@ -172,6 +172,6 @@ func (s *Shelf[T, C, P]) draft(asked members) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	P(&made).entry().ID = thing
+	P(&made).Common().ID = thing
 	return &made, c.Apply(&made)
 }

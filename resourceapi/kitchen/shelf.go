@@ -22,12 +22,13 @@ type Entry struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-func (e *Entry) entry() *Entry { return e }
+// Common is what a thing has in common with others.
+func (e *Entry) Common() *Entry { return e }
 
 // Thing is a pointer to a T, which embeds Entry.
 type Thing[T any] interface {
 	*T
-	entry() *Entry
+	Common() *Entry
 	// Scan reads a row, of the columns that every statement of SQL returns.
 	Scan(row pgx.Row) error
 	// Values are those that are written, the third parameter and what follows.
@@ -69,9 +70,7 @@ type Shelf[T any, C Change[T], P Thing[T]] struct {
 	Settle func(ctx context.Context, tx *tenant.Tx, before, after P) error
 }
 
-func (s *Shelf[T, C, P]) rows(tx *tenant.Tx, to *[]T, sql string, args ...any) {
-	tenant.Rows(tx, to, func(t *T, row pgx.Row) error { return P(t).Scan(row) }, sql, args...)
-}
+func scan[T any, P Thing[T]](to *T, row pgx.Row) error { return P(to).Scan(row) }
 
 // One queues the reading of a thing, with which Send fails if it is not there.
 func (s *Shelf[T, C, P]) One(tx *tenant.Tx, to P, thing id.ID) {
@@ -93,7 +92,7 @@ func send(ctx context.Context, tx *tenant.Tx, action policy.Action) error {
 func (s *Shelf[T, C, P]) selectAll(ctx context.Context, family id.ID) ([]T, error) {
 	all := []T{}
 	return all, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		s.rows(tx, &all, s.SQL.All, family)
+		tenant.Rows(tx, &all, scan[T, P], s.SQL.All, family)
 		return send(ctx, tx, policy.KitchenRead)
 	})
 }
@@ -106,15 +105,16 @@ func (s *Shelf[T, C, P]) selectOne(ctx context.Context, family, thing id.ID) (*T
 	})
 }
 
-// state is what an addition meets: the thing of that id, and how many there are.
+// state is what an addition meets: the thing of that id, if there is one, and how many
+// there are.
 type state[T any] struct {
-	there []T
+	there *T
 	count int
 }
 
 func (s *Shelf[T, C, P]) look(tx *tenant.Tx, thing id.ID) *state[T] {
 	found := &state[T]{}
-	s.rows(tx, &found.there, s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
+	tenant.Maybe(tx, &found.there, scan[T, P], s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
 	tx.Row(func(row pgx.Row) error { return row.Scan(&found.count) }, s.SQL.Count, tx.Family)
 	return found
 }
@@ -122,18 +122,18 @@ func (s *Shelf[T, C, P]) look(tx *tenant.Tx, thing id.ID) *state[T] {
 func (s *Shelf[T, C, P]) create(ctx context.Context, family id.ID, draft *T) (*T, error) {
 	made := new(T)
 	return made, s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		found := s.look(tx, P(draft).entry().ID)
+		found := s.look(tx, P(draft).Common().ID)
 		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
 			return err
 		}
-		if len(found.there) == 0 {
+		if found.there == nil {
 			return s.insert(ctx, tx, found.count, draft, made)
 		}
-		there := P(&found.there[0]).entry()
-		if there.Name != P(draft).entry().Name || there.CreatedBy != tx.Principal() {
+		there := P(found.there).Common()
+		if there.Name != P(draft).Common().Name || there.CreatedBy != tx.Principal() {
 			return taken()
 		}
-		*made = found.there[0]
+		*made = *found.there
 		return nil
 	})
 }
@@ -152,7 +152,7 @@ func (s *Shelf[T, C, P]) insert(ctx context.Context, tx *tenant.Tx, count int, d
 			return err
 		}
 	}
-	thing := draft.entry().ID
+	thing := draft.Common().ID
 	tx.Row(made.Scan, s.SQL.Insert, s.args(tx, thing, draft, tx.Principal())...)
 	tx.Record(ctx, tenant.Change{Event: s.Events.Added, Entity: thing.String(), Version: 1})
 	return nil
@@ -186,7 +186,7 @@ func (s *Shelf[T, C, P]) save(ctx context.Context, tx *tenant.Tx, before, after 
 			return err
 		}
 	}
-	e := *before.entry()
+	e := *before.Common()
 	tx.Row(after.Scan, s.SQL.Update, s.args(tx, e.ID, after)...)
 	tx.Record(ctx, tenant.Change{Event: s.Events.Changed, Entity: e.ID.String(), Version: e.Version + 1})
 	return nil
@@ -199,7 +199,7 @@ func (s *Shelf[T, C, P]) remove(ctx context.Context, family, thing id.ID, guard 
 		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
 			return err
 		}
-		if err := guard(there.entry().Version); err != nil {
+		if err := guard(there.Common().Version); err != nil {
 			return err
 		}
 		s.delete(ctx, tx, thing)

@@ -78,10 +78,7 @@ func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Oper
 		if err := once.Check(); err != nil {
 			return err
 		}
-		if len(found.there) > 0 {
-			now = &found.there[0]
-		}
-		if once.Before != nil {
+		if now = found.there; once.Before != nil {
 			out = *once.Before
 			return nil
 		}
@@ -101,9 +98,9 @@ func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Oper
 // that is not there.
 func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operation, there *T, count int) (now *T, out tenant.Outcome, err error) {
 	out.Status = tenant.Applied
-	changed := false
-	if there != nil && o.Version != 0 && P(there).entry().Version != o.Version {
-		changed, out.Status = true, tenant.Merged
+	stale := false // the client had not seen what is there
+	if there != nil && o.Version != 0 && P(there).Common().Version != o.Version {
+		stale, out.Status = true, tenant.Merged
 	}
 	switch {
 	case o.Op == s.Noun+".add" && there == nil:
@@ -114,13 +111,13 @@ func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operati
 		now = new(T)
 		return now, out, s.insert(ctx, tx, count, draft, now)
 	case o.Op == s.Noun+".add": // it came by another way, or so long ago that it is forgotten
-		if P(there).entry().CreatedBy != tx.Principal() {
+		if P(there).Common().CreatedBy != tx.Principal() {
 			return nil, out, taken()
 		}
 		return there, out, nil
 	case o.Op == s.Noun+".remove" && there == nil:
 		return nil, out, nil
-	case o.Op == s.Noun+".remove" && changed, there == nil: // what somebody did would be lost; or somebody removed it
+	case o.Op == s.Noun+".remove" && stale, there == nil: // what somebody did would be lost; or somebody removed it
 		return there, tenant.Outcome{Status: tenant.Conflict}, nil
 	case o.Op == s.Noun+".remove":
 		s.delete(ctx, tx, o.ID)
@@ -145,7 +142,7 @@ func (s *Shelf[T, C, P]) draftOf(o *operation) (*T, error) {
 	if err != nil {
 		return nil, inFields(err)
 	}
-	P(draft).entry().ID = o.ID
+	P(draft).Common().ID = o.ID
 	return draft, nil
 }
 
@@ -218,12 +215,12 @@ func inFields(err error) error {
 func (s *Shelf[T, C, P]) Current(ctx context.Context, family id.ID, things []id.ID) (map[id.ID]any, error) {
 	var all []T
 	err := s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		s.rows(tx, &all, s.SQL.Some, family, things)
+		tenant.Rows(tx, &all, scan[T, P], s.SQL.Some, family, things)
 		return send(ctx, tx, policy.KitchenRead)
 	})
 	found := make(map[id.ID]any, len(all))
 	for i := range all {
-		found[P(&all[i]).entry().ID] = all[i]
+		found[P(&all[i]).Common().ID] = all[i]
 	}
 	return found, err
 }

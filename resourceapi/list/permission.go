@@ -61,16 +61,7 @@ func (h *Lists) selectPermissions(ctx context.Context, family, list id.ID) ([]Pe
 	granted := []Permission{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		facts := tx.List(list)
-		tx.Queue(selectPermissions, family, list).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var p Permission
-				if err := p.scan(rows); err != nil {
-					return err
-				}
-				granted = append(granted, p)
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &granted, (*Permission).scan, selectPermissions, family, list)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -66,16 +66,7 @@ func (l *List) scan(row pgx.Row) error {
 func (h *Lists) selectPage(ctx context.Context, family id.ID, after place, limit int) ([]List, error) {
 	lists := []List{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectLists, family, after.Position, after.ID, limit).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var l List
-				if err := l.scan(rows); err != nil {
-					return err
-				}
-				lists = append(lists, l)
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &lists, (*List).scan, selectLists, family, after.Position, after.ID, limit)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
@@ -200,15 +191,7 @@ func taken() error {
 // look reads the list of this id, if the caller can see one, and the end of
 // the family's order.
 func (h *Lists) look(ctx context.Context, tx *tenant.Tx, list id.ID) (there *List, count int, last float64, err error) {
-	tx.Queue(selectList, tx.Family, list).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			there = &List{}
-			if err := there.scan(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	})
+	tenant.Maybe(tx, &there, (*List).scan, selectList, tx.Family, list)
 	tx.Row(func(row pgx.Row) error { return row.Scan(&count, &last) }, selectEnd, tx.Family)
 	return there, count, last, tx.Send(ctx)
 }

@@ -293,7 +293,7 @@ func (in *intake) room() error {
 	for i := range d.Recurring {
 		order := &d.Recurring[i]
 		there, fresh := in.lists[order.ListID], in.fresh[order.ListID]
-		if !(there != nil && there.Kind == policy.Shared || fresh != nil && fresh.Kind == policy.Shared) {
+		if (there == nil || there.Kind != policy.Shared) && (fresh == nil || fresh.Kind != policy.Shared) {
 			f.Fault(order.at+"/list_id", "is no shared list of the family or of the file")
 		}
 	}

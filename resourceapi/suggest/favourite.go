@@ -52,19 +52,6 @@ func (f *Favourite) scan(row pgx.Row) error {
 	return row.Scan(&f.ID, &f.Name, &f.Quantity, &f.Unit, &f.Category, &f.CreatedBy, &f.CreatedAt)
 }
 
-func queueFavourites(tx *tenant.Tx, all *[]Favourite, sql string, args ...any) {
-	tx.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var f Favourite
-			if err := f.scan(rows); err != nil {
-				return err
-			}
-			*all = append(*all, f)
-		}
-		return rows.Err()
-	})
-}
-
 func (h *Suggestions) favourites(w http.ResponseWriter, r *http.Request) error {
 	family, err := web.ID(r, "family_id")
 	if err != nil {
@@ -72,7 +59,7 @@ func (h *Suggestions) favourites(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, all := r.Context(), []Favourite{}
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		queueFavourites(tx, &all, selectFavourites, family)
+		tenant.Rows(tx, &all, (*Favourite).scan, selectFavourites, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
@@ -130,11 +117,11 @@ func (h *Suggestions) insert(ctx context.Context, family id.ID, d draft) (*Favou
 	var f Favourite
 	return &f, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var (
-			there []Favourite
+			there *Favourite
 			count int
 			key   = shopping.Key(d.Name)
 		)
-		queueFavourites(tx, &there, selectFavourite, family, key)
+		tenant.Maybe(tx, &there, (*Favourite).scan, selectFavourite, family, key)
 		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countFavourites, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
@@ -142,8 +129,8 @@ func (h *Suggestions) insert(ctx context.Context, family id.ID, d draft) (*Favou
 		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
 			return err
 		}
-		if len(there) > 0 {
-			f = there[0]
+		if there != nil {
+			f = *there
 			return nil
 		}
 		if count >= maxFavourites {

@@ -57,11 +57,24 @@ func (tx *Tx) Row(scan func(pgx.Row) error, sql string, args ...any) {
 func Rows[T any](tx *Tx, to *[]T, scan func(*T, pgx.Row) error, sql string, args ...any) {
 	tx.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var one T
-			if err := scan(&one, rows); err != nil {
+			var none T
+			*to = append(*to, none)
+			if err := scan(&(*to)[len(*to)-1], rows); err != nil {
 				return err
 			}
-			*to = append(*to, one)
+		}
+		return rows.Err()
+	})
+}
+
+// Maybe is Row for a row that need not be there: then to stays nil.
+func Maybe[T any](tx *Tx, to **T, scan func(*T, pgx.Row) error, sql string, args ...any) {
+	tx.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			*to = new(T)
+			if err := scan(*to, rows); err != nil {
+				return err
+			}
 		}
 		return rows.Err()
 	})

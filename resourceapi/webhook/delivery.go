@@ -96,15 +96,7 @@ func (h *Webhooks) selectDeliveries(ctx context.Context, family, webhook id.ID, 
 	found := []Delivery{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		var of Webhook
-		tx.Queue(selectDeliveries, family, webhook, before.CreatedAt, before.ID, limit).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				found = append(found, Delivery{})
-				if err := found[len(found)-1].scan(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &found, (*Delivery).scan, selectDeliveries, family, webhook, before.CreatedAt, before.ID, limit)
 		tx.Row(of.scan, selectWebhook, family, webhook)
 		return find(ctx, tx, policy.WebhookList)
 	})

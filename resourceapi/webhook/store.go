@@ -57,15 +57,7 @@ func (h *Webhook) scan(row pgx.Row) error {
 func (h *Webhooks) selectAll(ctx context.Context, family id.ID) ([]Webhook, error) {
 	all := []Webhook{}
 	return all, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectWebhooks, family).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				all = append(all, Webhook{})
-				if err := all[len(all)-1].scan(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+		tenant.Rows(tx, &all, (*Webhook).scan, selectWebhooks, family)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -18,7 +18,10 @@ import (
 func TestStories(t *testing.T) {
 	t.Parallel()
 	binaries := stack.BuildForTest(t)
-	tell(t, "testdata", binaries, func(tb testing.TB) *stack.Stack { return stack.New(tb, binaries, stack.Options{}) })
+	tell(t, "testdata", binaries, func(tb testing.TB) *stack.Stack {
+		tb.Helper()
+		return stack.New(tb, binaries, stack.Options{})
+	})
 }
 
 // TestFamilyStories has all its stories in one Larder: what they do to the lists they make is nobody else's business.
