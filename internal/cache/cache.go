@@ -23,7 +23,9 @@ func Open(url secret.String) (*redis.Client, error) {
 	opts.ReadTimeout = 2 * time.Second
 	opts.WriteTimeout = 2 * time.Second
 	opts.PoolSize = 64
-	opts.ReadBufferSize, opts.WriteBufferSize = 4<<10, 4<<10 // ours are small; by default a connection holds 64 KiB
+	const buffer = 4 << 10 // what we say is short; by default a connection holds 64 KiB, and one for pipelines 256
+	opts.ReadBufferSize, opts.WriteBufferSize = buffer, buffer
+	opts.PipelineReadBufferSize, opts.PipelineWriteBufferSize = buffer, buffer
 	opts.MaxRetries = 1
 	opts.DialerRetries = 1 // whoever can do without waits for it otherwise
 	opts.ContextTimeoutEnabled = true
