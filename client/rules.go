@@ -13,6 +13,8 @@ type Rules struct {
 	ReadOnly           *Window  `json:"read_only"`
 	FreshSignIn        []string `json:"fresh_sign_in"` // actions, such as list.delete
 	SecondFactor       []string `json:"second_factor"` // actions
+	SecondFactorFor    []string `json:"second_factor_for"` // roles
+	MembersInvite      bool     `json:"members_invite"`
 	NewDevicesReadOnly bool     `json:"new_devices_read_only"`
 	HighRiskReadOnly   bool     `json:"high_risk_read_only"`
 	Version            int64    `json:"version,omitempty"`

@@ -94,6 +94,17 @@ func describeConventions(method, path string, operation map[string]any) {
 		}
 	}
 	answer("429")
+	for status, response := range responses {
+		if shown, ok := response.(map[string]any); ok && status < "300" {
+			headers, _ := shown["headers"].(map[string]any)
+			if headers == nil {
+				headers = make(map[string]any)
+				shown["headers"] = headers
+			}
+			headers["RateLimit"] = map[string]any{"$ref": "#/components/headers/RateLimit"}
+			headers["RateLimit-Policy"] = map[string]any{"$ref": "#/components/headers/RateLimitPolicy"}
+		}
+	}
 	if method != "post" && method != "patch" || !strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/sync") {
 		return
 	}
