@@ -11,8 +11,8 @@ type Rules struct {
 	GuestsOnlyAtHome   bool     `json:"guests_only_at_home"`
 	Hours              []Hours  `json:"hours"`
 	ReadOnly           *Window  `json:"read_only"`
-	FreshSignIn        []string `json:"fresh_sign_in"` // actions, such as list.delete
-	SecondFactor       []string `json:"second_factor"` // actions
+	FreshSignIn        []string `json:"fresh_sign_in"`     // actions, such as list.delete
+	SecondFactor       []string `json:"second_factor"`     // actions
 	SecondFactorFor    []string `json:"second_factor_for"` // roles
 	MembersInvite      bool     `json:"members_invite"`
 	NewDevicesReadOnly bool     `json:"new_devices_read_only"`
