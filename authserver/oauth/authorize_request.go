@@ -100,10 +100,11 @@ func (p *Provider) findTarget(ctx context.Context, a *authorization) (err error)
 	if !matchRedirectURI(uri, a.client.Metadata.RedirectURIs) {
 		return fault.New(fault.Invalid, "The application that sent you here asks for your answer at an address that it has not registered.")
 	}
-	mode := a.form.get("response_mode")
+	mode, fragment := a.form.get("response_mode"), p.Config.FrontChannel && a.frontChannel()
+	known := slices.Contains(responseModes(), mode) || fragment && mode == "fragment.jwt"
 	a.target = redirectTarget{
 		client: a.client, uri: uri, state: a.form.get("state"),
-		fragment: p.Config.FrontChannel && a.frontChannel(), formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", signed: slices.Contains(responseModes(), mode) && strings.HasSuffix(mode, "jwt"),
+		fragment: fragment, formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", signed: known && strings.HasSuffix(mode, "jwt"),
 	}
 	return nil
 }

@@ -241,3 +241,31 @@ func TestDeviceFlowPassesTheDispatcher(t *testing.T) {
 		t.Errorf("flow %s", got)
 	}
 }
+
+// RFC 9396: what a device asks for in details is what its tokens are held to, and
+// less if it likes; a device and a backchannel request are one in this.
+func TestDecoupledGrantsCarryAuthorizationDetails(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	fridge := *h.addFridge()
+	fridge.Metadata.AuthorizationDetailsTypes = []string{oidc.ListDetailType}
+	h.clients.set(&fridge)
+	h.addPhoneLine(func(m *oidc.Metadata) { m.AuthorizationDetailsTypes = fridge.Metadata.AuthorizationDetailsTypes })
+	ada := h.addUser("Ada")
+	asked := detailsOf(`["check"]`, "")
+	a := h.post("/device_authorization", url.Values{"client_id": {"fridge"}, "scope": {"openid lists:read"}, detailsParameter: {asked}})
+	deviceCode, _ := a.json(t)["device_code"].(string)
+	userCode, _ := a.json(t)["user_code"].(string)
+	h.approve(userCode, ada)
+	refused(t, h.poll(deviceCode, detailsParameter, detailsOf(`["manage"]`, "")), 400, invalidAuthorizationDetails)
+	authReqID := h.ask(backchannelRequest("scope", "openid lists:read", detailsParameter, asked))
+	if err := h.sayYes(authReqID, ada); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]answer{"device": h.poll(deviceCode), "backchannel": h.pollBackchannel(authReqID)} {
+		_, claims := unpack(t, h.tokens(got).AccessToken)
+		if details := mustJSON(t, claims[detailsParameter]); !strings.Contains(details, `"actions":["check"]`) || !strings.Contains(details, testList) {
+			t.Errorf("%s: %s", name, details)
+		}
+	}
+}

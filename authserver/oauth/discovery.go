@@ -161,7 +161,7 @@ func (p *Provider) metadata() metadata {
 		m.CheckSessionIframe = issuer + checkSessionPath
 	}
 	if p.Config.FrontChannel {
-		m.ResponseModesSupported = append(m.ResponseModesSupported, "fragment")
+		m.ResponseModesSupported = append(m.ResponseModesSupported, "fragment", "fragment.jwt")
 		m.GrantTypesSupported = append(m.GrantTypesSupported, oidc.Implicit)
 	}
 	if p.Config.Registration {

@@ -25,7 +25,6 @@ const (
 	serverError             = "server_error"              // §4.1.2.1
 	temporarilyUnavailable  = "temporarily_unavailable"   // §4.1.2.1
 	invalidTarget           = "invalid_target"            // RFC 8707 §2
-	unsupportedTokenType    = "unsupported_token_type"    // RFC 7009 §2.2.1
 	loginRequired           = "login_required"            // OpenID Connect Core §3.1.2.6, as are those below
 	consentRequired         = "consent_required"
 	invalidRequestObject    = "invalid_request_object"

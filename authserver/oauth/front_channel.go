@@ -33,9 +33,9 @@ func (a *authorization) frontChannel() bool { return a.gives("id_token") || a.gi
 // a nonce in each ID token, no query, no client that was promised better.
 func (p *Provider) checkFrontChannel(a *authorization) error {
 	switch a.form.get("response_mode") {
-	case "", "fragment", "form_post":
+	case "", "fragment", "form_post", "jwt", "fragment.jwt", "form_post.jwt":
 	default:
-		return newError(invalidRequest, "The response_mode must be 'fragment' or 'form_post' for this response_type.")
+		return newError(invalidRequest, "The response_mode must be 'fragment' or 'form_post', or either signed, for this response_type.")
 	}
 	switch {
 	case a.gives("id_token") && !a.form.has("nonce"):

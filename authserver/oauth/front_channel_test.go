@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,6 +80,13 @@ func TestFrontChannelResponseTypes(t *testing.T) {
 	if page.status != http.StatusOK || !strings.Contains(page.body, `name="id_token"`) || !strings.Contains(page.body, `name="access_token"`) {
 		t.Errorf("form_post: %d %s", page.status, page.body)
 	}
+	for _, mode := range []string{"jwt", "fragment.jwt"} {
+		got := fragment(t, s.authorize(browser, s.request("client_id", "front", "response_type", "id_token token", "response_mode", mode)))
+		_, claims := unpack(t, got.Get("response"))
+		if len(got) != 1 || claims["access_token"] == nil || claims["id_token"] == nil || claims["aud"] != "front" || claims["iss"] != s.issuer {
+			t.Errorf("%s: %v", mode, claims)
+		}
+	}
 }
 
 func TestFrontChannelRefusals(t *testing.T) {
@@ -99,6 +107,7 @@ func TestFrontChannelRefusals(t *testing.T) {
 		"no nonce":                 {[]string{"response_type", "id_token", "nonce", ""}, invalidRequest},
 		"no nonce in hybrid":       {[]string{"response_type", "code id_token", "nonce", ""}, invalidRequest},
 		"tokens in the query":      {[]string{"response_type", "id_token token", "response_mode", "query"}, invalidRequest},
+		"tokens signed, in query":  {[]string{"response_type", "id_token token", "response_mode", "query.jwt"}, invalidRequest},
 		"ID token without openid":  {[]string{"response_type", "id_token", "scope", "email"}, invalidScope},
 		"a client without them":    {[]string{"response_type", "id_token", "client_id", "suite"}, unauthorizedClient},
 		"a client of bound tokens": {[]string{"response_type", "id_token token", "client_id", "bound"}, unauthorizedClient},
@@ -107,6 +116,13 @@ func TestFrontChannelRefusals(t *testing.T) {
 	} {
 		request := s.request(append([]string{"client_id", "front"}, c.request...)...)
 		got := fragment(t, s.authorize(browser, request))
+		if got.Has("response") {
+			_, claims := unpack(t, got.Get("response"))
+			got = url.Values{}
+			for name, value := range claims {
+				got.Set(name, fmt.Sprint(value))
+			}
+		}
 		if got.Get("error") != c.code || got.Has("code") || got.Has("id_token") || got.Has("access_token") || got.Get("state") != request.Get("state") {
 			t.Errorf("%s: %v", name, got)
 		}
@@ -154,7 +170,7 @@ func TestFrontChannelIsAdvertisedOnlyWhenOn(t *testing.T) {
 		t.Errorf("off: %v (-want +got):\n%s", off.GrantTypesSupported, diff)
 	}
 	if diff := cmp.Diff([]string{"code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"}, on.ResponseTypesSupported); diff != "" ||
-		!slices.Contains(on.GrantTypesSupported, oidc.Implicit) || !slices.Contains(on.ResponseModesSupported, "fragment") {
+		!slices.Contains(on.GrantTypesSupported, oidc.Implicit) || !slices.Contains(on.ResponseModesSupported, "fragment") || !slices.Contains(on.ResponseModesSupported, "fragment.jwt") {
 		t.Errorf("on: %v (-want +got):\n%s", on.GrantTypesSupported, diff)
 	}
 }

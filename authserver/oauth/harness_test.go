@@ -548,6 +548,11 @@ func (k *testAPIKeys) Introspect(_ context.Context, key, _ string) (*oidc.APIKey
 	return &found, nil
 }
 
+func (k *testAPIKeys) Revoke(_ context.Context, keyID id.ID, _ audit.Actor) error {
+	maps.DeleteFunc(k.byKey, func(_ string, key oidc.APIKey) bool { return key.ID == keyID })
+	return nil
+}
+
 type testFlow struct {
 	req      oidc.AuthRequest
 	approved string

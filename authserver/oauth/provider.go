@@ -108,6 +108,7 @@ type Users interface {
 // APIKeys judges API keys; one that is not in force is fault.Unauthenticated.
 type APIKeys interface {
 	Introspect(ctx context.Context, key, from string) (*oidc.APIKey, error)
+	Revoke(ctx context.Context, keyID id.ID, by audit.Actor) error
 }
 
 // Flows parks an authorization request, bound to the browser that made it.

@@ -11,12 +11,15 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
+	"larder/internal/limit"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
 )
 
 // handleRevoke answers POST /revoke (RFC 7009): the client gives up a token.
-// A refresh token takes its whole grant with it, an access token only itself.
+// A refresh token takes its whole grant with it, an access token only itself. An
+// API key is no client's: whoever holds it may end it, so that one that leaked
+// can be put out by whoever finds it.
 // A token that is unknown, over or another client's is none of the client's
 // business, and the answer is 200 all the same (§2.2); but never before the
 // revocation is committed.
@@ -47,7 +50,7 @@ func (p *Provider) revoke(r *http.Request, client *oidc.Client, token string) er
 	var err error
 	switch {
 	case strings.HasPrefix(token, apiKeyPrefix):
-		return newError(unsupportedTokenType, "API keys are revoked by those who manage them.")
+		err = p.revokeAPIKey(r, client, token)
 	case strings.Count(token, ".") == 2:
 		err = p.revokeAccessToken(r, client, token)
 	default:
@@ -57,6 +60,14 @@ func (p *Provider) revoke(r *http.Request, client *oidc.Client, token string) er
 		return nil
 	}
 	return err
+}
+
+func (p *Provider) revokeAPIKey(r *http.Request, client *oidc.Client, token string) error {
+	key, err := p.APIKeys.Introspect(r.Context(), token, limit.Source(r))
+	if err != nil {
+		return err
+	}
+	return p.APIKeys.Revoke(r.Context(), key.ID, audit.Actor{Kind: "client", ID: client.ID})
 }
 
 const revokeByJTI = `

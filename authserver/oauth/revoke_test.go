@@ -201,12 +201,22 @@ func (h *harness) withoutDatabase(f func()) {
 	}
 }
 
-func TestAPIKeysAreNotRevokedHere(t *testing.T) {
+// Whoever holds an API key may end it; to everybody the answer is the same.
+func TestAPIKeysAreRevokedByTheirHolders(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	h.addWeb()
-	if a := h.revoke(testAPIKey, "web", webSecret); a.status != http.StatusBadRequest || a.errorCode() != unsupportedTokenType {
-		t.Errorf("%d %s", a.status, a.body)
+	h.addSPA()
+	h.addResourceServer()
+	h.apiKeys.byKey[testAPIKey] = oidc.APIKey{ID: id.New(), ServiceAccountID: id.New(), FamilyID: id.New()}
+	h.apiKeys.byKey[testAPIKey+"2"] = oidc.APIKey{ID: id.New(), ServiceAccountID: id.New(), FamilyID: id.New()}
+	for _, token := range []string{testAPIKey, testAPIKey, testAPIKey + "3"} {
+		expectRevoked(t, token, h.post("/revoke", url.Values{"token": {token}, "client_id": {"spa"}, "token_type_hint": {"refresh_token"}}))
+	}
+	if a := h.introspect(testAPIKey, "api", apiSecret); a.body != dead {
+		t.Errorf("the key: %s", a.body)
+	}
+	if a := h.introspect(testAPIKey+"2", "api", apiSecret); a.json(t)["active"] != true {
+		t.Errorf("another key: %s", a.body)
 	}
 }
 
