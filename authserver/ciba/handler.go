@@ -203,6 +203,6 @@ func (h *Handler) audit(r *http.Request, one waiting, login *oidc.Login, action 
 
 func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // our own pages only
 	return nil
 }

@@ -91,7 +91,7 @@ func (s *Requests) Begin(ctx context.Context, req oidc.BackchannelRequest) (auth
 	}
 	var box []byte
 	if req.NotificationToken != "" {
-		plain, err := json.Marshal(&notification{AuthReqID: authReqID, Token: req.NotificationToken.Reveal()}) //nolint:gosec // sealed below
+		plain, err := json.Marshal(&notification{AuthReqID: authReqID, Token: req.NotificationToken.Reveal()})
 		if err != nil {
 			return "", err
 		}

@@ -131,10 +131,11 @@ func setup(t *testing.T) *place {
 }
 
 // begin is a device that asks.
-func (p *place) begin() (deviceCode, userCode string) {
+func (p *place) begin(details ...oidc.AuthorizationDetail) (deviceCode, userCode string) {
 	p.t.Helper()
 	deviceCode, userCode, err := p.codes.Begin(p.t.Context(), oidc.DecoupledRequest{
 		ClientID: "fridge", Scopes: []string{"openid", "lists:read"}, Resources: []string{"http://localhost:9100"}, AskedAt: p.now(), AskedFrom: "198.51.100.7",
+		Details: details,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -275,10 +276,14 @@ func TestAPersonConnectsADevice(t *testing.T) {
 func TestAPersonRefusesADevice(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
-	deviceCode, userCode := p.begin()
+	list := id.New()
+	deviceCode, userCode := p.begin(oidc.AuthorizationDetail{Type: oidc.ListDetailType, FamilyID: id.New(), ListIDs: []id.ID{list}, Actions: []string{"check"}})
 	ada := p.browser(p.ada)
 	flowID := ada.flow(userCode)
 	asked := ada.get("/device?flow=" + flowID)
+	if !strings.Contains(asked.body, list.String()) || !strings.Contains(asked.body, "check items off") || strings.Contains(asked.body, "See your shopping lists") {
+		t.Errorf("authorization details are not shown in place of their scopes: %s", asked.body)
+	}
 	done := ada.do(http.MethodPost, "/device", url.Values{"action": {"deny"}, "flow": {flowID}, "session": {hidden(t, asked.body, "session")}})
 	if done.status != http.StatusOK || !strings.Contains(done.body, "was not connected") {
 		t.Fatalf("%d %s", done.status, done.body)

@@ -37,7 +37,7 @@ const invalidBindingMessage = "invalid_binding_message"
 
 // notificationToken is the credential of RFC 6750 §2.1 with at least 128 bits in
 // base64url, and at most the 1024 characters of OpenID CIBA Core §7.1.
-var notificationToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]{22,1000}={0,2}$`) //nolint:gochecknoglobals // a constant, but for its type
+var notificationToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]{22,1000}={0,2}$`)
 
 // BackchannelRequests keeps what clients ask of people whom they name.
 type BackchannelRequests interface {

@@ -16,7 +16,7 @@ import (
 const phoneSecret = "the phone line's secret"
 
 // addPhoneLine registers a client that asks people by CIBA.
-func (h *harness) addPhoneLine(change func(*oidc.Metadata)) *oidc.Client {
+func (h *harness) addPhoneLine(change func(*oidc.Metadata)) {
 	h.t.Helper()
 	m := oidc.Metadata{
 		GrantTypes: []string{oidc.CIBA, oidc.RefreshToken}, Scope: "openid offline_access lists:read admin", Resources: []string{testAPI},
@@ -25,7 +25,7 @@ func (h *harness) addPhoneLine(change func(*oidc.Metadata)) *oidc.Client {
 	if change != nil {
 		change(&m)
 	}
-	return h.addClient("phone", phoneSecret, m)
+	h.addClient("phone", phoneSecret, m)
 }
 
 func backchannelRequest(namesAndValues ...string) url.Values {
