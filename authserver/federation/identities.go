@@ -185,11 +185,15 @@ func (s *Identities) insert(ctx context.Context, tx pgx.Tx, p *Provider, who *pr
 	return s.record(ctx, tx, "identity.linked", person(user), user, identity, p.Name)
 }
 
-// unlink removes an identity of a person, unless it is the last way in.
+// unlink removes an identity of a person, unless it is the last way in. A
+// password and a passkey are ways in of their own.
 func (s *Identities) unlink(ctx context.Context, user, identity id.ID) error {
 	return postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
-		var hasPassword bool
-		if err := tx.QueryRow(ctx, lockUser, user).Scan(&hasPassword); err != nil {
+		var ownWay bool
+		if err := tx.QueryRow(ctx, lockUser, user).Scan(&ownWay); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, selectOwnWay, user).Scan(&ownWay); err != nil {
 			return err
 		}
 		all, err := list(ctx, tx, user)
@@ -202,7 +206,7 @@ func (s *Identities) unlink(ctx context.Context, user, identity id.ID) error {
 		}
 		gone := all[n]
 		usable := slices.ContainsFunc(all, func(i Identity) bool { return i.ID != identity && !i.Suspended })
-		if !hasPassword && !usable {
+		if !ownWay && !usable {
 			return fault.New(fault.Conflict, "This is the only way into your account. Set a password first, or link another account.").WithCode("last_way_in")
 		}
 		return s.drop(ctx, tx, person(user), &gone, "The "+titleOf(gone.Provider)+" account "+gone.Email+" was unlinked from your Larder account and signs in to it no more.")

@@ -24,6 +24,8 @@ UPDATE auth.identities SET email = $2, private_relay = $3, refresh_token = coale
 	// Whoever changes how somebody gets in locks the person first: two who take
 	// one of two ways away at once would leave none.
 	lockUser = `SELECT EXISTS (SELECT 1 FROM auth.passwords p WHERE p.user_id = u.id) FROM auth.users u WHERE u.id = $1 FOR UPDATE`
+	// After the wait for the lock: a statement sees what was there when it began.
+	selectOwnWay = `SELECT EXISTS (SELECT 1 FROM auth.passwords WHERE user_id = $1) OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1)`
 
 	insertEvent     = `INSERT INTO auth.federation_events (issuer, jti, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	updateSuspended = `UPDATE auth.identities SET suspended_at = $2 WHERE id = $1`

@@ -237,6 +237,9 @@ func TestRemovingTheLastFactorEndsWhatItVouchedFor(t *testing.T) {
 	p := setup(t)
 	ada, ben := p.create(t, "ada@example.com"), p.create(t, "ben@example.com")
 	b, d, spare := p.browser(t), newDevice(t), newDevice(t)
+	if _, err := p.db.Owner.Exec(t.Context(), `INSERT INTO auth.passwords (user_id, hash, changed_at) VALUES ($1, 'x', now())`, ada); err != nil {
+		t.Fatal(err)
+	}
 	b.password(ada)
 	b.enrol(d, "phone")
 	if res := b.enrol(spare, "spare"); res.status != http.StatusSeeOther {

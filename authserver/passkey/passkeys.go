@@ -172,10 +172,14 @@ func (s *Passkeys) Rename(ctx context.Context, user, key id.ID, name string) err
 	return postgres.Translate(err)
 }
 
-// Remove takes a passkey away. If it was the last factor, the person is signed
+// Remove takes a passkey away, unless it is the last way into the account, which
+// is fault.Conflict. If it was the last factor, the person is signed
 // out everywhere, and last says so.
 func (s *Passkeys) Remove(ctx context.Context, user, key id.ID) (last bool, err error) {
 	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockUser, user); err != nil {
+			return err
+		}
 		var name string
 		err := tx.QueryRow(ctx, deletePasskey, user, key).Scan(&name)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -183,6 +187,13 @@ func (s *Passkeys) Remove(ctx context.Context, user, key id.ID) (last bool, err 
 		}
 		if err != nil {
 			return err
+		}
+		var wayIn bool
+		if err := tx.QueryRow(ctx, selectWayIn, user).Scan(&wayIn); err != nil {
+			return err
+		}
+		if !wayIn {
+			return fault.New(fault.Conflict, "This is the only way into your account. Set a password first, or link another account.").WithCode("last_way_in")
 		}
 		if last, err = s.Factors.Weaken(ctx, tx, user); err != nil {
 			return err
