@@ -9,6 +9,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/language"
+	"larder/internal/web"
 )
 
 // accountPage is what account.html shows.
@@ -23,6 +24,7 @@ type accountPage struct {
 	Nudge         bool       // a second factor is offered
 	NewEmail      string     // that was asked for in vain
 	Notice, Alert string
+	Field         string // that the alert is about, "" for none
 }
 
 // tongue is a language that a person may prefer, under its own name.
@@ -86,6 +88,7 @@ func (h *Handler) renderAccount(w http.ResponseWriter, r *http.Request, login *o
 			page.NewEmail = form.Get("email")
 		}
 		page.Alert, status = explain(w, failed)
+		page.Field = web.Field(failed)
 	}
 	return h.Pages.Render(w, r, status, "account", page)
 }

@@ -7,6 +7,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/id"
+	"larder/internal/web"
 )
 
 // SecondFactors is the part of signing in, and of /account/security, that
@@ -27,6 +28,7 @@ type securityPage struct {
 	Factors       oidc.Factors
 	SignIns       []SignIn
 	Notice, Alert string
+	Field         string // that the alert is about, "" for none
 }
 
 func (h *Handler) showSecurity(w http.ResponseWriter, r *http.Request) error {
@@ -59,6 +61,7 @@ func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *o
 	switch {
 	case failed != nil:
 		page.Alert, status = explain(w, failed)
+		page.Field = web.Field(failed)
 	case r.URL.Query().Get("done") == "password":
 		page.Notice = "Your password is changed. Every other device is signed out."
 	}

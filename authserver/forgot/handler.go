@@ -92,11 +92,13 @@ type formPage struct {
 	Sent       bool
 	Email      string
 	Alert      string
+	Field      string // that the alert is about, "" for none
 }
 
 // resetPage is what reset.html shows.
 type resetPage struct {
 	Alert     string
+	Field     string // that the alert is about, "" for none
 	MinLength int
 }
 
@@ -126,7 +128,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request) error {
 			page.Email = ""
 		}
 		if shown, ok := web.Shown(err); ok {
-			page.Alert = shown.Message
+			page.Alert, page.Field = shown.Message, web.Field(err)
 		}
 		web.SetRetryAfter(w, err)
 		return h.renderForm(w, r, web.Status(err), page)
@@ -183,7 +185,7 @@ func (h *Handler) reset(w http.ResponseWriter, r *http.Request) error {
 	case fault.Is(err, fault.Invalid):
 		page := resetPage{MinLength: password.MinLength}
 		if shown, ok := web.Shown(err); ok {
-			page.Alert = shown.Message
+			page.Alert, page.Field = shown.Message, web.Field(err)
 		}
 		return h.Pages.Render(w, r, web.Status(err), "reset", page)
 	case fault.Is(err, fault.NotFound):

@@ -27,7 +27,7 @@ func TestPagesShowTheBrand(t *testing.T) {
 	rt := web.NewRouter(p.Error)
 	p.Mount(rt)
 	rt.Handle(http.MethodGet, "/page", func(w http.ResponseWriter, r *http.Request) error {
-		return p.Render(w, r, http.StatusOK, "register", values{"Flow": "", "Next": "", "Onward": "/login", "Alert": "", "Name": "", "Email": "", "MinLength": 15})
+		return p.Render(w, r, http.StatusOK, "register", values{"Flow": "", "Next": "", "Onward": "/login", "Alert": "", "Field": "", "Name": "", "Email": "", "MinLength": 15})
 	})
 	get := func(path string) *httptest.ResponseRecorder {
 		rec := httptest.NewRecorder()

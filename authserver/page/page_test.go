@@ -66,10 +66,10 @@ func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *h
 		"login": named("login", values{"Flow": s, "Email": s, "Alert": s, "App": app, "Providers": nil}),
 		"account": named("account", values{
 			"Name": s, "Email": s, "EmailVerified": false, "HasPassword": true, "Claims": map[string]string{"nickname": s}, "Spoken": nil, "Told": nil,
-			"SignedInAt": time.Now(), "DeleteAt": nil, "Notice": "", "Alert": s, "Nudge": true,
+			"SignedInAt": time.Now(), "DeleteAt": nil, "Notice": "", "Alert": s, "Field": s, "Nudge": true,
 		}),
 		"security": named("security", values{
-			"Email": s, "HasPassword": true, "Factors": oidc.Factors{}, "Notice": "", "Alert": "",
+			"Email": s, "HasPassword": true, "Factors": oidc.Factors{}, "Notice": "", "Alert": s, "Field": "password",
 			"SignIns": []values{{"At": time.Now(), "Succeeded": true, "Device": s, "Address": s, "Place": s}},
 		}),
 		"consent": named("consent", values{

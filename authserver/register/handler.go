@@ -76,6 +76,7 @@ type formPage struct {
 	Onward             string // the sign-in page, with the flow
 	Flow, Next         string
 	Name, Email, Alert string
+	Field              string // that the alert is about, "" for none
 	MinLength          int
 }
 
@@ -125,7 +126,7 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, form url.Valu
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.RateLimited) {
 		page := formPage{Flow: asked.Flow, Name: bounded(asked.Name), Email: bounded(asked.Address)}
 		if shown, ok := web.Shown(err); ok {
-			page.Alert = shown.Message
+			page.Alert, page.Field = shown.Message, web.Field(err)
 		}
 		web.SetRetryAfter(w, err)
 		return h.renderForm(w, r, web.Status(err), page)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"larder/internal/fault"
@@ -56,6 +57,16 @@ func Shown(err error) (*fault.Error, bool) {
 		return nil, false
 	}
 	return e, true
+}
+
+// Field returns the name of the form's field that an error is about first, "" if
+// it is about none.
+func Field(err error) string {
+	e, ok := Shown(err)
+	if !ok || len(e.Fields) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(e.Fields[0].Pointer, "/")
 }
 
 // SetRetryAfter sets Retry-After, in whole seconds, on the kinds that have it.
