@@ -59,6 +59,32 @@ await post('/bc-authorize', { authorization: `Basic ${btoa(`${phone.client_id}:$
   scope: 'openid lists:read', login_hint: ada.email, binding_message: 'Order 4711', acr_values: 'urn:larder:acr:mfa', requested_expiry: '1800',
 }))
 
+// rated types a new password and reads what the page says of it.
+async function rated(tab) {
+  const asked = []
+  tab.on('request', (request) => request.url().endsWith('/password/strength') && asked.push(request))
+  const password = tab.locator('input[name=password]'), meter = tab.getByRole('meter')
+  await password.fill('abcdefghijklmnopqrst')
+  await tab.locator('[data-level="0"]').waitFor()
+  assert.equal(await meter.getAttribute('aria-valuenow'), '0')
+  assert.equal(await meter.getAttribute('aria-valuetext'), await tab.locator('#password-hint').textContent())
+  await password.fill('plum gravel octave tin lampshades')
+  await tab.locator('[data-level="4"]').waitFor()
+  assert.equal(await meter.getAttribute('aria-valuenow'), '4')
+  await tab.locator('[data-reveal]').click()
+  assert.equal(await password.getAttribute('type'), 'text')
+  await tab.locator('[data-reveal]').click()
+  assert.equal(await password.getAttribute('type'), 'password')
+  const before = asked.length
+  await password.evaluate((field) => { // in one go, so that no machine is too slow to be left in time
+    field.dispatchEvent(new Event('input'))
+    dispatchEvent(new Event('pagehide'))
+  })
+  await tab.waitForTimeout(700)
+  assert.equal(asked.length, before, 'the page asked after it was left')
+  assert.ok(asked.every((request) => request.method() === 'POST'), 'a password stood in an address')
+}
+
 const looks = [
   { width: 360, scheme: 'dark', language: 'de' },
   { width: 1280, scheme: 'dark', language: 'en' },
@@ -74,6 +100,9 @@ for (const look of looks) {
     await check(tab, name, look)
   }
   for (const path of ['login', 'register', 'forgot', 'nowhere']) await visit(`/${path}`, path)
+  await tab.goto(`${demo.issuer}/register`)
+  await rated(tab)
+  await check(tab, 'register-rated', look)
   await tab.goto(`${demo.issuer}/login`)
   await tab.locator('input[name=email]').fill(ada.email)
   await tab.locator('input[name=password]').fill('not the password')
