@@ -66,7 +66,7 @@ func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *h
 		"login": named("login", values{"Flow": s, "Email": s, "Alert": s, "App": app, "Providers": nil}),
 		"account": named("account", values{
 			"Name": s, "Email": s, "EmailVerified": false, "HasPassword": true, "Claims": map[string]string{"nickname": s}, "Spoken": nil, "Told": nil,
-			"SignedInAt": time.Now(), "DeleteAt": nil, "Notice": "", "Alert": s, "Field": s, "Nudge": true,
+			"SignedInAt": time.Now(), "DeleteAt": nil, "Notice": "", "Alert": s, "Field": s, "NewEmail": s, "Nudge": true,
 		}),
 		"security": named("security", values{
 			"Email": s, "HasPassword": true, "Factors": oidc.Factors{}, "Notice": "", "Alert": s, "Field": "password",
