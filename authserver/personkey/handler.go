@@ -286,7 +286,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Log
 
 func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther)
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // one of our own pages
 	return nil
 }
 
