@@ -11,7 +11,8 @@ const ada = demo.users.find((user) => user.role === 'admin')
 const pictures = process.env.PICTURES // a folder to leave screenshots in
 if (pictures) mkdirSync(pictures, { recursive: true })
 
-const controls = 'a[href], button, input:not([type=hidden]), select, summary'
+// Of radio buttons the keyboard reaches the chosen one, and the others by its arrows.
+const controls = 'a[href], button, input:not([type=hidden], [type=radio]:not(:checked)), select, summary'
 
 const browser = await chromium()
 
