@@ -32,7 +32,7 @@ func CheckName(name string) error {
 		return fmt.Errorf("must have 1 to %d characters, on one line and with no space at its ends", maxName)
 	}
 	if strings.ContainsAny(name, "{}:") {
-		return fmt.Errorf("must not have any of the characters { } :")
+		return fmt.Errorf("must have neither braces nor a colon")
 	}
 	return nil
 }
