@@ -37,7 +37,7 @@ func TestEveryTextIsThereInEveryLanguage(t *testing.T) {
 	for _, l := range catalogue.All()[1:] {
 		for text, where := range texts {
 			if !l.Has(text) {
-				t.Errorf("templates/languages/%s.txt has no line for what %s says; add below the others:\n%s\n  …", l.Tag, where, text)
+				t.Errorf("templates/languages/%s.txt has no line for what %s says; add it at its place:\n%s\n  …", l.Tag, where, text)
 			}
 		}
 		for _, key := range l.Keys() {
