@@ -40,9 +40,9 @@ import (
 )
 
 const (
-	linkKeys     = "mail_link"     // the purpose of the keys of links in mails
-	bootLook     = time.Second     // how often what waits for the start looks
-	rangeTimeout = 2 * time.Second // of the service that knows stolen passwords
+	linkKeys     = "mail_link"             // the purpose of the keys of links in mails
+	bootLook     = time.Second             // how often what waits for the start looks
+	rangeTimeout = 1500 * time.Millisecond // of the service that knows stolen passwords
 
 	holderTimeout = 20 * time.Second // to forget a person, or to tell what is held of one
 	holderBody    = 32 << 20         // bytes of that

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -110,18 +109,21 @@ func TestUnknownAndKnownAccountsAnswerAlike(t *testing.T) {
 			t.Errorf("%s (-known +unknown):\n%s", email, diff)
 		}
 	}
-	var known, unknown []time.Duration
-	for i := range 15 {
-		_, k := try("ada@example.com", 2+i)
-		_, u := try("eve@example.com", 102+i)
-		known, unknown = append(known, k), append(unknown, u)
+	// The quickest of each is what the work itself takes: without the dummy hash the unknown account answers some ten times as
+	// fast, always. A busy machine gets more tries to show it, nine for each stranger, before anybody is throttled.
+	known, unknown := time.Hour, time.Hour
+	for i := 0; i < 15 || i < 80 && (known > 2*unknown || unknown > 2*known); i++ {
+		_, k := try("ada@example.com", 2+i/9)
+		_, u := try("eve@example.com", 102+i/9)
+		known, unknown = min(known, k), min(unknown, u)
 	}
-	// The quickest of each is what the work itself takes, however busy the machine is. Without the dummy hash the
-	// unknown account answers some ten times as fast.
-	if k, u := slices.Min(known), slices.Min(unknown); k > 2*u || u > 2*k {
-		t.Errorf("at best a known account took %v, an unknown one %v", k, u)
+	if known > 2*unknown || unknown > 2*known {
+		t.Errorf("at best a known account took %v, an unknown one %v", known, unknown)
 	}
 }
+
+// guesses is how many tries at one account and source may have been let in since began: time brings more of them.
+func guesses(began time.Time) int { return 10 + int(time.Since(began)/(6*time.Second)) }
 
 // A9: however many try at once and however the address is spelt, one count.
 func TestFiftyAtOnceGetTenGuesses(t *testing.T) {
@@ -130,6 +132,7 @@ func TestFiftyAtOnceGetTenGuesses(t *testing.T) {
 	spellings := []string{"ada@example.com", "ADA@example.com", "Ada@EXAMPLE.COM", "\uff41da@example.com", " ada@example.com "}
 	var wg sync.WaitGroup
 	var guessed, limited, other atomic.Int32
+	began := time.Now()
 	for i := range 50 {
 		b := p.browser(t, "192.0.2.1")
 		wg.Go(func() {
@@ -144,14 +147,15 @@ func TestFiftyAtOnceGetTenGuesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if guessed.Load() != 10 || limited.Load() != 40 {
-		t.Errorf("%d guesses, %d limited, %d other answers; want 10, 40, 0", guessed.Load(), limited.Load(), other.Load())
+	if n := int(guessed.Load()); n < 10 || n > guesses(began) || other.Load() != 0 {
+		t.Errorf("%d guesses, %d limited, %d other answers; want 10, 40, 0", n, limited.Load(), other.Load())
 	}
-	if got := p.browser(t, "192.0.2.1").signIn("ada@example.com", goodPassword); got.status != http.StatusTooManyRequests {
-		t.Errorf("the right password from the same source meanwhile: %d, want 429", got.status)
-	}
-	if n := p.events.reasons("login.failed"); n["wrong_password"] != 10 || n["rate_limited"] != 41 {
+	if n := p.events.reasons("login.failed"); n["wrong_password"] != int(guessed.Load()) || n["rate_limited"] != int(limited.Load()) {
 		t.Errorf("events = %v", n)
+	}
+	// The right password is one more try.
+	if got := p.browser(t, "192.0.2.1").signIn("ada@example.com", goodPassword); got.status != http.StatusTooManyRequests && int(guessed.Load()) >= guesses(began) {
+		t.Errorf("the right password from the same source meanwhile: %d, want 429", got.status)
 	}
 }
 
@@ -183,9 +187,9 @@ func TestStrangersDoNotLockTheOwnersDeviceOut(t *testing.T) {
 	}
 	// Being known for one account opens no door to another.
 	p.create(t, "bob@example.com")
-	for i := range 11 {
-		if got := owner.signIn("bob@example.com", "wrong password"); i == 10 && got.status != http.StatusTooManyRequests {
-			t.Errorf("guess %d at another account: %d, want 429", i+1, got.status)
+	for began, n := time.Now(), 0; owner.signIn("bob@example.com", "wrong password").status != http.StatusTooManyRequests; n++ {
+		if n >= guesses(began) {
+			t.Fatalf("guess %d at another account is let in", n+1)
 		}
 	}
 }
@@ -314,18 +318,19 @@ func TestGuessesAreCountedWithoutRedisToo(t *testing.T) {
 		}
 		return n
 	}
+	began := time.Now()
 	if n := guessed("ada@example.com", 25, func() {
 		if err := p.redis.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-	}); n != 10 {
+	}); n < 10 || n > guesses(began) {
 		t.Errorf("%d guesses against a Redis that forgets, want 10", n)
 	}
 	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, DialTimeout: 200 * time.Millisecond})
 	defer gone.Close()
 	p.handler.Throttle = &account.Throttle{Redis: gone, Limiter: &limit.Limiter{Redis: gone, DB: p.db, Lasting: true}, Devices: p.signIns}
-	began := time.Now()
-	if n := guessed("bob@example.com", 15, func() {}); n < 10 || n > 10+int(time.Since(began)/(6*time.Second)) {
+	began = time.Now()
+	if n := guessed("bob@example.com", 15, func() {}); n < 10 || n > guesses(began) {
 		t.Errorf("%d guesses without a Redis, want 10", n)
 	}
 }
