@@ -11,6 +11,7 @@ import (
 type policy struct {
 	forms  string
 	frames string // "" for none
+	popup  bool   // it may be in a window that a client opened, and lead back to it
 }
 
 // setHeaders sets what every page carries.
@@ -19,6 +20,9 @@ type policy struct {
 // browsers send "Origin: null" with our own forms (Fetch §3.2), and a browser
 // without Sec-Fetch-Site could then not be told from a forged request. To other
 // origins neither sends anything.
+//
+// Cross-Origin-Opener-Policy would cut a window off from the page that opened it,
+// and for good: clients that sign people in by a popup would take it for closed.
 func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
 	frames, scripts := "", ""
 	if leads.frames != "" {
@@ -32,7 +36,11 @@ func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if leads.popup {
+		h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
+	} else {
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 	h.Set("Cache-Control", "no-store")

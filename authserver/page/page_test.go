@@ -181,8 +181,8 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 		}
 		for header, want := range map[string]string{
 			"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store",
-			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
-			"Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+			"Cross-Origin-Resource-Policy": "same-origin",
+			"Strict-Transport-Security":    "max-age=31536000; includeSubDomains",
 		} {
 			if got := res.Header().Get(header); got != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
@@ -196,12 +196,45 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	}
 }
 
+// A client that signs people in, or out, in a popup keeps hold of the window; nobody keeps hold of the others.
+func TestOnlyPagesOnTheWayToAClientStayInItsPopup(t *testing.T) {
+	for want, shown := range map[string][]func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error{
+		"unsafe-none": {
+			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+				return p.RenderFlow(w, r, http.StatusOK, "login", "https://app.example/cb", loginValues)
+			},
+			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+				return p.LoggedOut(w, r, oidc.LoggedOut{ReturnURI: "https://app.example/"})
+			},
+		},
+		"same-origin": {
+			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+				return p.RenderFlow(w, r, http.StatusOK, "login", "", loginValues)
+			},
+			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+				return p.Render(w, r, http.StatusOK, "login", loginValues)
+			},
+			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+				return p.LoggedOut(w, r, oidc.LoggedOut{})
+			},
+		},
+	} {
+		for i, h := range shown {
+			if got := serve(t, "https://id.example", h).Header().Get("Cross-Origin-Opener-Policy"); got != want {
+				t.Errorf("%d of %s: %q", i, want, got)
+			}
+		}
+	}
+}
+
 func TestPlainHTTPHasNoHSTS(t *testing.T) {
 	res := serve(t, "http://localhost:9000", everyPage("plain")["login"])
 	if got := res.Header().Get("Strict-Transport-Security"); got != "" {
 		t.Errorf("Strict-Transport-Security is %q on http", got)
 	}
 }
+
+var loginValues = values{"Flow": "", "Next": "", "Email": "", "Alert": "", "App": nil, "Providers": nil}
 
 func TestFormsMayLeadToTheClient(t *testing.T) {
 	const usual = "form-action 'self' https: http://localhost:* http://127.0.0.1:*"
@@ -216,7 +249,7 @@ func TestFormsMayLeadToTheClient(t *testing.T) {
 		"http://x.example'unsafe-eval'/cb": usual + ";",
 	} {
 		res := serve(t, "http://localhost:9000", func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-			return p.RenderFlow(w, r, http.StatusOK, "login", redirectURI, values{"Flow": "", "Next": "", "Email": "", "Alert": "", "App": nil, "Providers": nil})
+			return p.RenderFlow(w, r, http.StatusOK, "login", redirectURI, loginValues)
 		})
 		if csp := res.Header().Get("Content-Security-Policy"); !strings.Contains(csp, want) {
 			t.Errorf("%q: %s, want %s", redirectURI, csp, want)

@@ -142,9 +142,9 @@ func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, status int, na
 }
 
 // RenderFlow is Render for a page whose form sends the browser on, by
-// redirects, to a client's redirect URI.
+// redirects, to a client's redirect URI, "" for none.
 func (p *Renderer) RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error {
-	return p.render(w, r, status, name, policy{forms: formTargets(redirectURI)}, data)
+	return p.render(w, r, status, name, policy{forms: formTargets(redirectURI), popup: redirectURI != ""}, data)
 }
 
 // ConfirmLogout asks whether to end the session (OpenID Connect RP-Initiated
@@ -165,7 +165,7 @@ func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.L
 	if page.Onward {
 		w.Header().Set("Refresh", "1; url="+page.ReturnURI)
 	}
-	return p.render(w, r, http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames)}, page)
+	return p.render(w, r, http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames), popup: page.ReturnURI != ""}, page)
 }
 
 // render writes nothing when it returns an error.

@@ -9,9 +9,11 @@ import { demo, done, goodbye } from './talk.mjs'
 const { spa } = demo.clients
 const ada = demo.users.find((user) => user.role === 'admin')
 const library = readFileSync('node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js')
-// In a hidden frame the page only hands the answer of /authorize on to the page around it.
-const page = `<!doctype html><title>SPA</title><script src="/oidc-client-ts.min.js"></script>
-  <script>if (top !== self) new oidc.UserManager({ authority: '', client_id: '', redirect_uri: '' }).signinSilentCallback()</script>`
+// In a hidden frame or a popup the page only hands the answer of /authorize on to the page around or behind it.
+const page = `<!doctype html><title>SPA</title><script src="/oidc-client-ts.min.js"></script><script>
+  const handOn = () => new oidc.UserManager({ authority: '', client_id: '', redirect_uri: '' })
+  if (top !== self) handOn().signinSilentCallback()
+  else if (opener) handOn().signinPopupCallback()</script>`
 const server = createServer((request, response) => {
   const script = request.url === '/oidc-client-ts.min.js'
   response.setHeader('content-type', script ? 'text/javascript' : 'text/html').end(script ? library : page)
@@ -41,12 +43,26 @@ for (const bound of [false, true]) {
     manager.events.addUserSignedOut(() => { window.signedOut = true })
   }, [settings, bound])
 
-  await tab.goto(origin)
+  await tab.goto(`${origin}/app`) // not where a sign-out leads to
   await start()
-  await tab.evaluate(() => void manager.signinRedirect())
-  await signIn(tab, ada, `${origin}/callback?*`)
-  await start()
-  const user = await tab.evaluate(() => manager.signinCallback())
+  let user
+  if (!bound) {
+    await tab.evaluate(() => void manager.signinRedirect())
+    await signIn(tab, ada, `${origin}/callback?*`)
+    await start()
+    user = await tab.evaluate(() => manager.signinCallback())
+  } else {
+    const opened = context.waitForEvent('page')
+    await tab.evaluate(() => { window.signingIn = manager.signinPopup() })
+    const popup = await opened
+    await popup.locator('input[name=email]').waitFor()
+    assert.ok(await popup.evaluate(() => opener !== null), 'the sign-in page is cut off from who opened it')
+    const closed = popup.waitForEvent('close')
+    await signIn(popup, ada, `${origin}/callback?*`).catch(() => {}) // it may close before it is seen
+    await closed
+    user = await tab.evaluate(() => window.signingIn)
+    done('sign-in in a popup')
+  }
   assert.equal(user.profile.sub, ada.id)
   if (!bound) assert.equal(user.profile.email, ada.email) // from userinfo
   assert.equal(user.token_type, bound ? 'DPoP' : 'Bearer')
