@@ -178,7 +178,7 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256, EdDSA or PS256")
 	userinfoAlg := flags.String("userinfo-alg", "", "sign its userinfo answers by ES256, RS256, EdDSA or PS256; plain JSON by default")
 	subjects := flags.String("subject-type", "", "public (the default) or pairwise: it knows people by subjects of its own")
-	sector := flags.String("sector-identifier-uri", "", "https `URI` of the list of redirect URIs that share pairwise subjects")
+	sector := flags.String("sector-identifier-uri", "", "https `URI` of the list of redirect URIs, and of jwks_uris for the device grant and CIBA, that share pairwise subjects")
 	flags.Var(&actors, "may-act", "`client_id` of a client that may exchange its tokens, to act for the person (RFC 8693); may be repeated")
 	signatures := signatureFlags(flags)
 	logo := flags.String("logo-uri", "", "https `URI` of its picture")

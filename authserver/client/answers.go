@@ -65,23 +65,56 @@ func (c *check) subjects() {
 	if len(c.m.SectorIdentifierURI) > maxURI {
 		c.fault("sector_identifier_uri", "must be at most %d bytes", maxURI)
 	}
-	if c.m.SubjectType != oidc.SubjectPairwise || c.m.SectorIdentifierURI != "" {
+	if c.m.SubjectType != oidc.SubjectPairwise {
+		return
+	}
+	if knownByKeys(c.m) && !showsKeys(c.m) {
+		c.fault("jwks_uri", "must be there for pairwise subjects where no redirect URI says whose client it is, and the client must show a key of it each time: "+
+			"by private_key_jwt, self_signed_tls_client_auth, or signed CIBA requests")
+	}
+	if c.m.SectorIdentifierURI != "" {
 		return
 	}
 	sector := c.m.Sector()
-	for _, uri := range c.m.RedirectURIs {
-		if other := (&oidc.Metadata{RedirectURIs: []string{uri}}); other.Sector() != sector {
+	for _, uri := range members(c.m) {
+		if other := (&oidc.Metadata{SectorIdentifierURI: uri}); other.Sector() != sector {
 			sector = ""
 		}
 	}
 	if sector == "" {
-		c.fault("sector_identifier_uri", "must be there for pairwise subjects, unless all redirect_uris have one host")
+		c.fault("sector_identifier_uri", "must be there for pairwise subjects, unless all redirect_uris, and the jwks_uri where it counts, have one host")
 	}
 }
 
+// knownByKeys reports whether tokens come to the client without passing one of
+// its redirect URIs. Anybody can register somebody else's addresses; what shows
+// whose client it is are then the keys of its jwks_uri (OpenID CIBA Core §4).
+func knownByKeys(m *oidc.Metadata) bool {
+	return len(m.RedirectURIs) == 0 || slices.Contains(m.GrantTypes, oidc.DeviceCode) || slices.Contains(m.GrantTypes, oidc.CIBA)
+}
+
+// showsKeys reports whether the client gets no token without a key of its
+// jwks_uri.
+func showsKeys(m *oidc.Metadata) bool {
+	if m.JWKSURI == "" {
+		return false
+	}
+	signs := m.BackchannelRequestAlg != "" && !slices.ContainsFunc(m.GrantTypes, func(g string) bool { return g != oidc.CIBA && g != oidc.RefreshToken })
+	return signs || m.TokenEndpointAuthMethod == oidc.PrivateKeyJWT || m.TokenEndpointAuthMethod == oidc.SelfSignedTLSClientAuth
+}
+
+// members are the addresses of the client that must belong to its sector.
+func members(m *oidc.Metadata) []string {
+	if m.SubjectType == oidc.SubjectPairwise && knownByKeys(m) {
+		return append(slices.Clone(m.RedirectURIs), m.JWKSURI)
+	}
+	return m.RedirectURIs
+}
+
 // check judges metadata by the rules and, if it names a sector, by what is
-// published there: a list of redirect URIs in which all of the client's stand
-// (OpenID Connect Registration §5).
+// published there: a list in which all of the client's redirect URIs stand
+// (OpenID Connect Registration §5), and its jwks_uri if that is what it is known
+// by (OpenID CIBA Core §4).
 func (s *Clients) check(ctx context.Context, m *oidc.Metadata) error {
 	if err := s.Rules.Check(m); err != nil || m.SectorIdentifierURI == "" {
 		return err
@@ -99,11 +132,11 @@ func (s *Clients) check(ctx context.Context, m *oidc.Metadata) error {
 	}
 	var published []string
 	if err := json.Unmarshal(body, &published); err != nil {
-		return bad("must answer with a JSON array of redirect URIs", err)
+		return bad("must answer with a JSON array of URIs", err)
 	}
-	for _, uri := range m.RedirectURIs {
+	for _, uri := range members(m) {
 		if !slices.Contains(published, uri) {
-			return bad("does not list every redirect URI of the client", nil)
+			return bad("does not list every redirect URI of the client, or its jwks_uri where that counts", nil)
 		}
 	}
 	return nil

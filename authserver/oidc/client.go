@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"net/url"
@@ -234,16 +235,13 @@ func (c *Client) PARRequired() bool { return c.Metadata.RequirePAR || c.FAPI2() 
 func (c *Client) Pairwise() bool { return c.Metadata.SubjectType == SubjectPairwise }
 
 // Sector is the sector identifier (OpenID Connect Core §8.1): clients of one
-// sector know a person by the same subject. A client of CIBA without redirect
-// URIs is known by where it publishes its keys (OpenID CIBA Core §4). It is ""
-// for one that has nothing of these.
+// sector know a person by the same subject. A client without redirect URIs is
+// known by where it publishes its keys (OpenID CIBA Core §4). It is "" for one
+// that has nothing of these.
 func (m *Metadata) Sector() string {
-	source := m.SectorIdentifierURI
-	if source == "" && len(m.RedirectURIs) > 0 {
+	source := cmp.Or(m.SectorIdentifierURI, m.JWKSURI)
+	if m.SectorIdentifierURI == "" && len(m.RedirectURIs) > 0 {
 		source = m.RedirectURIs[0]
-	}
-	if source == "" && slices.Contains(m.GrantTypes, CIBA) {
-		source = m.JWKSURI
 	}
 	u, err := url.Parse(source)
 	if err != nil {

@@ -268,13 +268,15 @@ func TestRegistrationRefusals(t *testing.T) {
 func TestPairwiseClientsBelongToASector(t *testing.T) {
 	t.Parallel()
 	p := setup(t, open())
-	const elsewhere = "https://other.example/callback"
+	const elsewhere, keysAddress = "https://other.example/callback", "https://app.example/jwks"
 	sector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/both":
 			_, _ = io.WriteString(w, `["`+callback+`", "`+elsewhere+`"]`)
 		case "/one":
 			_, _ = io.WriteString(w, `["`+callback+`"]`)
+		case "/keys":
+			_, _ = io.WriteString(w, `["`+callback+`", "`+keysAddress+`"]`)
 		case "/long":
 			_, _ = io.WriteString(w, `["`+callback+`", "`+elsewhere+`", "`+strings.Repeat("x", 2<<10)+`"]`)
 		case "/object":
@@ -291,21 +293,50 @@ func TestPairwiseClientsBelongToASector(t *testing.T) {
 		}
 		return body
 	}
+	// Whose tokens do not pass a redirect URI is known by its keys, and shows them.
+	byKeys := func(grant, sectorURI, method string, more ...any) map[string]any {
+		body := map[string]any{"grant_types": []string{grant}, "subject_type": "pairwise", "jwks_uri": keysAddress, "token_endpoint_auth_method": method}
+		if sectorURI != "" {
+			body["sector_identifier_uri"] = sectorURI
+		}
+		for i := 0; i < len(more); i += 2 {
+			name, _ := more[i].(string)
+			body[name] = more[i+1]
+		}
+		return body
+	}
+	const secretly, byKey, signing = "client_secret_basic", "private_key_jwt", "backchannel_authentication_request_signing_alg"
+	both := []string{oidc.AuthorizationCode, oidc.DeviceCode}
 	for name, c := range map[string]struct {
 		body map[string]any
 		good bool
 	}{
-		"one host":                       {pairwise("", callback, "https://app.example/second"), true},
-		"two hosts":                      {pairwise("", callback, elsewhere), false},
-		"oidcc-registration-sector-uri":  {pairwise(sector.URL+"/both", callback, elsewhere), true},
-		"oidcc-registration-sector-bad":  {pairwise(sector.URL+"/one", callback, elsewhere), false},
-		"a document that is too long":    {pairwise(sector.URL+"/long", callback), false},
-		"a document of another shape":    {pairwise(sector.URL+"/object", callback), false},
-		"a redirect":                     {pairwise(sector.URL+"/redirect", callback), false},
-		"nobody there":                   {pairwise("http://127.0.0.1:1/", callback), false},
-		"an address inside":              {pairwise("http://169.254.169.254/", callback), false},
-		"public subjects with a sector":  {map[string]any{"redirect_uris": []string{callback}, "sector_identifier_uri": sector.URL + "/one"}, true},
-		"public subjects, a bad sector ": {map[string]any{"redirect_uris": []string{elsewhere}, "sector_identifier_uri": sector.URL + "/one"}, false},
+		"device: its keys are in the list":         {byKeys(oidc.DeviceCode, sector.URL+"/keys", byKey), true},
+		"device: they are not":                     {byKeys(oidc.DeviceCode, sector.URL+"/one", byKey), false},
+		"device: it need not show them":            {byKeys(oidc.DeviceCode, sector.URL+"/keys", secretly), false},
+		"device: it has none there":                {byKeys(oidc.DeviceCode, sector.URL+"/keys", byKey, "jwks_uri", nil, "jwks", keySet(t)), false},
+		"device: public":                           {byKeys(oidc.DeviceCode, sector.URL+"/keys", "none"), false},
+		"device: known by their host":              {byKeys(oidc.DeviceCode, "", byKey), true},
+		"device: an address of another's":          {byKeys("", sector.URL+"/one", byKey, "grant_types", both, "redirect_uris", []string{callback}), false},
+		"device: an address and keys in the list":  {byKeys("", sector.URL+"/keys", byKey, "grant_types", both, "redirect_uris", []string{callback}), true},
+		"device: an address and keys of one host":  {byKeys("", "", byKey, "grant_types", both, "redirect_uris", []string{callback}), true},
+		"device: an address and keys of two hosts": {byKeys("", "", byKey, "grant_types", both, "redirect_uris", []string{elsewhere}), false},
+		"CIBA: its keys are in the list":           {byKeys(oidc.CIBA, sector.URL+"/keys", byKey), true},
+		"CIBA: they are not":                       {byKeys(oidc.CIBA, sector.URL+"/one", byKey), false},
+		"CIBA: it need not show them":              {byKeys(oidc.CIBA, "", secretly), false},
+		"CIBA: it signs its requests":              {byKeys(oidc.CIBA, "", secretly, signing, "ES256"), true},
+		"CIBA: not those of its device":            {byKeys("", "", secretly, signing, "ES256", "grant_types", []string{oidc.CIBA, oidc.DeviceCode}), false},
+		"one host":                                 {pairwise("", callback, "https://app.example/second"), true},
+		"two hosts":                                {pairwise("", callback, elsewhere), false},
+		"oidcc-registration-sector-uri":            {pairwise(sector.URL+"/both", callback, elsewhere), true},
+		"oidcc-registration-sector-bad":            {pairwise(sector.URL+"/one", callback, elsewhere), false},
+		"a document that is too long":              {pairwise(sector.URL+"/long", callback), false},
+		"a document of another shape":              {pairwise(sector.URL+"/object", callback), false},
+		"a redirect":                               {pairwise(sector.URL+"/redirect", callback), false},
+		"nobody there":                             {pairwise("http://127.0.0.1:1/", callback), false},
+		"an address inside":                        {pairwise("http://169.254.169.254/", callback), false},
+		"public subjects with a sector":            {map[string]any{"redirect_uris": []string{callback}, "sector_identifier_uri": sector.URL + "/one"}, true},
+		"public subjects, a bad sector ":           {map[string]any{"redirect_uris": []string{elsewhere}, "sector_identifier_uri": sector.URL + "/one"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := p.register(c.body)
