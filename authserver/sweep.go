@@ -22,7 +22,7 @@ DELETE FROM auth.grants WHERE id IN (
 	deleteKeys = `
 DELETE FROM auth.api_keys WHERE id IN (
   SELECT id FROM auth.api_keys
-   WHERE least(expires_at, revoked_at) < now() - interval '90 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`
+   WHERE least(expires_at, revoked_at) < now() - interval '90 days' ORDER BY least(expires_at, revoked_at) LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
 	// A client that registered itself and that nobody has used for 90 days ends,
 	// and is deleted a day after, when every replica has noticed. One that acts
@@ -79,31 +79,37 @@ DELETE FROM auth.recognised_devices WHERE (user_id, device_hash) IN (
 	deleteTrusted = `
 DELETE FROM auth.trusted_devices WHERE id IN (
   SELECT id FROM auth.trusted_devices WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
-)
 
-// An erasure is remembered for longer than a backup is kept.
-const deleteErasures = `
+	// An erasure is remembered for longer than a backup is kept.
+	deleteErasures = `
 DELETE FROM auth.erasures WHERE user_id IN (
   SELECT user_id FROM auth.erasures WHERE erased_at < now() - interval '400 days' AND waiting = '{}' ORDER BY erased_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
-
-// The tables that are swept.
-const (
-	tableGrants  = "grants"
-	tableAPIKeys = "api_keys"
-	tableLinks   = "links"
-	tableUnused  = "unused_clients" // ended, not deleted yet
-	tableClients = "clients"
-	tableTokens  = "registration_tokens"
-	tableTrusted = "trusted_devices"
-	tableLimits  = "limits"
-	tableDevices = "recognised_devices"
-	tableCodes   = "one_time_codes"
-	tableUsers   = "users"
-	tableParts   = "session_clients"
-	tableEvents  = "federation_events"
-	tableErased  = "erasures"
-	tableAsked   = "ciba_requests"
 )
+
+// tableUsers is swept by the accounts themselves.
+const tableUsers = "users"
+
+// sweep is one kind of row whose time may be over.
+type sweep struct{ table, statement string }
+
+func sweeps() []sweep {
+	return []sweep{
+		{"grants", deleteGrants},
+		{"api_keys", deleteKeys},
+		{"links", deleteLinks},
+		{"unused_clients", endUnusedClients}, // ended, not deleted yet
+		{"clients", deleteClients},
+		{"registration_tokens", deleteInitial},
+		{"trusted_devices", deleteTrusted},
+		{"limits", deleteLimits},
+		{"recognised_devices", deleteDevices},
+		{"one_time_codes", deleteCodes},
+		{"session_clients", deleteParticipants},
+		{"federation_events", deleteEvents},
+		{"erasures", deleteErasures},
+		{"ciba_requests", deleteAsked},
+	}
+}
 
 // leavers deletes the accounts whose owners left, some at a time, and returns
 // how many.
@@ -131,10 +137,9 @@ func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheu
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
-	for _, table := range []string{
-		tableGrants, tableAPIKeys, tableUnused, tableClients, tableTokens, tableLinks, tableTrusted, tableLimits, tableDevices, tableCodes, tableEvents, tableErased, tableAsked, tableUsers, tableParts,
-	} {
-		s.swept.WithLabelValues(table) // a counter that is missing alarms nobody
+	s.swept.WithLabelValues(tableUsers) // a counter that is missing alarms nobody
+	for _, one := range sweeps() {
+		s.swept.WithLabelValues(one.table)
 	}
 	return s
 }
@@ -149,20 +154,9 @@ func (s *sweeper) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		s.sweep(ctx, tableGrants, deleteGrants)
-		s.sweep(ctx, tableAPIKeys, deleteKeys)
-		s.sweep(ctx, tableLinks, deleteLinks)
-		s.sweep(ctx, tableUnused, endUnusedClients)
-		s.sweep(ctx, tableClients, deleteClients)
-		s.sweep(ctx, tableTokens, deleteInitial)
-		s.sweep(ctx, tableTrusted, deleteTrusted)
-		s.sweep(ctx, tableLimits, deleteLimits)
-		s.sweep(ctx, tableDevices, deleteDevices)
-		s.sweep(ctx, tableCodes, deleteCodes)
-		s.sweep(ctx, tableParts, deleteParticipants)
-		s.sweep(ctx, tableEvents, deleteEvents)
-		s.sweep(ctx, tableErased, deleteErasures)
-		s.sweep(ctx, tableAsked, deleteAsked)
+		for _, one := range sweeps() {
+			s.sweep(ctx, one)
+		}
 		s.sweepUsers(ctx)
 	}
 }
@@ -170,29 +164,25 @@ func (s *sweeper) run(ctx context.Context) {
 // sweepUsers deletes accounts whole, with their sessions and a last mail.
 func (s *sweeper) sweepUsers(ctx context.Context) {
 	n, err := s.users.DeleteDue(ctx)
-	s.swept.WithLabelValues(tableUsers).Add(float64(n))
-	if err != nil {
-		if ctx.Err() == nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "sweep failed", slog.String("table", tableUsers), slog.String("error", err.Error()))
-		}
-		return
-	}
-	s.last.WithLabelValues(tableUsers).SetToCurrentTime()
+	s.report(ctx, tableUsers, int64(n), err)
 }
 
-func (s *sweeper) sweep(ctx context.Context, table, statement string) {
+func (s *sweeper) sweep(ctx context.Context, one sweep) {
 	for {
-		tag, err := s.db.Exec(ctx, statement, sweepBatch)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.log.LogAttrs(ctx, slog.LevelWarn, "sweep failed", slog.String("table", table), slog.String("error", err.Error()))
-			}
+		tag, err := s.db.Exec(ctx, one.statement, sweepBatch)
+		s.report(ctx, one.table, tag.RowsAffected(), err)
+		if err != nil || tag.RowsAffected() < sweepBatch {
 			return
 		}
-		s.swept.WithLabelValues(table).Add(float64(tag.RowsAffected()))
-		if tag.RowsAffected() < sweepBatch {
-			s.last.WithLabelValues(table).SetToCurrentTime()
-			return
-		}
+	}
+}
+
+func (s *sweeper) report(ctx context.Context, table string, rows int64, err error) {
+	s.swept.WithLabelValues(table).Add(float64(rows))
+	switch {
+	case err == nil:
+		s.last.WithLabelValues(table).SetToCurrentTime()
+	case ctx.Err() == nil:
+		s.log.LogAttrs(ctx, slog.LevelWarn, "sweep failed", slog.String("table", table), slog.String("error", err.Error()))
 	}
 }

@@ -32,8 +32,8 @@ func TestUnusedRegistrationsAreSwept(t *testing.T) {
 	s := newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	left := func() (names string) {
 		t.Helper()
-		s.sweep(t.Context(), tableUnused, endUnusedClients)
-		s.sweep(t.Context(), tableClients, deleteClients)
+		s.sweep(t.Context(), sweep{"unused_clients", endUnusedClients})
+		s.sweep(t.Context(), sweep{"clients", deleteClients})
 		err := db.Owner.QueryRow(t.Context(),
 			`SELECT string_agg(id || CASE WHEN disabled_at IS NULL THEN '' ELSE ' (ended)' END, ', ' ORDER BY id) FROM auth.clients`).Scan(&names)
 		if err != nil {
@@ -65,7 +65,7 @@ func TestPartsInExpiredSessionsAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).sweep(t.Context(), tableParts, deleteParticipants)
+	newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).sweep(t.Context(), sweep{"session_clients", deleteParticipants})
 	var left, jobs string
 	err := db.Owner.QueryRow(t.Context(), `SELECT (SELECT string_agg(sid, ' ') FROM auth.session_clients), (SELECT count(*)::text FROM auth.river_job)`).Scan(&left, &jobs)
 	if err != nil || left != "on" || jobs != "0" {
