@@ -52,19 +52,23 @@ func keep(t *testing.T, events int) *kept {
 	return k
 }
 
-// settle chains until the family has that many entries: another test's open
-// transaction may hold the settling up.
+// settle chains until both families have that many entries: another test's open
+// transaction may hold the settling up between the two.
 func (k *kept) settle(t *testing.T, entries int) {
 	t.Helper()
 	for range 600 {
 		if _, err := k.Round(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		report, err := k.Verify(t.Context(), k.family)
-		if err != nil || !report.Intact {
-			t.Fatalf("%+v, %v", report, err)
+		settled := true
+		for _, family := range []id.ID{k.family, k.other} {
+			report, err := k.Verify(t.Context(), family)
+			if err != nil || !report.Intact {
+				t.Fatalf("%+v, %v", report, err)
+			}
+			settled = settled && report.Entries == entries && report.Unsettled == 0
 		}
-		if report.Entries == entries && report.Unsettled == 0 {
+		if settled {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
