@@ -276,19 +276,41 @@ func TestAuthorizeFreshSignInIsEnough(t *testing.T) {
 	}
 }
 
-// A client that was disabled while its person signed in gets nothing.
+// What a client may no longer do when its person has signed in, it does not get.
 func TestAuthorizeValidatesAgainWhenItResumes(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.p.Config.FrontChannel = true
 	client := h.addWeb()
-	browser := h.browser()
-	flowID := flowOf(t, h.authorize(browser, webRequest()), "/login")
-	h.signIn(browser, h.addUser("Ada").ID)
-	disabled := *client
-	disabled.Disabled = true
-	h.clients.set(&disabled)
-	if a := h.get(browser, "/authorize/continue?flow="+flowID); a.status != http.StatusBadRequest || a.header.Get("Location") != "" {
-		t.Errorf("status %d, location %q", a.status, a.header.Get("Location"))
+	client.Metadata.GrantTypes = append(client.Metadata.GrantTypes, oidc.Implicit)
+	client.Metadata.ResponseTypes = []string{"code", "code id_token"}
+	hybrid := webRequest("response_type", "code id_token", "response_mode", "form_post")
+	user := h.addUser("Ada").ID
+	for name, c := range map[string]struct {
+		request url.Values
+		change  func(*oidc.Client)
+		status  int
+		shows   string // in the page, or in the address that the browser is sent to
+	}{
+		"disabled":               {webRequest(), func(c *oidc.Client) { c.Disabled = true }, http.StatusBadRequest, ""},
+		"another address":        {webRequest(), func(c *oidc.Client) { c.Metadata.RedirectURIs = []string{webRedirect + "/new"} }, http.StatusBadRequest, ""},
+		"less scope":             {webRequest(), func(c *oidc.Client) { c.Metadata.Scope = "openid" }, http.StatusSeeOther, "error=" + invalidScope},
+		"no codes":               {webRequest(), func(c *oidc.Client) { c.Metadata.GrantTypes = []string{oidc.ClientCredentials} }, http.StatusSeeOther, "error=" + unauthorizedClient},
+		"O8 no such response":    {hybrid, func(c *oidc.Client) { c.Metadata.ResponseTypes = []string{"code"} }, http.StatusOK, unauthorizedClient},
+		"O8 and it is as it was": {hybrid, func(*oidc.Client) {}, http.StatusOK, "id_token"},
+		"O8 PAR is demanded":     {webRequest(), func(c *oidc.Client) { c.Metadata.RequirePAR = true }, http.StatusSeeOther, "error=" + invalidRequest},
+	} {
+		h.clients.set(client)
+		browser := h.browser()
+		flowID := flowOf(t, h.authorize(browser, c.request), "/login")
+		h.signIn(browser, user)
+		changed := *client
+		c.change(&changed)
+		h.clients.set(&changed)
+		a := h.get(browser, "/authorize/continue?flow="+flowID)
+		if a.status != c.status || !strings.Contains(a.body+a.header.Get("Location"), c.shows) || a.status == http.StatusBadRequest && a.header.Get("Location") != "" {
+			t.Errorf("%s: %d, %q, %s", name, a.status, a.header.Get("Location"), a.body)
+		}
 	}
 }
 

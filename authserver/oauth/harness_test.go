@@ -124,13 +124,18 @@ func newHarness(t testing.TB, changes ...func(*Dependencies)) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rt := web.NewRouter(web.Problem)
-	h.p.Mount(rt)
-	rt.Handle(http.MethodGet, "/login", h.handleStep)
-	rt.Handle(http.MethodGet, "/consent", h.handleStep)
-	handler = (&web.Observer{Log: log, Now: h.clock.Now, Report: web.Problem}).Wrap(rt, prometheus.NewRegistry())
+	handler = h.mount(h.p)
 	h.handler = handler
 	return h
+}
+
+// mount is a Provider with the steps that lie beside it.
+func (h *harness) mount(p *Provider) http.Handler {
+	rt := web.NewRouter(web.Problem)
+	p.Mount(rt)
+	rt.Handle(http.MethodGet, "/login", h.handleStep)
+	rt.Handle(http.MethodGet, "/consent", h.handleStep)
+	return (&web.Observer{Log: p.Log, Now: h.clock.Now, Report: web.Problem}).Wrap(rt, prometheus.NewRegistry())
 }
 
 // handleStep is where a page would be; tests act and go on by themselves.

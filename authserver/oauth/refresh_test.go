@@ -2,6 +2,8 @@ package oauth
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,18 @@ func TestRefreshReuseKillsTheFamily(t *testing.T) {
 	if g, active, err := h.p.grants.find(t.Context(), second.RefreshToken); err != nil || active || g.RevokedAt.IsZero() {
 		t.Errorf("grant %+v, active %t, %v", g, active, err)
 	}
+	// A replica that has only just started has never seen the token, and what Redis knew of it is gone.
+	restarted, err := New(h.p.Dependencies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.p.Redis.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {second.RefreshToken}}
+	rec := httptest.NewRecorder()
+	h.mount(restarted).ServeHTTP(rec, h.request(http.MethodPost, "/token", form))
+	refused(t, answer{status: rec.Code, header: rec.Header(), body: rec.Body.String()}, http.StatusBadRequest, "invalid_grant")
 }
 
 // Two generations back is reuse, grace or not.

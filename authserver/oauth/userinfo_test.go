@@ -144,6 +144,7 @@ func TestUserinfoRefusesWhatIsNoAccessTokenOfOurs(t *testing.T) {
 	for name, token := range map[string]string{
 		"ID token":         h.idToken(login, "web"),
 		"refresh token":    refresh,
+		"logout token":     h.sign(logoutTokenType, good),
 		"other issuer":     with(func(c *accessClaims) { c.Issuer = "https://sibling.test" }),
 		"expired":          with(func(c *accessClaims) { c.Expires = h.clock.Now().Unix() }),
 		"from the future":  with(func(c *accessClaims) { c.IssuedAt = h.clock.Now().Add(5 * time.Minute).Unix() }),
