@@ -159,7 +159,7 @@ func (o *office) write(t *testing.T, l mail.Letter) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(what)
 		}
@@ -343,7 +343,7 @@ func TestEveryMailCanBeWritten(t *testing.T) {
 	o := newOffice(t)
 	dir := t.TempDir()
 	o.open(t, mail.Directory{Path: dir, From: from()})
-	facts := map[string]string{"device": "Firefox on Linux", "where": "Lyon, France", "when": "2 January 2026", "new": "new@example.com", "subject": "Something changed", "what": "something changed", "code": "123456"}
+	facts := map[string]string{"device": "Firefox on Linux", "where": "Lyon, France", "when": "2 January 2026", "new": "new@example.com", "subject": "Something changed", "what": "something changed", "code": "123456", "key": "Scale", "family": "The Bakers", "page": "https://login.example.com/account/requests"}
 	written := 0
 	for _, name := range names {
 		if name == "layout.txt" {
