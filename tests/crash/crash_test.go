@@ -18,22 +18,23 @@ import (
 )
 
 const (
-	quickRounds = 8
+	quickRounds  = 8
+	quickOutages = 3
 	people      = 4
 	// perRound is how much has to be acknowledged, of writes and of rotations each, from one kill to the next.
 	perRound = 16
 	patience = time.Minute
 	// pace leaves the processor to the services.
 	pace  = 2 * time.Millisecond
-	scope = "openid offline_access family:read lists:read lists:write"
+	scope = "openid offline_access family:read family:write lists:read lists:write"
 )
 
-// rounds is how often each service is killed; LARDER_CRASH_ROUNDS asks for more.
-func rounds(t *testing.T) int {
+// rounds is how often each misfortune happens; LARDER_CRASH_ROUNDS asks for more.
+func rounds(t *testing.T, quick int) int {
 	t.Helper()
 	told := os.Getenv("LARDER_CRASH_ROUNDS")
 	if told == "" {
-		return quickRounds
+		return quick
 	}
 	n, err := strconv.Atoi(told)
 	if err != nil || n < 1 {
@@ -51,6 +52,9 @@ type trial struct {
 	turns  atomic.Int64 // acknowledged rotations
 	again  atomic.Int64 // of either that was sent again
 	people []*person
+
+	receiver *receiver
+	owed     []string // addresses whose mail was acknowledged
 }
 
 // person is a client with a session of its own: one part rotates its tokens, the other writes with them.
@@ -62,10 +66,43 @@ type person struct {
 
 func TestKillingLosesNothingThatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
+	c := newTrial(t, stack.New(t, stack.BuildForTest(t), stack.Options{}))
+	restart := func(victim *stack.Service) func() {
+		return func() {
+			victim.Kill()
+			if err := victim.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.endure(rounds(t, quickRounds), restart(c.ResourceAPIs[0]), restart(c.AuthServers[0]))
+}
+
+// TestLosingPostgresLosesNothingThatWasAcknowledged kills the server under both services, and cuts their connections to
+// one that lives: then it may have committed what it could not say. They recover by themselves.
+func TestLosingPostgresLosesNothingThatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	db := newPostgres(t)
+	c := newTrial(t, stack.New(t, stack.BuildForTest(t), stack.Options{Database: db.database()}))
+	cut := func() {
+		c.Postgres.Cut()
+		time.Sleep(rand.N(20 * time.Millisecond))
+		c.Postgres.Mend()
+	}
+	c.endure(rounds(t, quickOutages), db.crash, cut, cut)
+}
+
+func newTrial(t *testing.T, s *stack.Stack) *trial {
+	t.Helper()
 	c := &trial{Stack: s, t: t, web: s.Client(s.Demo.Clients.Web)}
 	c.gather()
+	c.subscribe()
+	return c
+}
+
+// endure lets misfortunes happen in the midst of what everybody does, and then looks whether anything is missing.
+func (c *trial) endure(rounds int, misfortunes ...func()) {
+	ctx, stop := context.WithCancel(c.t.Context())
 	before := c.people[0].sync("")
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -74,25 +111,22 @@ func TestKillingLosesNothingThatWasAcknowledged(t *testing.T) {
 		work.Go(func() { c.until(ctx, p.rotate) })
 		work.Go(func() { c.until(ctx, p.write) })
 	}
-	total := rounds(t)
-	for range total {
-		for _, victim := range []*stack.Service{s.ResourceAPIs[0], s.AuthServers[0]} {
+	for range rounds {
+		for _, happens := range misfortunes {
 			c.progress()
-			victim.Kill()
-			if err := victim.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			c.knock()
+			happens()
 		}
 	}
 	c.progress()
 	stop()
 	work.Wait()
-	if t.Failed() {
+	if c.t.Failed() {
 		return
 	}
-	t.Logf("%d rounds: %d writes and %d rotations were acknowledged, %d sent again", total, c.writes.Load(), c.turns.Load(), c.again.Load())
+	c.t.Logf("%d rounds: %d writes and %d rotations were acknowledged, %d sent again", rounds, c.writes.Load(), c.turns.Load(), c.again.Load())
 	if c.again.Load() == 0 {
-		t.Error("no kill met a request: this shows nothing")
+		c.t.Error("no kill met a request: this shows nothing")
 	}
 	for _, p := range c.people {
 		p.rotate() // nobody is logged out
@@ -100,6 +134,7 @@ func TestKillingLosesNothingThatWasAcknowledged(t *testing.T) {
 	}
 	c.checkFeed(before)
 	c.checkRows()
+	c.checkLetters()
 }
 
 // gather signs everyone in and gives each a list.
@@ -143,8 +178,12 @@ func (c *trial) insist(send func(ctx context.Context) (*stack.Response, error)) 
 	defer cancel()
 	for first = true; ; first = false {
 		answer, err := send(ctx)
-		if err == nil && answer.Status != http.StatusBadGateway && answer.Status != http.StatusServiceUnavailable {
+		switch {
+		case err != nil || answer.Status == http.StatusBadGateway: // of the load balancer
+		case answer.Status != http.StatusServiceUnavailable:
 			return answer, first
+		case answer.Header.Get("Retry-After") == "":
+			c.t.Errorf("a 503 that does not say when to come again: %s", answer)
 		}
 		if ctx.Err() != nil {
 			c.t.Errorf("not answered within %s: %v, %v", patience, answer, err)

@@ -19,6 +19,8 @@ type Options struct {
 	AuthServers, ResourceAPIs int
 	// Host is what callers call the services' machine; 127.0.0.1 when empty.
 	Host string
+	// Database is one of the test's own, with nothing in it; nil means one of the test server's.
+	Database *Database
 	// Env is added to the environment of both services, as "NAME=value".
 	Env []string
 }
@@ -29,7 +31,11 @@ func New(t testing.TB, binaries Binaries, options Options) *Stack {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
-	db, redis := pgtest.New(t), pgtest.RedisURL(t)
+	database, redis := options.Database, pgtest.RedisURL(t)
+	if database == nil {
+		db := pgtest.New(t)
+		database = &Database{OwnerURL: db.OwnerURL, AuthURL: db.AuthURL, GroceryURL: db.GroceryURL}
+	}
 	dir := t.TempDir()
 	for _, name := range []string{"mail", "sms"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
@@ -37,8 +43,7 @@ func New(t testing.TB, binaries Binaries, options Options) *Stack {
 		}
 	}
 	s, err := Start(ctx, Config{
-		Binaries: binaries, Dir: dir,
-		OwnerURL: db.OwnerURL, AuthURL: db.AuthURL, GroceryURL: db.GroceryURL, RedisURL: redis,
+		Binaries: binaries, Dir: dir, Database: *database, RedisURL: redis,
 		AuthServers: options.AuthServers, ResourceAPIs: options.ResourceAPIs, Host: options.Host, Env: options.Env,
 	})
 	if err != nil {

@@ -17,7 +17,8 @@ type Line struct {
 
 	mu      sync.Mutex
 	cut     bool
-	thawed  chan struct{} // closed while bytes may flow
+	thawed  chan struct{} // closed while bytes may flow to the server
+	heard   chan struct{} // closed while bytes may flow back
 	open    map[net.Conn]struct{}
 	running sync.WaitGroup
 }
@@ -32,7 +33,7 @@ func NewLine(ctx context.Context, target string) (*Line, error) {
 	close(flowing)
 	l := &Line{
 		Addr: listener.Addr().String(), target: target, listener: listener,
-		thawed: flowing, open: make(map[net.Conn]struct{}),
+		thawed: flowing, heard: flowing, open: make(map[net.Conn]struct{}),
 	}
 	l.running.Go(func() { l.accept(context.WithoutCancel(ctx)) })
 	return l, nil
@@ -52,22 +53,37 @@ func (l *Line) Cut() {
 func (l *Line) Freeze() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-l.thawed:
-		l.thawed = make(chan struct{})
-	default:
-	}
+	l.thawed, l.heard = shut(l.thawed), shut(l.heard)
 }
 
-// Mend undoes Cut and Freeze.
+// Deafen passes on what the server is told and keeps back what it says: it does what nobody will hear of.
+func (l *Line) Deafen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard = shut(l.heard)
+}
+
+// Mend undoes Cut, Freeze and Deafen.
 func (l *Line) Mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cut = false
+	for _, gate := range []chan struct{}{l.thawed, l.heard} {
+		select {
+		case <-gate:
+		default:
+			close(gate)
+		}
+	}
+}
+
+// shut returns the gate, or a new one in place of one that is open.
+func shut(gate chan struct{}) chan struct{} {
 	select {
-	case <-l.thawed:
+	case <-gate:
+		return make(chan struct{})
 	default:
-		close(l.thawed)
+		return gate
 	}
 }
 
@@ -102,21 +118,21 @@ func (l *Line) join(ctx context.Context, client net.Conn) {
 	}
 	defer l.release(client, server)
 	var both sync.WaitGroup
-	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
-		both.Go(func() {
-			l.pump(pair[0], pair[1])
-			_ = pair[0].Close()
-			_ = pair[1].Close()
-		})
+	pass := func(from, to net.Conn, gate *chan struct{}) {
+		l.pump(from, to, gate)
+		_ = from.Close()
+		_ = to.Close()
 	}
+	both.Go(func() { pass(client, server, &l.thawed) })
+	both.Go(func() { pass(server, client, &l.heard) })
 	both.Wait()
 }
 
-func (l *Line) pump(from io.Reader, to io.Writer) {
+func (l *Line) pump(from io.Reader, to io.Writer, gate *chan struct{}) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		<-l.flowing()
+		<-l.now(gate)
 		if n > 0 {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
@@ -128,10 +144,10 @@ func (l *Line) pump(from io.Reader, to io.Writer) {
 	}
 }
 
-func (l *Line) flowing() <-chan struct{} {
+func (l *Line) now(gate *chan struct{}) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.thawed
+	return *gate
 }
 
 func (l *Line) hold(conns ...net.Conn) bool {

@@ -19,14 +19,16 @@ import (
 	"larder/internal/devstack/demo"
 )
 
+// Database reaches one database as its owner and as the services' runtime roles.
+type Database struct{ OwnerURL, AuthURL, GroceryURL string }
+
 // Config says what a stack is made of.
 type Config struct {
 	Binaries Binaries
 	// Dir takes logs, mail and text messages.
 	Dir string
-	// OwnerURL, AuthURL and GroceryURL reach one database as its owner and as the services' runtime roles.
-	OwnerURL, AuthURL, GroceryURL string
-	RedisURL                      string
+	Database
+	RedisURL string
 	// AuthServers and ResourceAPIs are how many replicas there are of each; zero means one.
 	AuthServers, ResourceAPIs int
 	// Host is what callers call the services' machine, for browsers give passkeys to names only; 127.0.0.1 when empty.
@@ -102,6 +104,19 @@ func (s *Stack) Operate(ctx context.Context, args ...string) (string, error) {
 
 // OwnerURL connects to the database as its owner, past the services.
 func (s *Stack) OwnerURL() string { return s.config.OwnerURL }
+
+// Logs is what all replicas wrote so far.
+func (s *Stack) Logs() (string, error) {
+	var all []byte
+	for _, service := range append(s.AuthServers, s.ResourceAPIs...) {
+		raw, err := os.ReadFile(service.logPath)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, raw...)
+	}
+	return string(all), nil
+}
 
 // Mails is the folder that takes what the services write to people.
 func (s *Stack) Mails() string { return filepath.Join(s.config.Dir, "mail") }

@@ -43,6 +43,8 @@ func TestALineIsCutFrozenAndMended(t *testing.T) {
 		{"mended", line.Mend, true},
 		{"frozen", line.Freeze, false},
 		{"mended again", line.Mend, true},
+		{"deaf", line.Deafen, false},
+		{"mended for good", line.Mend, true},
 	} {
 		step.do()
 		patience := 500 * time.Millisecond // what is down stays so
