@@ -93,6 +93,16 @@ func (c *Client) CheckURL(text string) error {
 	return nil
 }
 
+// do leaves the address out of errors, which are logged and shown: many
+// services let in whoever knows it.
+func (c *Client) do(r *http.Request) (*http.Response, error) {
+	answer, err := c.http.Do(r)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err
+	}
+	return answer, err
+}
+
 // Post sends body and returns the status of the answer; a redirect is one like
 // any other.
 func (c *Client) Post(ctx context.Context, address string, header http.Header, body []byte) (int, error) {
@@ -104,7 +114,7 @@ func (c *Client) Post(ctx context.Context, address string, header http.Header, b
 		return 0, err
 	}
 	r.Header = header
-	answer, err := c.http.Do(r)
+	answer, err := c.do(r)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +135,7 @@ func (c *Client) Get(ctx context.Context, address string, header http.Header) ([
 		return nil, err
 	}
 	r.Header = header
-	answer, err := c.http.Do(r)
+	answer, err := c.do(r)
 	if err != nil {
 		return nil, err
 	}

@@ -224,7 +224,7 @@ func (c *Courier) finish(ctx context.Context, family id.ID, messages []message, 
 			case m.status == http.StatusGone:
 				tx.Queue(updateFailed, family, m.id, m.status, m.failure)
 				tx.Queue(disableWebhook, family, m.webhook)
-				tx.Record(ctx, tenant.Change{Event: "webhook.disabled", Entity: m.webhook.String(), Details: map[string]any{"url": m.url}})
+				tx.Record(ctx, tenant.Change{Event: "webhook.disabled", Entity: m.webhook.String(), Details: audited(m.url)})
 			case more:
 				tx.Queue(updateAgain, family, m.id, m.status, m.failure, wait)
 			default:

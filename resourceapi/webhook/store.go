@@ -106,7 +106,7 @@ func (h *Webhooks) insert(ctx context.Context, family id.ID, d draft) (*Webhook,
 		}
 		tx.Row(made.scan, insertWebhook, family, webhook, d.URL, d.Events, h.Secrets.Seal(place(family, webhook), []byte(secret)), tx.Principal())
 		tx.Queue(insertRound, family)
-		tx.Record(ctx, tenant.Change{Event: "webhook.created", Entity: webhook.String(), Version: 1, Details: map[string]any{"url": d.URL}})
+		tx.Record(ctx, tenant.Change{Event: "webhook.created", Entity: webhook.String(), Version: 1, Details: audited(d.URL)})
 		return nil
 	})
 	made.Secret = secret
@@ -125,7 +125,7 @@ func (h *Webhooks) update(ctx context.Context, family, webhook id.ID, apply func
 		}
 		version := changed.Version + 1
 		tx.Row(changed.scan, updateWebhook, family, webhook, changed.URL, changed.Events, changed.Enabled)
-		tx.Record(ctx, tenant.Change{Event: "webhook.updated", Entity: webhook.String(), Version: version, Details: map[string]any{"url": changed.URL}})
+		tx.Record(ctx, tenant.Change{Event: "webhook.updated", Entity: webhook.String(), Version: version, Details: audited(changed.URL)})
 		return nil
 	})
 }
@@ -155,7 +155,7 @@ func (h *Webhooks) delete(ctx context.Context, family, webhook id.ID) error {
 			return err
 		}
 		tx.Queue(deleteWebhook, family, webhook)
-		tx.Record(ctx, tenant.Change{Event: "webhook.deleted", Entity: webhook.String(), Details: map[string]any{"url": there.URL}})
+		tx.Record(ctx, tenant.Change{Event: "webhook.deleted", Entity: webhook.String(), Details: audited(there.URL)})
 		return nil
 	})
 }

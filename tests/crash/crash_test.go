@@ -20,7 +20,7 @@ import (
 const (
 	quickRounds  = 8
 	quickOutages = 3
-	people      = 4
+	people       = 4
 	// perRound is how much has to be acknowledged, of writes and of rotations each, from one kill to the next.
 	perRound = 16
 	patience = time.Minute

@@ -25,7 +25,7 @@ import (
 const (
 	atOnce = 4
 	// mayGrow is what a service may take more from the system at most; each attack sends several times as much.
-	mayGrow  = 128 << 20
+	mayGrow  = 192 << 20
 	patience = time.Minute
 	scope    = "openid offline_access family:read family:write lists:read lists:write"
 )
