@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ const (
 type EmailChange struct {
 	User    id.ID  `json:"user"`
 	Address string `json:"address"`
+	// Language is the tag of the one in which they asked.
+	Language string `json:"language,omitempty"`
 }
 
 // Kind implements river.JobArgs.
@@ -41,14 +44,14 @@ type newEmail struct {
 }
 
 // RequestEmail begins a change of address, which happens when somebody opens
-// the link that is mailed to the new one. It fails with fault.Invalid on what
-// is no address.
-func (a *Accounts) RequestEmail(ctx context.Context, by audit.Actor, user id.ID, address string) error {
+// the link that is mailed to the new one, in their language or else in the one
+// in which they ask. It fails with fault.Invalid on what is no address.
+func (a *Accounts) RequestEmail(ctx context.Context, by audit.Actor, user id.ID, address, language string) error {
 	if _, err := Canonical(address); err != nil {
 		return err
 	}
 	return postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
-		if err := a.Jobs.Insert(ctx, tx, EmailChange{User: user, Address: strings.TrimSpace(address)}); err != nil {
+		if err := a.Jobs.Insert(ctx, tx, EmailChange{User: user, Address: strings.TrimSpace(address), Language: language}); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{OccurredAt: a.Now(), Action: "email.change_requested", Result: audit.Success, Actor: by, Target: user.String()})
@@ -79,7 +82,7 @@ func (w *EmailChangeWorker) Work(ctx context.Context, job *river.Job[EmailChange
 		if owner != nil && owner.ID != u.ID {
 			err = a.Jobs.Insert(ctx, tx, mail.Letter{Template: "email_taken", To: owner.Email, Name: owner.Name})
 		} else {
-			err = a.mailEmailLink(ctx, tx, u, job.Args.Address)
+			err = a.mailEmailLink(ctx, tx, u, job.Args)
 		}
 		if err != nil {
 			return err
@@ -91,20 +94,20 @@ func (w *EmailChangeWorker) Work(ctx context.Context, job *river.Job[EmailChange
 
 // mailEmailLink writes to the new address with the link, and to the old one
 // with the news.
-func (a *Accounts) mailEmailLink(ctx context.Context, tx pgx.Tx, u *oidc.User, address string) error {
+func (a *Accounts) mailEmailLink(ctx context.Context, tx pgx.Tx, u *oidc.User, to EmailChange) error {
 	linkID, err := a.Links.Issue(ctx, tx, link.New{
-		Purpose: emailPurpose, Subject: u.ID.String(), Data: newEmail{address}, Life: emailLife,
+		Purpose: emailPurpose, Subject: u.ID.String(), Data: newEmail{to.Address}, Life: emailLife,
 	})
 	if err != nil {
 		return err
 	}
-	if u.EmailVerified && !sameAddress(u.Email, address) {
-		if err := a.tell(ctx, tx, u, "email_changing", map[string]string{"when": when(a.Now()), "new": address}); err != nil {
+	if u.EmailVerified && !sameAddress(u.Email, to.Address) {
+		if err := a.tell(ctx, tx, u, "email_changing", map[string]string{"when": when(a.Now()), "new": to.Address}); err != nil {
 			return err
 		}
 	}
 	return a.Jobs.Insert(ctx, tx, mail.Letter{
-		Template: "email_confirm", To: address, Link: &mail.Link{Purpose: emailPurpose, Path: emailPath, ID: linkID},
+		Template: "email_confirm", To: to.Address, Language: cmp.Or(u.Locale(), to.Language), Link: &mail.Link{Purpose: emailPurpose, Path: emailPath, ID: linkID},
 	})
 }
 

@@ -207,7 +207,7 @@ func (h *Handler) mailAddress(r *http.Request, user *oidc.User, address string) 
 	if err := h.Throttle.Limiter.Take(r.Context(), "email-change:"+user.ID.String(), mailRate()); err != nil {
 		return err
 	}
-	return h.Accounts.RequestEmail(r.Context(), Person(user.ID), user.ID, address)
+	return h.Accounts.RequestEmail(r.Context(), Person(user.ID), user.ID, address, h.Languages.Language(r))
 }
 
 // present returns who is signed in at this browser, nil when nobody is. An

@@ -40,11 +40,12 @@ func (l *Language) Template(source string) string {
 	})
 }
 
-// wrap breaks a paragraph into lines that any mail program shows whole.
+// wrap breaks a paragraph into lines that any mail program shows whole. A blank
+// that does not break, as French has before its marks, stays what it is.
 func wrap(paragraph string) string {
 	const width = 78
 	var lines []string
-	for word := range strings.FieldsSeq(paragraph) {
+	for word := range strings.FieldsFuncSeq(paragraph, func(c rune) bool { return unicode.IsSpace(c) && c != '\u00a0' && c != '\u202f' }) {
 		if n := len(lines) - 1; n >= 0 && len(lines[n])+1+len(word) <= width {
 			lines[n] += " " + word
 			continue

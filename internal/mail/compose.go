@@ -96,7 +96,7 @@ func (c *Composer) compose(l Letter, target string) (Message, error) {
 	}
 	err = form.page.ExecuteTemplate(&html, "layout", say)
 	return Message{
-		To: l.To, Name: l.Name, Subject: strings.Join(strings.Fields(subject.String()), " "),
+		To: l.To, Name: l.Name, Language: spoken.Tag, Subject: strings.Join(strings.Fields(subject.String()), " "),
 		Text: strings.TrimLeft(plain.String(), "\n"), HTML: html.String(),
 	}, err
 }

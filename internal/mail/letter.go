@@ -36,13 +36,14 @@ func (Letter) Kind() string { return "mail" }
 
 // Message is a mail as it goes out.
 type Message struct {
-	ID      string // the left part of the Message-ID, the same at each attempt
-	At      time.Time
-	To      string
-	Name    string
-	Subject string
-	Text    string
-	HTML    string
+	ID       string // the left part of the Message-ID, the same at each attempt
+	At       time.Time
+	To       string
+	Name     string
+	Subject  string
+	Language string // of both texts, a tag (BCP 47)
+	Text     string
+	HTML     string
 }
 
 // Sender sends mail. An error that no repetition will mend is a *RefusedError.

@@ -133,7 +133,7 @@ func format(m Message, from *mail.Address) (*gomail.Msg, error) {
 	msg.SetDateWithValue(m.At)
 	msg.Subject(m.Subject)
 	msg.SetGenHeader(gomail.Header("Auto-Submitted"), "auto-generated") // RFC 3834 §5
-	msg.SetGenHeader(gomail.Header("Content-Language"), "en")
+	msg.SetGenHeader(gomail.Header("Content-Language"), m.Language)
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	return msg, nil
