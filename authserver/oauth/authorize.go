@@ -87,7 +87,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, a *authorizati
 		return err
 	}
 	if step != oidc.StepDone {
-		return p.wait(w, r, a, state, pageOf(step))
+		return p.wait(w, r, a, state, pageOf(step, a))
 	}
 	if err := p.finish(r.Context(), state, nil); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (p *Provider) needsLogin(a *authorization, login *oidc.Login, state parked,
 		return false
 	}
 	switch {
-	case a.hasPrompt("login"), a.hasPrompt("select_account"):
+	case a.hasPrompt("login"), a.hasPrompt("select_account"), a.hasPrompt("create"):
 		return true
 	case a.maxAge != nil && p.Now().Sub(login.AuthTime) > *a.maxAge, a.maxAge != nil && *a.maxAge == 0:
 		return true
@@ -228,13 +228,14 @@ func (p *Provider) wait(w http.ResponseWriter, r *http.Request, a *authorization
 }
 
 // pageOf is the page that takes a request through a step.
-func pageOf(step oidc.Step) string {
-	switch step {
-	case oidc.StepFactor:
+func pageOf(step oidc.Step, a *authorization) string {
+	switch {
+	case step == oidc.StepFactor:
 		return "/login/mfa"
-	case oidc.StepConsent:
+	case step == oidc.StepConsent:
 		return "/consent"
-	case oidc.StepLogin, oidc.StepDone:
+	case a.hasPrompt("create"):
+		return "/register"
 	}
 	return "/login"
 }

@@ -22,8 +22,9 @@ const (
 	maxMaxAge        = 10 * 365 * 24 * time.Hour
 )
 
-// prompts are the values of prompt (OpenID Connect Core §3.1.2.1).
-func prompts() []string { return []string{"none", "login", "consent", "select_account"} }
+// prompts are the values of prompt (OpenID Connect Core §3.1.2.1, and of
+// Initiating User Registration via OpenID Connect §3).
+func prompts() []string { return []string{"none", "login", "consent", "select_account", "create"} }
 
 // authorization is a valid authorization request (RFC 6749 §4.1.1).
 type authorization struct {

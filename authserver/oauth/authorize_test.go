@@ -221,6 +221,9 @@ func TestAuthorizePrompts(t *testing.T) {
 		"none, all there":                {true, true, time.Hour, webRequest("prompt", "none"), "code"},
 		"login":                          {true, true, 0, webRequest("prompt", "login"), "/login"},
 		"select_account":                 {true, true, 0, webRequest("prompt", "select_account"), "/login"},
+		"create":                         {true, true, 0, webRequest("prompt", "create"), "/register"},
+		"create, nobody":                 {false, true, 0, webRequest("prompt", "create consent"), "/register"},
+		"create, silently":               {false, true, 0, webRequest("prompt", "none create"), "invalid_request"},
 		"consent":                        {true, true, 0, webRequest("prompt", "consent"), "/consent"},
 		"max_age passed":                 {true, true, time.Hour, webRequest("max_age", "60"), "/login"},
 		"max_age passed, none":           {true, true, time.Hour, webRequest("max_age", "60", "prompt", "none"), "login_required"},
@@ -263,15 +266,23 @@ func TestAuthorizeFreshSignInIsEnough(t *testing.T) {
 	h := newHarness(t)
 	h.addWeb()
 	user := h.addUser("Ada")
-	for _, request := range []url.Values{webRequest("prompt", "login"), webRequest("max_age", "0"), webRequest("prompt", "select_account")} {
+	for _, c := range []struct {
+		request url.Values
+		page    string
+	}{
+		{webRequest("prompt", "login"), "/login"},
+		{webRequest("max_age", "0"), "/login"},
+		{webRequest("prompt", "select_account"), "/login"},
+		{webRequest("prompt", "create"), "/register"},
+	} {
 		browser := h.browser()
 		h.signIn(browser, user.ID)
 		h.clock.Advance(2 * time.Second)
-		flowID := flowOf(t, h.authorize(browser, request), "/login")
-		flowOf(t, h.get(browser, "/authorize/continue?flow="+flowID), "/login")
+		flowID := flowOf(t, h.authorize(browser, c.request), c.page)
+		flowOf(t, h.get(browser, "/authorize/continue?flow="+flowID), c.page)
 		h.signIn(browser, user.ID)
 		if q := callback(t, h.get(browser, "/authorize/continue?flow="+flowID), webRedirect); q.Get("code") == "" {
-			t.Errorf("%v: answer %v", request, q)
+			t.Errorf("%v: answer %v", c.request, q)
 		}
 	}
 }

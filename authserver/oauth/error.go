@@ -141,7 +141,7 @@ func plainDescription(s string) string {
 
 // errorBody is RFC 6749 §5.2 with the request's id, to find it in the log.
 type errorBody struct {
-	Error       string `json:"error"`
+	Error       string `json:"error,omitempty"` // always, but for a request without any credential (RFC 6750 §3.1)
 	Description string `json:"error_description,omitempty"`
 	RequestID   string `json:"request_id,omitempty"`
 }
