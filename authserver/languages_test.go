@@ -26,7 +26,7 @@ func TestEveryTextIsThereInEveryLanguage(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts, heard := templateTexts(t), make(map[string]string)
-	for _, root := range []string{".", "../internal/password", "../internal/limit", "../internal/link"} {
+	for _, root := range []string{".", "../internal/password", "../internal/limit", "../internal/link", "../internal/web/form.go"} {
 		for where, text := range sentences(t, root) {
 			texts[text] = where
 		}

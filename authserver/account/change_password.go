@@ -28,7 +28,7 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, login *
 	if err := h.Sessions.Start(r.Context(), w, r, fresh); err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account/security?done=password")
+	return web.SeeOther(w, r, "/account/security?done=password")
 }
 
 // explain puts an error into a page's words and status.

@@ -187,7 +187,7 @@ func (h *Handler) useUnlock(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, "/login")
+	return web.SeeOther(w, r, "/login")
 }
 
 func (h *Handler) ownerOf(ctx context.Context, found *link.Link) (email string, err error) {

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -90,8 +89,6 @@ type Handler struct {
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the pages to rt, which reports errors as pages.
@@ -127,7 +124,7 @@ func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if login != nil {
-			return seeOther(w, r, "/account")
+			return web.SeeOther(w, r, "/account")
 		}
 	}
 	req, err := h.resume(r, to.Flow)
@@ -148,7 +145,7 @@ func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request) error {
 // login signs in and sends the browser on: to the second factor if one is owed,
 // else back to the dispatcher of its flow or to a page of ours.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.anyForm(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -182,19 +179,19 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		h.audit(r, "login.password_accepted", audit.Success, user, "")
-		return seeOther(w, r, to.Via("/login/mfa"))
+		return web.SeeOther(w, r, to.Via("/login/mfa"))
 	}
 	if err := h.Sessions.Start(r.Context(), w, r, login); err != nil {
 		return err
 	}
 	h.audit(r, "login.succeeded", audit.Success, user, "")
-	return seeOther(w, r, to.Path())
+	return web.SeeOther(w, r, to.Path())
 }
 
 // loginElsewhere sends the browser to the provider whose button was pressed.
 func (h *Handler) loginElsewhere(w http.ResponseWriter, r *http.Request, provider string, to oidc.Onward, req *oidc.AuthRequest) error {
 	if !slices.ContainsFunc(h.offered(), func(p oidc.SignInProvider) bool { return p.Name == provider }) {
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	hint := ""
 	if req != nil && len(req.LoginHint) <= maxAddress {
@@ -235,9 +232,7 @@ func (h *Handler) signIn(r *http.Request, email, pass, device string) (id.ID, er
 
 // refuse shows the form again, with the address that was typed.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, req *oidc.AuthRequest, page loginPage, err error) error {
-	if shown, ok := web.Shown(err); ok {
-		page.Alert = shown.Message
-	}
+	page.Alert = web.Message(err)
 	if len(page.Email) > maxAddress {
 		page.Email = ""
 	}
@@ -277,23 +272,14 @@ func (h *Handler) renderLogin(w http.ResponseWriter, r *http.Request, status int
 	return h.Pages.RenderFlow(w, r, status, "login", req.Form.Get("redirect_uri"), page)
 }
 
-// anyForm reads a posted form of ours: from our own origin, small, each field
-// once.
-func (h *Handler) anyForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	return web.Form(w, r, maxForm)
-}
-
 // pressed reads a posted form of ours in which the given button was pressed.
 func (h *Handler) pressed(w http.ResponseWriter, r *http.Request, action string) error {
-	form, err := h.anyForm(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
 	if form.Get("action") != action {
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	return nil
 }
@@ -317,10 +303,4 @@ func (h *Handler) audit(r *http.Request, action string, result audit.Result, use
 		e.Target = user.String()
 	}
 	h.Audit.Put(e)
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // every path is one of our own, see oidc.Onward
-	return nil
 }

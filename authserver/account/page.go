@@ -58,7 +58,7 @@ func (h *Handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, "/login")
+		return web.SeeOther(w, r, "/login")
 	}
 	return h.renderAccount(w, r, login, user, nil, nil)
 }
@@ -107,7 +107,7 @@ func accountNotice(done string) string {
 
 // changeAccount answers the buttons of /account.
 func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.anyForm(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, "/login")
+		return web.SeeOther(w, r, "/login")
 	}
 	done := ""
 	switch form.Get("action") {
@@ -139,7 +139,7 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 	case "keep":
 		done, err = "kept", h.Accounts.Keep(r.Context(), Person(user.ID), user.ID)
 	default:
-		err = fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		err = web.NoButton()
 	}
 	if err != nil && correctable(err) {
 		return h.renderAccount(w, r, login, user, form, err)
@@ -147,7 +147,7 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account?done="+done)
+	return web.SeeOther(w, r, "/account?done="+done)
 }
 
 // shownClaims are the claims as a form shows them.

@@ -37,7 +37,7 @@ func (h *Handler) showSecurity(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
 	}
 	return h.renderSecurity(w, r, user, nil)
 }
@@ -70,7 +70,7 @@ func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *o
 
 // changeSecurity leads to whoever answers the button that was pressed.
 func (h *Handler) changeSecurity(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.anyForm(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (h *Handler) changeSecurity(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
 	}
 	if form.Get("action") == "password" {
 		return h.changePassword(w, r, login, user, form)

@@ -55,8 +55,6 @@ type Handler struct {
 	Pages    Pages
 	Audit    Auditor
 	Source   func(r *http.Request) string // where a request comes from
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -88,7 +86,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, oidc.Onward{Page: "requests"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "requests"}.Via("/login"))
 	}
 	all, err := h.Requests.pending(r.Context(), login.Subject)
 	if err != nil {
@@ -131,24 +129,21 @@ func notice(done string) string {
 
 // answer records what the person decided.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
 	action := form.Get("action")
 	requestID, err := id.Parse(form.Get("request"))
 	if err != nil || action != "allow" && action != "deny" {
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	login, err := h.Sessions.Current(r)
 	if err != nil {
 		return err
 	}
 	if login == nil || login.SID != form.Get("session") {
-		return seeOther(w, r, pagePath) // not the session that was asked: ask the one that is there
+		return web.SeeOther(w, r, pagePath) // not the session that was asked: ask the one that is there
 	}
 	done, err := h.decide(r, requestID, login, action == "allow")
 	if fault.Is(err, fault.NotFound) {
@@ -157,7 +152,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, done)
+	return web.SeeOther(w, r, done)
 }
 
 // decide returns where the browser goes next. The consent is remembered first:
@@ -199,10 +194,4 @@ func (h *Handler) audit(r *http.Request, one waiting, login *oidc.Login, action 
 		ClientID: one.Request.ClientID, Target: one.ID.String(), SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 		Details: map[string]any{"asked_from": one.Request.AskedFrom, "scopes": one.Request.Scopes, "binding_message": one.BindingMessage},
 	})
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // our own pages only
-	return nil
 }

@@ -72,8 +72,6 @@ type AppHandler struct {
 	Names    Names
 	Pages    AppPages
 	Issuer   string
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -104,7 +102,7 @@ func (h *AppHandler) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return toSignIn(w, r)
+		return web.SeeOther(w, r, oidc.Onward{Page: "apps"}.Via("/login"))
 	}
 	all, err := h.Consents.apps(r.Context(), login.Subject)
 	if err != nil {
@@ -160,33 +158,22 @@ func (h *AppHandler) initiateLogin(c *oidc.Client) string {
 }
 
 func (h *AppHandler) withdraw(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
 	if form.Get("action") != "withdraw" || form.Get("client_id") == "" {
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	login, err := h.Sessions.Current(r)
 	if err != nil {
 		return err
 	}
 	if login == nil {
-		return toSignIn(w, r)
+		return web.SeeOther(w, r, oidc.Onward{Page: "apps"}.Via("/login"))
 	}
 	if err := h.Consents.Withdraw(r.Context(), login.Subject, form.Get("client_id")); err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, "/account/apps?done=withdrawn", http.StatusSeeOther)
-	return nil
-}
-
-func toSignIn(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, oidc.Onward{Page: "apps"}.Via("/login"), http.StatusSeeOther)
-	return nil
+	return web.SeeOther(w, r, "/account/apps?done=withdrawn")
 }

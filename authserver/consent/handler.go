@@ -8,7 +8,6 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/audit"
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/web"
 )
@@ -64,8 +63,6 @@ type Handler struct {
 	Names    Names
 	Audit    Auditor
 	Now      func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -96,7 +93,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return goOn(w, r, flowID)
+		return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path())
 	}
 	c, err := h.Clients.Client(r.Context(), req.ClientID)
 	if err != nil {
@@ -123,10 +120,7 @@ func (h *Handler) asked(ctx context.Context, person id.ID, req *oidc.AuthRequest
 // answer records what the person decided and sends the browser back to the
 // dispatcher.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -140,7 +134,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil || login.SID != form.Get("session") {
-		return goOn(w, r, flowID) // not the session that was asked: ask the one that is there
+		return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path()) // not the session that was asked: ask the one that is there
 	}
 	switch form.Get("action") {
 	case "allow":
@@ -148,12 +142,12 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	case "deny":
 		err = h.deny(r, req, login, flowID)
 	default:
-		err = fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		err = web.NoButton()
 	}
 	if err != nil {
 		return err
 	}
-	return goOn(w, r, flowID)
+	return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path())
 }
 
 // allow remembers what the page showed but authorization details: they are
@@ -186,10 +180,4 @@ func hostOf(redirectURI string) string {
 		return u.Scheme
 	}
 	return u.Host
-}
-
-func goOn(w http.ResponseWriter, r *http.Request, flowID string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, "/authorize/continue?flow="+url.QueryEscape(flowID), http.StatusSeeOther)
-	return nil
 }

@@ -85,8 +85,6 @@ type Handler struct {
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -135,10 +133,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -148,7 +143,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	case "allow", "deny":
 		return h.answer(w, r, form)
 	}
-	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	return web.NoButton()
 }
 
 // enter takes the code that was typed and has the browser go through sign-in to
@@ -172,7 +167,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, typed string) er
 	if err != nil {
 		return err
 	}
-	return goOn(w, r, flowID)
+	return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path())
 }
 
 // find looks a code up. A wrong one costs its network and its account a guess;
@@ -214,7 +209,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, flowID string)
 		return err
 	}
 	if login == nil {
-		return goOn(w, r, flowID)
+		return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path())
 	}
 	req, err := h.Authorizations.Find(r.Context(), code)
 	if err != nil {
@@ -257,7 +252,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 		return err
 	}
 	if login == nil || login.SID != form.Get("session") {
-		return goOn(w, r, flowID) // not the session that was asked: ask the one that is there
+		return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path()) // not the session that was asked: ask the one that is there
 	}
 	req, err := h.Authorizations.Find(r.Context(), code)
 	if err != nil {
@@ -302,11 +297,4 @@ func (h *Handler) audit(r *http.Request, req *oidc.DecoupledRequest, login *oidc
 		e.Action, e.Result = "device.approved", audit.Success
 	}
 	h.Audit.Put(e)
-}
-
-// goOn sends the browser to the dispatcher, which knows what comes next.
-func goOn(w http.ResponseWriter, r *http.Request, flowID string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, "/authorize/continue?flow="+url.QueryEscape(flowID), http.StatusSeeOther)
-	return nil
 }

@@ -89,8 +89,6 @@ type Handler struct {
 	Secure     bool                   // the issuer is https
 	Source     func(r *http.Request) string
 	Now        func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the pages to rt, which reports errors as pages.
@@ -144,9 +142,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, tx transaction, 
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, address, http.StatusSeeOther)
-	return nil
+	return web.SeeOther(w, r, address)
 }
 
 // formPost takes Apple's form, which comes from another site and so without the
@@ -169,7 +165,7 @@ func (h *Handler) formPost(w http.ResponseWriter, r *http.Request, p *Provider) 
 	if err := h.transactions().park(r.Context(), r, p.Name, form.Get("state"), a); err != nil {
 		return h.refused(w, r, p, oidc.Onward{}, err)
 	}
-	return seeOther(w, r, callbackPath(p.Name)+"?state="+url.QueryEscape(form.Get("state")))
+	return web.SeeOther(w, r, callbackPath(p.Name)+"?state="+url.QueryEscape(form.Get("state")))
 }
 
 // callback ends a trip to a provider.
@@ -286,19 +282,6 @@ func (h *Handler) record(r *http.Request, action string, result audit.Result, us
 		e.Target = user.String()
 	}
 	h.Audit.Put(e)
-}
-
-func (h *Handler) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	return web.Form(w, r, maxForm)
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // every path is one of our own, see oidc.Onward
-	return nil
 }
 
 func bounded(s string) string { return strings.ToValidUTF8(s[:min(len(s), 200)], "") }

@@ -74,7 +74,7 @@ func (h *Handler) proposeLink(w http.ResponseWriter, r *http.Request, p *Provide
 	}
 	http.SetCookie(w, h.linkCookie(cookie, linkLife))
 	h.record(r, "identity.link_proposed", audit.Denied, user.ID, p.Name, "address_has_account")
-	return seeOther(w, r, linkPath)
+	return web.SeeOther(w, r, linkPath)
 }
 
 func (h *Handler) keep(ctx context.Context, p *proposal) error {
@@ -123,7 +123,7 @@ func (h *Handler) linkTo(w http.ResponseWriter, r *http.Request) (*proposal, *Pr
 		return nil, nil, nil, err
 	}
 	if found == nil {
-		return nil, nil, nil, seeOther(w, r, "/login")
+		return nil, nil, nil, web.SeeOther(w, r, "/login")
 	}
 	p := h.Identities.provider(found.Provider)
 	if p == nil {
@@ -148,9 +148,7 @@ func (h *Handler) renderLink(w http.ResponseWriter, r *http.Request, found *prop
 	}, http.StatusOK
 	if failed != nil {
 		status = web.Status(failed)
-		if shown, ok := web.Shown(failed); ok {
-			page.Alert = shown.Message
-		}
+		page.Alert = web.Message(failed)
 		web.SetRetryAfter(w, failed)
 	}
 	return h.Pages.RenderFlow(w, r, status, "link", "", page)
@@ -159,7 +157,7 @@ func (h *Handler) renderLink(w http.ResponseWriter, r *http.Request, found *prop
 // answerLink takes the password of the account. With it the identity is linked,
 // at once or after the second factor that is owed.
 func (h *Handler) answerLink(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -173,9 +171,9 @@ func (h *Handler) answerLink(w http.ResponseWriter, r *http.Request) error {
 		if _, err := h.forget(w, r, found); err != nil {
 			return err
 		}
-		return seeOther(w, r, found.To.Via("/login"))
+		return web.SeeOther(w, r, found.To.Via("/login"))
 	default:
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	if !user.HasPassword || !user.EmailVerified || user.Disabled {
 		return h.renderLink(w, r, found, p, user, fault.New(fault.Forbidden, "These cannot be linked from here."))
@@ -196,7 +194,7 @@ func (h *Handler) answerLink(w http.ResponseWriter, r *http.Request) error {
 		if err := h.keep(r.Context(), found); err != nil {
 			return err
 		}
-		return seeOther(w, r, oidc.Onward{Page: "identities"}.Via("/login/mfa"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "identities"}.Via("/login/mfa"))
 	}
 	h.record(r, "login.succeeded", audit.Success, user.ID, p.Name, "")
 	return h.finishLink(w, r, found, p)
@@ -214,7 +212,7 @@ func (h *Handler) finishLink(w http.ResponseWriter, r *http.Request, found *prop
 			return h.refused(w, r, p, found.To, err)
 		}
 	}
-	return seeOther(w, r, found.To.Path())
+	return web.SeeOther(w, r, found.To.Path())
 }
 
 // approved finishes a proposal whose second factor has been shown in this
@@ -245,5 +243,5 @@ func (h *Handler) linkHere(w http.ResponseWriter, r *http.Request, p *Provider, 
 	if err := h.Identities.link(r.Context(), p, who, login.Subject); err != nil {
 		return h.refused(w, r, p, to, err)
 	}
-	return seeOther(w, r, "/account/identities?done=linked")
+	return web.SeeOther(w, r, "/account/identities?done=linked")
 }

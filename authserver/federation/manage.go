@@ -41,7 +41,7 @@ func (h *Handler) showIdentities(w http.ResponseWriter, r *http.Request) error {
 // an account there, unlink removes the one in the field "identity". Both need a
 // sign-in of the last minutes, and the second factor where there is one.
 func (h *Handler) changeIdentities(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (h *Handler) changeIdentities(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if elsewhere != "" {
-		return seeOther(w, r, elsewhere)
+		return web.SeeOther(w, r, elsewhere)
 	}
 	if action := form.Get("action"); action != "unlink" {
 		tx := transaction{Provider: action, To: oidc.Onward{Page: "identities"}, Link: user.ID, SID: login.SID}
@@ -71,7 +71,7 @@ func (h *Handler) changeIdentities(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account/identities?done=unlinked")
+	return web.SeeOther(w, r, "/account/identities?done=unlinked")
 }
 
 // present returns who is signed in; nobody is sent to the sign-in page.
@@ -89,7 +89,7 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 			return nil, nil, err
 		}
 	}
-	return nil, nil, seeOther(w, r, oidc.Onward{Page: "identities"}.Via("/login"))
+	return nil, nil, web.SeeOther(w, r, oidc.Onward{Page: "identities"}.Via("/login"))
 }
 
 // proof returns where the person has to go first, "" if nowhere.
@@ -120,9 +120,7 @@ func (h *Handler) renderIdentities(w http.ResponseWriter, r *http.Request, user 
 	switch done := r.URL.Query().Get("done"); {
 	case failed != nil:
 		status = web.Status(failed)
-		if shown, ok := web.Shown(failed); ok {
-			page.Alert = shown.Message
-		}
+		page.Alert = web.Message(failed)
 	case done == "linked":
 		page.Notice = "The account is linked. You can sign in with it from now on."
 	case done == "unlinked":

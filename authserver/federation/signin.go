@@ -7,6 +7,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/web"
 )
 
 // signIn signs in whom the provider names: somebody we know by this identity, or
@@ -66,10 +67,10 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, p *Provider, 
 	}
 	if owes {
 		h.record(r, "login.provider_accepted", audit.Success, user, p.Name, "")
-		return seeOther(w, r, to.Via("/login/mfa"))
+		return web.SeeOther(w, r, to.Via("/login/mfa"))
 	}
 	h.record(r, "login.succeeded", audit.Success, user, p.Name, "")
-	return seeOther(w, r, to.Path())
+	return web.SeeOther(w, r, to.Path())
 }
 
 // enter begins a session, or holds the sign-in of somebody who owes a second

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -66,8 +65,6 @@ type Handler struct {
 	Limits   Limits
 	Reset    Reset
 	Source   func(r *http.Request) string // where a request comes from
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the pages to rt, which reports errors as pages.
@@ -116,7 +113,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 // request leaves the job and says the same to everybody, also about an address
 // that has had its share of mail.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -127,9 +124,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request) error {
 		if len(page.Email) > maxAddress {
 			page.Email = ""
 		}
-		if shown, ok := web.Shown(err); ok {
-			page.Alert, page.Field = shown.Message, web.Field(err)
-		}
+		page.Alert, page.Field = web.Message(err), web.Field(err)
 		web.SetRetryAfter(w, err)
 		return h.renderForm(w, r, web.Status(err), page)
 	}
@@ -169,12 +164,12 @@ func (h *Handler) showLink(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) reset(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
 	if form.Get("action") != "verify" {
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	token := web.Var(r, "token")
 	found, err := h.Links.Look(r.Context(), h.Reset.Purpose, token)
@@ -184,9 +179,7 @@ func (h *Handler) reset(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case fault.Is(err, fault.Invalid):
 		page := resetPage{MinLength: password.MinLength}
-		if shown, ok := web.Shown(err); ok {
-			page.Alert, page.Field = shown.Message, web.Field(err)
-		}
+		page.Alert, page.Field = web.Message(err), web.Field(err)
 		return h.Pages.Render(w, r, web.Status(err), "reset", page)
 	case fault.Is(err, fault.NotFound):
 		return h.over(w, r, err)
@@ -213,20 +206,11 @@ func (h *Handler) onward(r *http.Request, found *link.Link) string {
 
 func (h *Handler) over(w http.ResponseWriter, r *http.Request, err error) error {
 	page := messagePage{Title: "This link does not work", Failed: true, LinkPath: path, LinkTo: "Ask for a new link"}
-	if shown, ok := web.Shown(err); ok {
-		page.Message = shown.Message
-	}
+	page.Message = web.Message(err)
 	return h.Pages.Render(w, r, web.Status(err), "message", page)
 }
 
 func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int, page formPage) error {
 	page.Onward = oidc.Onward{Flow: page.Flow}.Via("/login")
 	return h.Pages.Render(w, r, status, "forgot", page)
-}
-
-func (h *Handler) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	return web.Form(w, r, maxForm)
 }

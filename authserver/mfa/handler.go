@@ -92,8 +92,6 @@ type Handler struct {
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -163,10 +161,10 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if d == nil {
-		return seeOther(w, r, to.Via("/login"))
+		return web.SeeOther(w, r, to.Via("/login"))
 	}
 	if !d.held && d.ACR == oidc.ACRMFA {
-		return seeOther(w, r, to.Path())
+		return web.SeeOther(w, r, to.Path())
 	}
 	enrolled, err := h.Factors.Enrolled(r.Context(), d.Subject)
 	if err != nil {
@@ -186,19 +184,16 @@ func (h *Handler) showCode(w http.ResponseWriter, r *http.Request) error {
 		}
 		return h.renderCode(w, r, http.StatusOK, "mfa", req, d, to, alert)
 	case d.held: // the factor went meanwhile
-		return seeOther(w, r, to.Via("/login"))
+		return web.SeeOther(w, r, to.Via("/login"))
 	case req == nil:
-		return seeOther(w, r, "/account/security")
+		return web.SeeOther(w, r, "/account/security")
 	}
 	return h.renderCode(w, r, http.StatusOK, "mfa-required", req, d, to, "")
 }
 
 // answerCode completes the sign-in, or raises it to two factors.
 func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -211,14 +206,14 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 		if err := h.Flows.Deny(r.Context(), to.Flow); err != nil {
 			return err
 		}
-		return seeOther(w, r, to.Path())
+		return web.SeeOther(w, r, to.Path())
 	}
 	d, err := h.who(r)
 	if err != nil {
 		return err
 	}
 	if d == nil {
-		return seeOther(w, r, to.Via("/login"))
+		return web.SeeOther(w, r, to.Via("/login"))
 	}
 	enrolled, err := h.Factors.Enrolled(r.Context(), d.Subject)
 	if err != nil {
@@ -235,17 +230,17 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 		amr, err = h.tryCode(r, d.Subject, device, form.Get("code"), try)
 	case "send":
 		if enrolled {
-			return noButton()
+			return web.NoButton()
 		}
 		if err = h.Messages.Send(r.Context(), d.Subject, device, h.Source(r), form.Get("channel")); err == nil {
 			return h.renderCode(w, r, http.StatusOK, name, req, d, to, "")
 		}
 	default:
-		return noButton()
+		return web.NoButton()
 	}
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) {
 		web.SetRetryAfter(w, err)
-		return h.renderCode(w, r, statusOf(err), name, req, d, to, messageOf(err))
+		return h.renderCode(w, r, statusOf(err), name, req, d, to, web.Message(err))
 	}
 	if err != nil {
 		return err
@@ -258,7 +253,7 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return seeOther(w, r, to.Path())
+	return web.SeeOther(w, r, to.Path())
 }
 
 // checker spends a code, or tells, for the audit log, why it refused.
@@ -385,10 +380,6 @@ func (h *Handler) audit(r *http.Request, action string, result audit.Result, use
 	h.Audit.Put(e)
 }
 
-func noButton() error {
-	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
-}
-
 // statusOf is the status of a page that asks again. A 401 must name an HTTP
 // authentication scheme, and there is none (RFC 9110 §15.5.2).
 func statusOf(err error) int {
@@ -396,17 +387,4 @@ func statusOf(err error) int {
 		return status
 	}
 	return http.StatusForbidden
-}
-
-func messageOf(err error) string {
-	if shown, ok := web.Shown(err); ok {
-		return shown.Message
-	}
-	return ""
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // our own pages only: oidc.Onward can name no other
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/web"
 )
 
 // recently is how fresh a sign-in must be to change factors.
@@ -64,14 +65,14 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 	case "mail-codes", "phone", "phone-verify", "codes-off":
 		act = h.Messages.Act
 	default:
-		return noButton()
+		return web.NoButton()
 	}
 	elsewhere, err := h.proof(r, login, form)
 	if err != nil {
 		return err
 	}
 	if elsewhere != "" {
-		return seeOther(w, r, elsewhere)
+		return web.SeeOther(w, r, elsewhere)
 	}
 	return act(w, r, login, form)
 }
@@ -150,7 +151,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, login *oidc.Lo
 		if again != nil {
 			return again
 		}
-		return h.showKey(w, r, statusOf(err), form, key, messageOf(err))
+		return h.showKey(w, r, statusOf(err), form, key, web.Message(err))
 	}
 	if err != nil {
 		return err
@@ -181,7 +182,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Log
 		return err
 	}
 	if !last {
-		return seeOther(w, r, "/account/security")
+		return web.SeeOther(w, r, "/account/security")
 	}
 	plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: first(*login)}
 	if slices.Contains(plain.AMR, oidc.AMRFederated) {
@@ -190,7 +191,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if err := h.Sessions.Start(r.Context(), w, r, plain); err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account/security")
+	return web.SeeOther(w, r, "/account/security")
 }
 
 func (h *Handler) forget(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
@@ -201,5 +202,5 @@ func (h *Handler) forget(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if err := h.Factors.Forget(r.Context(), login.Subject, trust); err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account/security")
+	return web.SeeOther(w, r, "/account/security")
 }

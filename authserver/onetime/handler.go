@@ -107,11 +107,9 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 			}
 		}
 	default:
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, "/account/security", http.StatusSeeOther)
-	return nil
+	return web.SeeOther(w, r, "/account/security")
 }
 
 // again shows the page with the words of what went wrong, if a person can mend it.
@@ -124,8 +122,6 @@ func (h *Handler) again(w http.ResponseWriter, r *http.Request, page phonePage, 
 	case !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Unauthenticated):
 		return err
 	}
-	if shown, ok := web.Shown(err); ok {
-		page.Alert = shown.Message
-	}
+	page.Alert = web.Message(err)
 	return h.Pages.Render(w, r, status, "phone", &page)
 }

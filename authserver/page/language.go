@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"larder/internal/fault"
 	"larder/internal/language"
 	"larder/internal/web"
 )
@@ -88,18 +87,13 @@ func (p *Renderer) setCookie(w http.ResponseWriter, name, value string, life tim
 
 // choose answers the chooser at the foot of pages.
 func (p *Renderer) choose(w http.ResponseWriter, r *http.Request) error {
-	if err := p.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxLanguage)
+	form, err := web.OwnForm(w, r, maxLanguage)
 	if err != nil {
 		return err
 	}
 	p.Remember(w, r, form.Get("language"))
 	p.forget(w, r)
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, back(form.Get("back")), http.StatusSeeOther) //nolint:gosec // back stays here
-	return nil
+	return web.SeeOther(w, r, back(form.Get("back")))
 }
 
 // back is where the chooser leads: a page of ours and nowhere else.

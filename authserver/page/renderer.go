@@ -34,8 +34,7 @@ type Renderer struct {
 	// RP ID (WebAuthn §5.1.2).
 	passkeys bool
 
-	languages   *language.Catalogue
-	crossOrigin http.CrossOriginProtection
+	languages *language.Catalogue
 }
 
 // view is the brand as templates see it, by the function brand.

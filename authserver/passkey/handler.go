@@ -76,8 +76,6 @@ type Handler struct {
 	// Source names where a request comes from, see limit.Source.
 	Source func(r *http.Request) string
 	Now    func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the pages to rt, which reports errors as pages.
@@ -110,8 +108,8 @@ func answerRates() []limit.Rate { return []limit.Rate{{Burst: 300, Every: time.S
 // ask hands out a challenge: with step=second for the passkeys of who gave a
 // password here, or is signed in.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This was not asked for by our own page.", err)
+	if err := web.FromOwnPage(r); err != nil {
+		return err
 	}
 	if err := h.Limits.Take(r.Context(), "passkey-ask:"+h.Source(r), askRates()...); err != nil {
 		return err
@@ -150,15 +148,12 @@ func (h *Handler) who(r *http.Request) (*oidc.Login, error) {
 // signIn takes the answer to a challenge. It is a whole sign-in, also where a
 // password went before.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
 	if form.Get("action") != "passkey" {
-		return noButton()
+		return web.NoButton()
 	}
 	to := oidc.OnwardFrom(form)
 	if _, err := h.redirectURI(r, to); err != nil {
@@ -197,7 +192,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 	if proof.Rewound {
 		h.audit(r, "passkey.counter_rewound", audit.Success, proof, "")
 	}
-	return seeOther(w, r, to.Path())
+	return web.SeeOther(w, r, to.Path())
 }
 
 // methods are those that a passkey proves (RFC 8176 §2): possession of a key, a
@@ -227,7 +222,7 @@ func (h *Handler) again(w http.ResponseWriter, r *http.Request, to oidc.Onward, 
 	if strings.Contains(path, "?") {
 		separator = "&"
 	}
-	return seeOther(w, r, path+separator+"passkey=refused")
+	return web.SeeOther(w, r, path+separator+"passkey=refused")
 }
 
 // redirectURI is where the flow's forms may lead in the end, "" without one.
@@ -255,14 +250,4 @@ func (h *Handler) audit(r *http.Request, action string, result audit.Result, pro
 		e.Details = map[string]any{"acr": oidc.ACRMFA, "method": "passkey"}
 	}
 	h.Audit.Put(e)
-}
-
-func noButton() error {
-	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // our own pages only: oidc.Onward can name no other
-	return nil
 }

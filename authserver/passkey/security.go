@@ -53,12 +53,12 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 	case "passkey-remove":
 		return h.remove(w, r, login, key)
 	default:
-		return noButton()
+		return web.NoButton()
 	}
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account/security")
+	return web.SeeOther(w, r, "/account/security")
 }
 
 // back is the flow that led here, or the page.
@@ -96,8 +96,7 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request, login *oidc.Login
 	}
 	codes, err := h.Passkeys.Keep(r.Context(), login.Subject, login.SID, form.Get("name"), form.Get("credential"))
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict) {
-		shown, _ := web.Shown(err)
-		return h.add(w, r, http.StatusUnprocessableEntity, login, form, shown.Message+" Nothing was changed; try again.")
+		return h.add(w, r, http.StatusUnprocessableEntity, login, form, web.Message(err)+" Nothing was changed; try again.")
 	}
 	if err != nil {
 		return err
@@ -110,7 +109,7 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request, login *oidc.Login
 		}
 	}
 	if codes == nil {
-		return seeOther(w, r, to.Path())
+		return web.SeeOther(w, r, to.Path())
 	}
 	return h.Pages.RenderFlow(w, r, http.StatusOK, "recovery-codes", redirectURI, &codesPage{Codes: codes, Fresh: true, Passkey: true, Onward: to.Path()})
 }
@@ -131,5 +130,5 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Log
 			return err
 		}
 	}
-	return seeOther(w, r, "/account/security")
+	return web.SeeOther(w, r, "/account/security")
 }

@@ -57,8 +57,6 @@ type Handler struct {
 	Users    Users
 	Factors  Factors
 	Pages    Pages
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -129,10 +127,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 // act answers the buttons create and revoke. A field that is not the form's is
 // refused rather than passed over: nobody makes a key for somebody else.
 func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -152,7 +147,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 	case "revoke":
 		err = h.revoke(w, r, login, form)
 	default:
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	if _, shown := web.Shown(err); shown {
 		return h.render(w, r, login, form.Get("name"), err)
@@ -166,7 +161,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, login *oidc.Log
 		return err
 	}
 	if elsewhere != "" {
-		return seeOther(w, r, elsewhere)
+		return web.SeeOther(w, r, elsewhere)
 	}
 	d, err := h.read(form)
 	if err != nil {
@@ -220,7 +215,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if _, err := h.Keys.revoke(r.Context(), login.Subject, key); err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account/keys?done=revoked")
+	return web.SeeOther(w, r, "/account/keys?done=revoked")
 }
 
 // proof returns where the person has to go before a key can be made, "" if
@@ -255,7 +250,7 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 			return nil, err
 		}
 	}
-	return nil, seeOther(w, r, oidc.Onward{Page: "keys"}.Via("/login"))
+	return nil, web.SeeOther(w, r, oidc.Onward{Page: "keys"}.Via("/login"))
 }
 
 func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Login, name string, failed error) error {
@@ -273,24 +268,13 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Log
 		page.Keys = append(page.Keys, keyView{Key: k, May: oidc.Meanings(k.Scopes), Expired: left <= 0, Soon: left > 0 && left < soon})
 	}
 	if page.Families, err = h.Families.Of(r.Context(), login.Subject); err != nil { // keys can still be seen and revoked
-		page.Alert = messageOf(err)
+		page.Alert = web.Message(err)
 	}
 	switch {
 	case failed != nil:
-		page.Alert, status = messageOf(failed), web.Status(failed)
+		page.Alert, status = web.Message(failed), web.Status(failed)
 	case r.URL.Query().Get("done") == "revoked":
 		page.Notice = "That key opens nothing any more."
 	}
 	return h.Pages.Render(w, r, status, "keys", page)
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // one of our own pages
-	return nil
-}
-
-func messageOf(err error) string {
-	shown, _ := web.Shown(err)
-	return shown.Message
 }

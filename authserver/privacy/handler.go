@@ -59,8 +59,6 @@ type Handler struct {
 	More     []Part
 	Source   func(r *http.Request) string // where a request comes from
 	Now      func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -91,13 +89,13 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if user == nil {
-		return seeOther(w, r, oidc.Onward{Page: "privacy"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "privacy"}.Via("/login"))
 	}
 	return h.render(w, r, user, "", nil)
 }
 
 func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -106,7 +104,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if user == nil {
-		return seeOther(w, r, oidc.Onward{Page: "privacy"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "privacy"}.Via("/login"))
 	}
 	switch form.Get("action") {
 	case "download":
@@ -116,7 +114,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 	case "keep":
 		err = h.keep(w, r, user)
 	default:
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.RateLimited) {
 		return h.render(w, r, user, form.Get("action"), err)
@@ -173,7 +171,7 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request, user *oidc.User) 
 	if err := h.Accounts.Keep(r.Context(), audit.Actor{Kind: "user", ID: user.ID.String()}, user.ID); err != nil {
 		return err
 	}
-	return seeOther(w, r, "/account?done=kept")
+	return web.SeeOther(w, r, "/account?done=kept")
 }
 
 func (h *Handler) render(w http.ResponseWriter, r *http.Request, user *oidc.User, action string, failed error) error {
@@ -184,9 +182,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, user *oidc.User
 	page, status := privacyPage{Email: user.Email, HasPassword: user.HasPassword, DeleteAt: due, Leaving: action == "delete"}, http.StatusOK
 	if failed != nil {
 		status = web.Status(failed)
-		if shown, ok := web.Shown(failed); ok {
-			page.Alert = shown.Message
-		}
+		page.Alert = web.Message(failed)
 		web.SetRetryAfter(w, failed)
 	}
 	return h.Pages.Render(w, r, status, "privacy", page)
@@ -203,17 +199,4 @@ func (h *Handler) present(r *http.Request) (*oidc.User, error) {
 		return nil, nil //nolint:nilnil // the account went while its browser was signed in
 	}
 	return user, err
-}
-
-func (h *Handler) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	return web.Form(w, r, maxForm)
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther)
-	return nil
 }

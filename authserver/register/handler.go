@@ -50,8 +50,6 @@ type Handler struct {
 	Pages         Pages
 	Limits        Limits
 	Source        func(r *http.Request) string // where a request comes from
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the pages to rt, which reports errors as pages.
@@ -106,7 +104,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -116,7 +114,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 	case "resend":
 		return h.resend(w, r, form)
 	}
-	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+	return web.NoButton()
 }
 
 func (h *Handler) register(w http.ResponseWriter, r *http.Request, form url.Values) error {
@@ -125,9 +123,7 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, form url.Valu
 	linkID, err := h.begin(r, device, asked, secret.String(form.Get("password")))
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.RateLimited) {
 		page := formPage{Flow: asked.Flow, Name: bounded(asked.Name), Email: bounded(asked.Address)}
-		if shown, ok := web.Shown(err); ok {
-			page.Alert, page.Field = shown.Message, web.Field(err)
-		}
+		page.Alert, page.Field = web.Message(err), web.Field(err)
 		web.SetRetryAfter(w, err)
 		return h.renderForm(w, r, web.Status(err), page)
 	}
@@ -164,9 +160,7 @@ func (h *Handler) resend(w http.ResponseWriter, r *http.Request, form url.Values
 		page.Registration = fresh
 	case fault.Is(err, fault.RateLimited):
 		page.Again = false
-		if shown, ok := web.Shown(err); ok {
-			page.Alert = shown.Message
-		}
+		page.Alert = web.Message(err)
 		web.SetRetryAfter(w, err)
 		status = web.Status(err)
 	case !fault.Is(err, fault.NotFound):
@@ -210,12 +204,12 @@ func (h *Handler) showLink(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.form(w, r)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
 	if form.Get("action") != "verify" {
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	made, err := h.Registrations.Verify(r.Context(), web.Var(r, "token"))
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
@@ -243,9 +237,7 @@ func (h *Handler) onward(r *http.Request, flowID string) string {
 
 func (h *Handler) over(w http.ResponseWriter, r *http.Request, err error) error {
 	page := messagePage{Title: "This link does not work", Failed: true, LinkPath: path, LinkTo: "Register again"}
-	if shown, ok := web.Shown(err); ok {
-		page.Message = shown.Message
-	}
+	page.Message = web.Message(err)
 	if fault.Is(err, fault.Conflict) {
 		page.LinkPath, page.LinkTo = "/login", "Sign in"
 	}
@@ -255,13 +247,6 @@ func (h *Handler) over(w http.ResponseWriter, r *http.Request, err error) error 
 func (h *Handler) renderForm(w http.ResponseWriter, r *http.Request, status int, page formPage) error {
 	page.Onward, page.MinLength = oidc.Onward{Flow: page.Flow}.Via("/login"), password.MinLength
 	return h.Pages.Render(w, r, status, "register", page)
-}
-
-func (h *Handler) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return nil, fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	return web.Form(w, r, maxForm)
 }
 
 func addressBucket(canonical string) string {

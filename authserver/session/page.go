@@ -7,7 +7,6 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/audit"
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/web"
 )
@@ -32,8 +31,6 @@ type Handler struct {
 	Audit    Auditor
 	Source   func(r *http.Request) string // where a request comes from
 	Now      func() time.Time
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the page to rt, which reports errors as pages.
@@ -55,7 +52,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, oidc.Onward{Page: "sessions"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "sessions"}.Via("/login"))
 	}
 	all, err := h.Sessions.List(r.Context(), login.Subject)
 	if err != nil {
@@ -74,10 +71,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 
 // end signs out one other device or all of them.
 func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
-	}
-	form, err := web.Form(w, r, maxForm)
+	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
 		return err
 	}
@@ -86,7 +80,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if login == nil {
-		return seeOther(w, r, oidc.Onward{Page: "sessions"}.Via("/login"))
+		return web.SeeOther(w, r, oidc.Onward{Page: "sessions"}.Via("/login"))
 	}
 	var choose func(sid string) bool
 	switch form.Get("action") {
@@ -95,7 +89,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	case "end-others":
 		choose = func(sid string) bool { return sid != login.SID }
 	default:
-		return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+		return web.NoButton()
 	}
 	ended, err := h.Sessions.EndOwn(r.Context(), login.Subject, choose)
 	if err != nil {
@@ -104,7 +98,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 	if ended > 0 {
 		h.audit(r, login.Subject, ended)
 	}
-	return seeOther(w, r, "/account/sessions?ended="+strconv.Itoa(ended))
+	return web.SeeOther(w, r, "/account/sessions?ended="+strconv.Itoa(ended))
 }
 
 func (h *Handler) audit(r *http.Request, user id.ID, ended int) {
@@ -125,10 +119,4 @@ func notice(ended string) string {
 		return "The device is signed out."
 	}
 	return strconv.Itoa(n) + " devices are signed out."
-}
-
-func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther)
-	return nil
 }

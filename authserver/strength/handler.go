@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"larder/internal/fault"
 	"larder/internal/limit"
 	"larder/internal/password"
 	"larder/internal/web"
@@ -31,8 +30,6 @@ type Handler struct {
 	Pages  Pages
 	Limits Limits
 	Source func(r *http.Request) string // where a request comes from
-
-	crossOrigin http.CrossOriginProtection
 }
 
 // Mount adds the path to rt, which reports errors as problems.
@@ -49,8 +46,8 @@ type answer struct {
 }
 
 func (h *Handler) rate(w http.ResponseWriter, r *http.Request) error {
-	if err := h.crossOrigin.Check(r); err != nil {
-		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	if err := web.FromOwnPage(r); err != nil {
+		return err
 	}
 	if err := h.Limits.Take(r.Context(), "strength:source:"+h.Source(r), perSource()); err != nil {
 		return err

@@ -28,3 +28,33 @@ func Form(w http.ResponseWriter, r *http.Request, limit int64) (url.Values, erro
 	}
 	return r.PostForm, nil
 }
+
+// OwnForm is Form for what only pages of ours post: FromOwnPage has to hold too.
+func OwnForm(w http.ResponseWriter, r *http.Request, limit int64) (url.Values, error) {
+	if err := FromOwnPage(r); err != nil {
+		return nil, err
+	}
+	return Form(w, r, limit)
+}
+
+// FromOwnPage is fault.Forbidden for what a page of another site had the browser
+// send (http.CrossOriginProtection).
+func FromOwnPage(r *http.Request) error {
+	if err := new(http.CrossOriginProtection).Check(r); err != nil {
+		return fault.Wrap(fault.Forbidden, "This form was not sent from our own page.", err)
+	}
+	return nil
+}
+
+// NoButton refuses a form whose action is none of the page's.
+func NoButton() error {
+	return fault.New(fault.Invalid, "The form came without the button that was pressed.")
+}
+
+// SeeOther has the browser get another page; no cache keeps the answer. It
+// returns nil, so that a handler may end with it.
+func SeeOther(w http.ResponseWriter, r *http.Request, path string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // callers name pages of ours or of a provider, never what a request says
+	return nil
+}

@@ -59,6 +59,14 @@ func Shown(err error) (*fault.Error, bool) {
 	return e, true
 }
 
+// Message is what a page says of an error, "" for one that is not for its reader.
+func Message(err error) string {
+	if e, ok := Shown(err); ok {
+		return e.Message
+	}
+	return ""
+}
+
 // Field returns the name of the form's field that an error is about first, "" if
 // it is about none.
 func Field(err error) string {
