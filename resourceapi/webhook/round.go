@@ -50,9 +50,14 @@ UPDATE grocery.webhook_deliveries SET status = 'failed', attempts = attempts + 1
 UPDATE grocery.webhooks SET disabled_reason = 'the receiver answered 410', version = version + 1, updated_at = now()
  WHERE family_id = $1 AND id = $2 AND disabled_reason IS NULL`
 
+	// forgetDeliveries asks for the oldest of each webhook, as the index has them:
+	// else every round would read all that the family has.
 	forgetDeliveries = `
 DELETE FROM grocery.webhook_deliveries WHERE family_id = $1 AND id IN (
-  SELECT id FROM grocery.webhook_deliveries WHERE family_id = $1 AND created_at < now() - interval '30 days' LIMIT 1000)`
+  SELECT d.id FROM grocery.webhooks w CROSS JOIN LATERAL (
+    SELECT id FROM grocery.webhook_deliveries
+     WHERE family_id = w.family_id AND webhook_id = w.id AND created_at < now() - interval '30 days' ORDER BY created_at LIMIT 100) d
+   WHERE w.family_id = $1)`
 
 	// finishRound has somebody look again in a minute, or when the next attempt
 	// is due.
