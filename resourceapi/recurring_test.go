@@ -84,3 +84,21 @@ func TestRecurringItemsComeBack(t *testing.T) {
 	comeDue()
 	h.want(t, 404, h.member, "GET", at, nil)
 }
+
+// In the morning of a time zone something is due in all its families at once.
+func TestOneLookServesEveryFamily(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	if _, err := s.db.Owner.Exec(t.Context(), `
+WITH f AS (INSERT INTO grocery.families (id, name, created_by) SELECT gen_random_uuid(), 'Family', 'user:ann' FROM generate_series(1, 120) RETURNING id),
+     l AS (INSERT INTO grocery.lists (family_id, id, kind, name, created_by, position) SELECT id, id, 'shared', 'List', 'user:ann', 1 FROM f RETURNING id)
+INSERT INTO grocery.recurring (family_id, id, list_id, name, unit, note, category, every, period, next_on, next_at, created_by)
+SELECT id, id, id, 'Milk', '', '', '', 1, 'day', current_date - 1, now() - interval '1 minute', 'user:ann' FROM l`); err != nil {
+		t.Fatal(err)
+	}
+	s.orders.Look(t.Context())
+	var waiting, put int
+	if err := s.db.Owner.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM grocery.recurring WHERE next_at <= now()), (SELECT count(*) FROM grocery.items)`).Scan(&waiting, &put); err != nil || waiting != 0 || put != 120 {
+		t.Errorf("%d families wait, %d have it on their list: %v", waiting, put, err)
+	}
+}

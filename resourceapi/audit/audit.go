@@ -93,10 +93,13 @@ func (h *Log) filter(family id.ID, query url.Values) (f filter, collection strin
 	if f.limit, err = paging.Limit(query); err != nil {
 		return f, "", err
 	}
-	for name, to := range map[string]*time.Time{"since": &f.since, "until": &f.before.OccurredAt} {
-		if s := query.Get(name); s != "" {
-			if *to, err = time.Parse(time.RFC3339, s); err != nil {
-				return f, "", parameter(name, "must be a time such as 2026-01-31T08:00:00Z")
+	for _, bound := range []struct {
+		name string
+		to   *time.Time
+	}{{"since", &f.since}, {"until", &f.before.OccurredAt}} {
+		if s := query.Get(bound.name); s != "" {
+			if *bound.to, err = time.Parse(time.RFC3339, s); err != nil {
+				return f, "", parameter(bound.name, "must be a time such as 2026-01-31T08:00:00Z")
 			}
 		}
 	}

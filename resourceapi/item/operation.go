@@ -63,10 +63,11 @@ func readOperation(op tenant.Operation) (*operation, error) {
 	}
 	var f valid.Form
 	f.OneOf("/op", o.Op, opAdd, opEdit, opMove, opCheck, opUncheck, opRemove)
-	for pointer, named := range map[string]id.ID{"/list_id": o.ListID, "/item_id": o.ItemID} {
-		if named.IsZero() {
-			f.Fault(pointer, "is required")
-		}
+	if o.ListID.IsZero() {
+		f.Fault("/list_id", "is required")
+	}
+	if o.ItemID.IsZero() {
+		f.Fault("/item_id", "is required")
 	}
 	if o.Op == opMove && !o.After.Present {
 		f.Fault("/after", "is required")

@@ -14,8 +14,8 @@ import (
 
 const (
 	lookEvery   = time.Minute
-	maxFamilies = 100 // a look
-	maxDue      = 50  // of one family, a look
+	maxFamilies = 10_000 // a look: in a time zone the day begins for everybody at once
+	maxDue      = 50     // of one family, a look
 	lookWithin  = 50 * time.Second
 )
 
@@ -43,6 +43,9 @@ func (h *Recurring) Look(ctx context.Context) {
 		h.Log.LogAttrs(ctx, slog.LevelWarn, "recurring items not looked at", slog.String("error", err.Error()))
 	}
 	for _, family := range families {
+		if ctx.Err() != nil {
+			return // the next look goes on here: what is done is not due any more
+		}
 		if err := h.put(ctx, family); err != nil && ctx.Err() == nil {
 			h.Log.LogAttrs(ctx, slog.LevelWarn, "recurring items not put on their lists",
 				slog.String("family_id", family.String()), slog.String("error", err.Error()))
@@ -54,12 +57,12 @@ func (h *Recurring) Look(ctx context.Context) {
 func (h *Recurring) put(ctx context.Context, family id.ID) error {
 	return h.DB.Clock(ctx, family, func(tx *tenant.Tx) error {
 		var orders []Order
-		zone := tx.Zone()
 		tenant.Rows(tx, &orders, (*Order).Scan, lockDue, family, maxDue)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
 		byList := map[id.ID][]shopping.Thing{}
+		zone := tx.Zone()
 		for i := range orders {
 			o := &orders[i]
 			byList[o.ListID] = append(byList[o.ListID], o.thing())

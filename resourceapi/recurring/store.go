@@ -56,7 +56,7 @@ func (o *Order) Values() []any {
 // settle checks the day, where it is new, and that the list is a shared one to
 // which the caller may add; it finds the moment at which the order is due.
 func (h *Recurring) settle(ctx context.Context, tx *tenant.Tx, before, o *Order) error {
-	facts, zone := tx.List(o.ListID), tx.Zone()
+	facts := tx.List(o.ListID)
 	if err := tx.Send(ctx); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (h *Recurring) settle(ctx context.Context, tx *tenant.Tx, before, o *Order)
 		f.Fault("/list_id", "must be a shared list")
 	}
 	if before == nil || o.NextOn != before.NextOn {
-		o.plan(&f, today(h.DB.Now(), zone))
+		o.plan(&f, today(h.DB.Now(), tx.Zone()))
 	}
 	if err := f.Err(); err != nil {
 		return err
@@ -74,6 +74,6 @@ func (h *Recurring) settle(ctx context.Context, tx *tenant.Tx, before, o *Order)
 		return err
 	}
 	var err error
-	o.nextAt, err = due(o.NextOn, zone)
+	o.nextAt, err = due(o.NextOn, tx.Zone())
 	return err
 }

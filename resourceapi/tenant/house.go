@@ -33,6 +33,22 @@ func (tx *Tx) scanHouse(row pgx.Row, others ...any) error {
 	return tx.settle(zone, rules)
 }
 
+// queueHouse queues the reading of the house for whoever enters by a row that
+// does not tell of it.
+func (tx *Tx) queueHouse() {
+	tx.batch.Queue(selectRules, tx.Family).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := tx.scanHouse(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// Zone is where the family lives, after Send.
+func (tx *Tx) Zone() *time.Location { return tx.house.zone }
+
 // settle makes the zone and the rules those of the family.
 func (tx *Tx) settle(zone string, rules []byte) error {
 	h := &tx.house

@@ -92,14 +92,7 @@ func (tx *Tx) enterFully() {
 			tx.scopes = within(c.Scopes, granted)
 			return nil
 		}, enterAsApp, tx.Family, c.ClientID)
-		tx.batch.Queue(selectRules, tx.Family).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				if err := tx.scanHouse(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+		tx.queueHouse()
 	case policy.APIKey:
 		tx.batch.Queue(setKey, tx.Principal(), tx.Family)
 		tx.prove(func(row pgx.Row) error {

@@ -110,7 +110,7 @@ func (tx *Tx) Send(ctx context.Context) error {
 // count counts the request against the family's quota, if the caller stands in
 // the family.
 func (tx *Tx) count(ctx context.Context) error {
-	outside := slices.Contains([]standing{nobody, founder, joiner, asCourier}, tx.standing)
+	outside := slices.Contains([]standing{nobody, founder, joiner}, tx.standing)
 	if outside || tx.db.Quota == nil || tx.Family.IsZero() {
 		return nil
 	}
