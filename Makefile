@@ -47,7 +47,7 @@ fuzz: larder-dev ## Fuzz each parser for a minute (FUZZ_TIME)
 	done
 
 .PHONY: crash
-crash: larder-dev ## Kill both services in the midst of writes, fifty times each (CRASH_ROUNDS)
+crash: larder-dev ## Kill both services and PostgreSQL in the midst of writes, fifty times each (CRASH_ROUNDS)
 	@LARDER_CRASH_ROUNDS=$(CRASH_ROUNDS) $(LARDER_DEV) test -- go test -count=1 -v ./tests/crash
 
 .PHONY: probe

@@ -256,3 +256,30 @@ func TestCachedTokenExpires(t *testing.T) {
 	b.clock.Advance(26 * time.Second)
 	b.refuses(t, token, fault.Unauthenticated)
 }
+
+// TestClocksThatDifferGetTheLeewayAndNoMore has the issuer's clock and ours
+// apart, and ours set back (I4). A token lives five minutes.
+func TestClocksThatDifferGetTheLeewayAndNoMore(t *testing.T) {
+	t.Parallel()
+	issuers, ours := &clock{}, &clock{}
+	iss := bearertest.New(t, resource, issuers.Now)
+	b := newBundle(t, iss, iss.Config(), ours)
+	for ahead, good := range map[time.Duration]bool{
+		-time.Hour: false, -90 * time.Second: false, -31 * time.Second: false, -30 * time.Second: true, 0: true,
+		90 * time.Second: true, 304 * time.Second: true, 305 * time.Second: false, 390 * time.Second: false, time.Hour: false,
+	} {
+		token := iss.UserToken("ann", "lists:read")
+		ours.Advance(ahead)
+		if _, err := b.ask(t, token); (err == nil) != good {
+			t.Errorf("a new token when our clock is %s ahead: %v", ahead, err)
+		}
+		ours.Advance(-ahead)
+	}
+	token := iss.UserToken("ann", "lists:read")
+	for _, step := range []time.Duration{0, 290 * time.Second, -280 * time.Second} { // a clock that is set right
+		ours.Advance(step)
+		b.accepts(t, token)
+	}
+	ours.Advance(time.Hour)
+	b.refuses(t, token, fault.Unauthenticated)
+}

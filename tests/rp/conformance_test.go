@@ -65,7 +65,7 @@ func register(t *testing.T, name string) (page string, sources map[string]string
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	sources = map[string]string{}
 	packages := map[string]bool{}
-	for _, named := range regexp.MustCompile("`((?:authserver|internal|resourceapi|tests)/[\\w/]+)`").FindAllStringSubmatch(page, -1) {
+	for _, named := range regexp.MustCompile("`((?:authserver|internal|resourceapi|tests)(?:/[\\w/]+)?)`").FindAllStringSubmatch(page, -1) {
 		if packages[named[1]] {
 			continue
 		}
