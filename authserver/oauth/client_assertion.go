@@ -96,6 +96,9 @@ func (p *Provider) verifyAssertion(ctx context.Context, client *oidc.Client, sho
 	if err != nil {
 		return nil, err
 	}
+	if err := checkType(jws, "client-authentication+jwt"); err != nil {
+		return nil, err
+	}
 	if alg := client.Metadata.TokenEndpointAuthAlg; alg != "" && alg != jws.Signatures[0].Protected.Algorithm {
 		return nil, errors.New("alg is not the one that the client is registered for")
 	}

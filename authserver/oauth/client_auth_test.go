@@ -205,7 +205,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	unavailable(t, h.withAssertion(assertionOf(t, h, key, "fapi", nil)))
 }
 
-// Symmetric and absent signatures are not read at all (O12).
+// Symmetric and absent signatures are not read at all (O12), and what the client's key signed for something else is no assertion.
 func TestPrivateKeyJWTAlgorithms(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -235,7 +235,25 @@ func TestPrivateKeyJWTAlgorithms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	typed := func(typ string) string {
+		claims["jti"] = rand.Text()
+		fresh, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		assertion, err := signWith(key, typ, fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return assertion
+	}
+	for _, typ := range []string{"", "JWT", "client-authentication+jwt", "application/client-authentication+JWT"} {
+		h.tokens(h.withAssertion(typed(typ)))
+	}
 	for name, assertion := range map[string]string{
+		"a request object":          typed("oauth-authz-req+jwt"),
+		"a proof":                   typed("dpop+jwt"),
+		"an access token":           typed(accessTokenType),
 		"HS256 with the public key": symmetric,
 		"none":                      b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".",
 		"no signature":              good[:len(good)-86],

@@ -104,9 +104,8 @@ func (p *Provider) readBearerAssertion(ctx context.Context, client *oidc.Client,
 	if err != nil {
 		return nil, id.ID{}, err
 	}
-	// Tokens for other uses have a typ of their own (RFC 8725 §3.11).
-	if typ, _ := jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType].(string); typ != "" && !strings.EqualFold(typ, "JWT") {
-		return nil, id.ID{}, errors.New("typ is that of another kind of token")
+	if err := checkType(jws, "authorization-grant+jwt"); err != nil {
+		return nil, id.ID{}, err
 	}
 	var claimed assertionClaims
 	if err := json.Unmarshal(jws.UnsafePayloadWithoutVerification(), &claimed); err != nil {

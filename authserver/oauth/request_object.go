@@ -169,14 +169,21 @@ func (p *Provider) verifyRequestObject(ctx context.Context, client *oidc.Client,
 	if alg != "" && alg != header.Algorithm {
 		return nil, errors.New("alg is not the one that the client is registered for")
 	}
-	// A token of another type says something else (RFC 8725 §3.11); old ones have
-	// none, or the one of every JWT.
-	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
-	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
-	case "", "jwt", "oauth-authz-req+jwt":
-		return p.verifyByClient(ctx, client, jws)
+	if err := checkType(jws, "oauth-authz-req+jwt"); err != nil {
+		return nil, err
 	}
-	return nil, errors.New("typ is not the one of a request object")
+	return p.verifyByClient(ctx, client, jws)
+}
+
+// checkType refuses a token that says itself to be of another type than typ, and so something else (RFC 8725 §3.11);
+// old ones have none, or the one of every JWT.
+func checkType(jws *jose.JSONWebSignature, typ string) error {
+	shown, _ := jws.Signatures[0].Protected.ExtraHeaders[jose.HeaderType].(string)
+	switch strings.TrimPrefix(strings.ToLower(shown), "application/") {
+	case "", "jwt", typ:
+		return nil
+	}
+	return errors.New("typ is that of another kind of token")
 }
 
 // checkRequestObject judges what an object says about itself. Its error is told
