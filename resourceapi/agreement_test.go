@@ -26,7 +26,7 @@ type person struct {
 type generated struct {
 	*household
 	people []person
-	lists  []policy.Resource                  // without grants
+	lists  []policy.Resource                  // without grants; on each is an item with its id
 	grants map[string]map[id.ID][]policy.Verb // by guest
 }
 
@@ -73,6 +73,8 @@ func (h *household) generate(t *testing.T, rt *rapid.T, round int) *generated {
 		}
 		exec(`INSERT INTO grocery.lists (family_id, id, kind, name, owner, created_by, position) VALUES ($1, $2, $3, 'L', $4, 'user:' || $5, $6)`,
 			family, r.ID, r.Kind, owner, r.Owner, i)
+		exec(`INSERT INTO grocery.items (family_id, list_id, id, private_to, name, position, added_by) VALUES ($1, $2, $2, $3, 'I', 1, 'user:' || $4)`,
+			family, r.ID, owner, r.Owner)
 		g.lists = append(g.lists, r)
 		for _, p := range g.people {
 			if p.role == policy.Guest && r.Kind == policy.Shared && rapid.Bool().Draw(rt, "granted") {

@@ -207,7 +207,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders 
 	recipes.Mount(rt)
 	orders.Mount(rt)
 	(&app.Apps{DB: db}).Mount(rt)
-	(&authzen.Decisions{DB: db}).Mount(rt)
+	(&authzen.Decisions{DB: db, Cursors: cursors}).Mount(rt)
 }
 
 // cursorKey derives the key of cursors from a secret that all replicas share.

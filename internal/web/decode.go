@@ -18,19 +18,43 @@ const maxDepth = 32 // nesting of arrays and objects in a request body
 // nothing else: unknown members, trailing data and nesting over 32 levels are
 // refused. How many bytes are read is the Server's limit.
 func DecodeJSON(r *http.Request, v any) error {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		return fault.New(fault.UnsupportedMedia, "The body must be application/json.")
-	}
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
-		return ReadFault(err)
+		return err
 	}
 	return ReadJSON(body, v)
 }
 
+// DecodeOpenJSON is DecodeJSON for the formats of standards that others extend:
+// members that are not known are ignored.
+func DecodeOpenJSON(r *http.Request, v any) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	return ReadOpenJSON(body, v)
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return nil, fault.New(fault.UnsupportedMedia, "The body must be application/json.")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, ReadFault(err)
+	}
+	return body, nil
+}
+
 // ReadJSON is DecodeJSON for a body, or a part of one, that was read already.
-func ReadJSON(body []byte, v any) error {
+func ReadJSON(body []byte, v any) error { return read(body, v, (*json.Decoder).DisallowUnknownFields) }
+
+// ReadOpenJSON is DecodeOpenJSON for a body, or a part of one, that was read
+// already.
+func ReadOpenJSON(body []byte, v any) error { return read(body, v, func(*json.Decoder) {}) }
+
+func read(body []byte, v any, prepare func(*json.Decoder)) error {
 	if deep(body) {
 		return fault.New(fault.Invalid, "The body is nested too deeply.")
 	}
@@ -38,7 +62,7 @@ func ReadJSON(body []byte, v any) error {
 		return fault.New(fault.Invalid, "The body must not be null.")
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
+	prepare(dec)
 	if err := dec.Decode(v); err != nil {
 		return decodeFault(err)
 	}

@@ -1,10 +1,10 @@
 package authzen
 
 import (
+	"context"
 	"net/http"
 
-	"larder/internal/fault"
-	"larder/internal/valid"
+	"larder/internal/paging"
 	"larder/internal/web"
 	"larder/resourceapi/bearer"
 	"larder/resourceapi/policy"
@@ -12,21 +12,26 @@ import (
 )
 
 const (
-	evaluationPath  = "/access/v1/evaluation"
-	evaluationsPath = "/access/v1/evaluations"
-	searchPath      = "/access/v1/search/action"
+	evaluationPath     = "/access/v1/evaluation"
+	evaluationsPath    = "/access/v1/evaluations"
+	searchSubjectPath  = "/access/v1/search/subject"
+	searchResourcePath = "/access/v1/search/resource"
+	searchActionPath   = "/access/v1/search/action"
 )
 
-// Decisions answers questions about the caller's rights.
+// Decisions answers questions about rights.
 type Decisions struct {
-	DB *tenant.DB
+	DB      *tenant.DB
+	Cursors paging.Signer
 }
 
 // Mount adds the routes that take a credential.
 func (h *Decisions) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, evaluationPath, h.evaluation)
 	rt.Handle(http.MethodPost, evaluationsPath, h.evaluations)
-	rt.Handle(http.MethodPost, searchPath, h.searchAction)
+	rt.Handle(http.MethodPost, searchSubjectPath, h.searchSubject)
+	rt.Handle(http.MethodPost, searchResourcePath, h.searchResource)
+	rt.Handle(http.MethodPost, searchActionPath, h.searchAction)
 }
 
 // configuration is the document of AuthZEN 1.0 §9.
@@ -34,12 +39,17 @@ type configuration struct {
 	PolicyDecisionPoint       string `json:"policy_decision_point"`
 	AccessEvaluationEndpoint  string `json:"access_evaluation_endpoint"`
 	AccessEvaluationsEndpoint string `json:"access_evaluations_endpoint"`
+	SearchSubjectEndpoint     string `json:"search_subject_endpoint"`
+	SearchResourceEndpoint    string `json:"search_resource_endpoint"`
 	SearchActionEndpoint      string `json:"search_action_endpoint"`
 }
 
 // MountConfiguration serves where the endpoints of the API at this address are.
 func MountConfiguration(rt *web.Router, address string) {
-	doc := configuration{address, address + evaluationPath, address + evaluationsPath, address + searchPath}
+	doc := configuration{
+		address, address + evaluationPath, address + evaluationsPath,
+		address + searchSubjectPath, address + searchResourcePath, address + searchActionPath,
+	}
 	rt.Handle(http.MethodGet, "/.well-known/authzen-configuration", func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -60,6 +70,13 @@ type because struct {
 	Scope     string   `json:"scope,omitempty"`      // that the token lacks
 	ACRValues []string `json:"acr_values,omitempty"` // to sign in with (RFC 9470)
 	MaxAge    int      `json:"max_age,omitempty"`    // seconds
+	Error     *failure `json:"error,omitempty"`      // of a question that makes no sense
+}
+
+// failure is what is wrong with one question of several (§7.2.1).
+type failure struct {
+	Status  int    `json:"status"`
+	Message string `json:"message"`
 }
 
 func rendered(d policy.Decision) decision {
@@ -73,89 +90,68 @@ func rendered(d policy.Decision) decision {
 	return decision{Context: b}
 }
 
+// no is an answer that no policy gave.
+func no(reason string) decision { return decision{Context: &because{Reason: reason}} }
+
+// absent is the answer for what is not there, or not for the caller to know.
+func absent() decision { return no("There is no such thing here.") }
+
 func (h *Decisions) evaluation(w http.ResponseWriter, r *http.Request) error {
 	var t tuple
-	if err := web.DecodeJSON(r, &t); err != nil {
+	if err := decode(r, &t); err != nil {
 		return err
 	}
-	var f valid.Form
-	q := t.readAction(&f, "")
-	if err := f.Err(); err != nil {
-		return err
-	}
-	if err := himself(r, t.Subject); err != nil {
+	return h.single(w, r, t)
+}
+
+func (h *Decisions) single(w http.ResponseWriter, r *http.Request, t tuple) error {
+	q, err := t.read(nothing)
+	if err != nil {
 		return err
 	}
 	answers, err := h.answer(r.Context(), []question{q})
 	if err != nil {
 		return err
 	}
-	return answered(w, rendered(answers[0]))
+	return answered(w, answers[0])
 }
 
 func (h *Decisions) evaluations(w http.ResponseWriter, r *http.Request) error {
 	var b batch
-	if err := web.DecodeJSON(r, &b); err != nil {
+	if err := decode(r, &b); err != nil {
 		return err
 	}
-	if len(b.Evaluations) == 0 { // §7.1: then it is a single one
-		b.Evaluations = []tuple{{}}
-	}
-	questions, err := b.read()
+	questions, faults, err := b.read()
 	if err != nil {
 		return err
 	}
-	for _, t := range b.Evaluations {
-		if err := himself(r, t.Subject); err != nil {
-			return err
-		}
+	if len(questions) == 0 { // §7.1: then it is a single one
+		return h.single(w, r, b.tuple)
 	}
 	answers, err := h.answer(r.Context(), questions)
 	if err != nil {
 		return err
 	}
-	all := make([]decision, 0, len(answers))
-	for _, d := range answers {
-		all = append(all, rendered(d))
-		if d.Allowed && b.Options.Semantic == permitOnFirstAllow || !d.Allowed && b.Options.Semantic == denyOnFirstDeny {
-			break
+	for i, err := range faults {
+		if err != nil {
+			answers[i] = no("The question makes no sense.")
+			answers[i].Context.Error = &failure{http.StatusBadRequest, words(err)}
 		}
 	}
-	return answered(w, map[string]any{"evaluations": all})
+	return answered(w, map[string]any{"evaluations": b.untilDecided(answers)})
 }
 
-// searchAction answers what the caller may do with one thing (§8.3).
-func (h *Decisions) searchAction(w http.ResponseWriter, r *http.Request) error {
-	var t tuple
-	if err := web.DecodeJSON(r, &t); err != nil {
-		return err
+// untilDecided is all of the answers, or those up to the one that ends the batch.
+func (b *batch) untilDecided(answers []decision) []decision {
+	if b.Options.Semantic == nil || *b.Options.Semantic == executeAll {
+		return answers
 	}
-	var f valid.Form
-	q := t.read(&f, "")
-	if err := f.Err(); err != nil {
-		return err
-	}
-	if err := himself(r, t.Subject); err != nil {
-		return err
-	}
-	var questions []question
-	for _, a := range policy.Actions() {
-		if kind, _ := policy.ResourceOf(a); kind == types()[q.resource.Type] {
-			q.action = a
-			questions = append(questions, q)
+	for i, a := range answers {
+		if a.Decision == (*b.Options.Semantic == permitOnFirstAllow) {
+			return answers[:i+1]
 		}
 	}
-	answers, err := h.answer(r.Context(), questions)
-	if err != nil {
-		return err
-	}
-	results := []map[string]policy.Action{}
-	for i, d := range answers {
-		if d.Allowed {
-			results = append(results, map[string]policy.Action{"name": questions[i].action})
-		}
-	}
-	return answered(w, map[string]any{"results": results})
+	return answers
 }
 
 func answered(w http.ResponseWriter, v any) error {
@@ -163,15 +159,11 @@ func answered(w http.ResponseWriter, v any) error {
 	return web.JSON(w, http.StatusOK, v)
 }
 
-// himself refuses a question about anybody but the caller.
-func himself(r *http.Request, about *subject) error {
-	c := bearer.From(r.Context())
-	name := c.Subject
+// himself is the caller as a subject.
+func himself(ctx context.Context) who {
+	c := bearer.From(ctx)
 	if c.Kind == bearer.App {
-		name = c.ClientID
+		return who{string(c.Kind), c.ClientID}
 	}
-	if about.Type == string(c.Kind) && about.ID == name {
-		return nil
-	}
-	return fault.New(fault.Forbidden, "You may ask about yourself: "+string(c.Kind)+" "+name+".").WithCode("other_subject")
+	return who{string(c.Kind), c.Subject}
 }

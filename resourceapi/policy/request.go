@@ -112,6 +112,9 @@ const (
 	NewDevice   = "new"
 )
 
+// TwoFactors is the acr of a sign-in with a second factor.
+const TwoFactors = "urn:larder:acr:mfa"
+
 // RiskOf is the score that stands for the word of the identity provider: low,
 // medium or high; RiskUnknown for any other.
 func RiskOf(word string) int64 {

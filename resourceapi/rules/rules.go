@@ -23,8 +23,6 @@ const (
 	maxHours    = 32
 	maxMembers  = 50
 
-	twoFactors = "urn:larder:acr:mfa" // the acr of a sign-in with a second factor
-
 	// A network wider than these would call half the world home.
 	leastBits4, leastBits6 = 8, 16
 )
@@ -211,8 +209,8 @@ func (h *Rules) replace(ctx context.Context, family id.ID, draft policy.Rules, g
 		if err := guard(before.Version); err != nil {
 			return err
 		}
-		if slices.Contains(draft.SecondFactorFor, policy.Role(tx.Role())) && tx.Caller.ACR != twoFactors {
-			return bearer.StepUp([]string{twoFactors}, 0) // or he would shut himself out
+		if slices.Contains(draft.SecondFactorFor, policy.Role(tx.Role())) && tx.Caller.ACR != policy.TwoFactors {
+			return bearer.StepUp([]string{policy.TwoFactors}, 0) // or he would shut himself out
 		}
 		text, err := json.Marshal(draft)
 		if err != nil {
