@@ -235,8 +235,8 @@ func TestRequestsAsTheStandardHasThem(t *testing.T) {
 		if got.status != c.status || c.answer != "" && string(got.body) != c.answer {
 			t.Errorf("%s: %d %s, want %d %s", name, got.status, got.body, c.status, c.answer)
 		}
-		if id := got.header.Get("X-Request-ID"); id != "bfe9eb29-ab87-4ca3-be83-a1d5d8305716" {
-			t.Errorf("%s: the request became %q", name, id)
+		if echo := got.header.Get("X-Request-ID"); echo != "bfe9eb29-ab87-4ca3-be83-a1d5d8305716" {
+			t.Errorf("%s: the request became %q", name, echo)
 		}
 	}
 	h.want(t, 400, h.member, "POST", "/access/v1/evaluation", map[string]any{}, "Content-Type", "text/plain")

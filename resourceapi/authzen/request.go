@@ -175,6 +175,7 @@ func (t tuple) readResource(f *valid.Form, q *question, open bool) {
 		if q.list.IsZero() {
 			f.Fault("/resource/properties/list_id", "is required of an item")
 		}
+	case policy.MemberResource, policy.InvitationResource, policy.AppResource, policy.AuditResource:
 	}
 	if q.family.IsZero() && q.kind != "" {
 		f.Fault("/resource/properties/family_id", "is required")

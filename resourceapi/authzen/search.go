@@ -60,7 +60,7 @@ func (h *Decisions) read(r *http.Request, open part) (q question, p *page, from 
 	if err := decode(r, &s); err != nil {
 		return q, nil, from, err
 	}
-	if q, err = s.tuple.read(open); err != nil {
+	if q, err = s.read(open); err != nil {
 		return q, nil, from, err
 	}
 	p = &page{limit: defaultLimit, results: []entity{}}
@@ -97,12 +97,12 @@ func (h *Decisions) found(w http.ResponseWriter, r *http.Request, q question, p 
 }
 
 // take judges the candidates of a family, in order from the first after from,
-// until the page is full or they are all judged; it reports whether it ends there.
-func (p *page) take(from place, keys []string, judge func(i int) (entity, bool)) (ends bool) {
+// until the page is full or they are all judged.
+func (p *page) take(from place, keys []string, judge func(i int) (entity, bool)) {
 	for i, key := range keys {
 		if len(p.results) == p.limit {
 			p.next = &from
-			return true
+			return
 		}
 		if found, yes := judge(i); yes {
 			p.results = append(p.results, found)
@@ -112,7 +112,6 @@ func (p *page) take(from place, keys []string, judge func(i int) (entity, bool))
 	if len(keys) == chunk { // there may be more, which another page looks at
 		p.next = &from
 	}
-	return p.next != nil
 }
 
 // searchSubject answers who may do this (§8.4), as far as the caller may know.
@@ -121,9 +120,9 @@ func (h *Decisions) searchSubject(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	if q.fits() && !q.family.IsZero() {
+	if ctx := r.Context(); q.fits() && !q.family.IsZero() {
 		from.Family = q.family
-		err := h.DB.Read(r.Context(), q.family, func(tx *tenant.Tx) error { return findSubjects(r.Context(), tx, q, from, p) })
+		err := h.DB.Read(ctx, q.family, func(tx *tenant.Tx) error { return findSubjects(ctx, tx, q, from, p) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
@@ -169,9 +168,9 @@ func (h *Decisions) searchResource(w http.ResponseWriter, r *http.Request) error
 	if !q.fits() {
 		return h.found(w, r, q, p)
 	}
-	families := []id.ID{q.family}
+	ctx, families := r.Context(), []id.ID{q.family}
 	if q.family.IsZero() {
-		if families, err = h.mine(r.Context(), from.Family); err != nil {
+		if families, err = h.mine(ctx, from.Family); err != nil {
 			return err
 		}
 	}
@@ -183,7 +182,7 @@ func (h *Decisions) searchResource(w http.ResponseWriter, r *http.Request) error
 		if family != from.Family {
 			from = place{Family: family}
 		}
-		err := h.DB.Read(r.Context(), family, func(tx *tenant.Tx) error { return findResources(r.Context(), tx, q, from, p) })
+		err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error { return findResources(ctx, tx, q, from, p) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}

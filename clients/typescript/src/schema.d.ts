@@ -48,9 +48,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * May the caller do this?
-         * @description OpenID AuthZEN Authorization API 1.0. The subject is the caller himself: `user` and the token's sub, `app` and the
-         *     client's id, or `api_key` and the key's subject. What he may not know of is denied as what does not exist.
+         * May this be done?
+         * @description OpenID AuthZEN Authorization API 1.0. A subject is a `user` by his sub, an `app` by its client's id, or an `api_key` by
+         *     the key's subject. The caller is answered about himself as his own request would be. About others he is told what they
+         *     may do when they come at home, on a known device, just signed in with a second factor: about people if he may list the
+         *     members, about apps if he may list those, about a guest on a list if he may share it.
+         *     What the caller may not know of is denied as what does not exist. Members that are not known here are ignored.
          */
         post: operations["evaluate"];
         delete?: never;
@@ -69,10 +72,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * May the caller do these?
-         * @description OpenID AuthZEN Authorization API 1.0. The subject is the caller himself: `user` and the token's sub, `app` and the
-         *     client's id, or `api_key` and the key's subject. What he may not know of is denied as what does not exist.
-         *     What an evaluation leaves out is taken from beside them.
+         * May these be done?
+         * @description OpenID AuthZEN Authorization API 1.0. A subject is a `user` by his sub, an `app` by its client's id, or an `api_key` by
+         *     the key's subject. The caller is answered about himself as his own request would be. About others he is told what they
+         *     may do when they come at home, on a known device, just signed in with a second factor: about people if he may list the
+         *     members, about apps if he may list those, about a guest on a list if he may share it.
+         *     What the caller may not know of is denied as what does not exist. Members that are not known here are ignored.
+         *     What an evaluation leaves out is taken from beside them; what is wrong with one of them is told in its own answer.
+         *     Without any evaluations, this is the same as /access/v1/evaluation.
          */
         post: operations["evaluateAll"];
         delete?: never;
@@ -91,11 +98,67 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What may the caller do with this?
-         * @description OpenID AuthZEN Authorization API 1.0. The subject is the caller himself: `user` and the token's sub, `app` and the
-         *     client's id, or `api_key` and the key's subject. What he may not know of is denied as what does not exist.
+         * What may be done with this?
+         * @description OpenID AuthZEN Authorization API 1.0. A subject is a `user` by his sub, an `app` by its client's id, or an `api_key` by
+         *     the key's subject. The caller is answered about himself as his own request would be. About others he is told what they
+         *     may do when they come at home, on a known device, just signed in with a second factor: about people if he may list the
+         *     members, about apps if he may list those, about a guest on a list if he may share it.
+         *     What the caller may not know of is denied as what does not exist. Members that are not known here are ignored.
+         *     All of it stands on one page.
          */
         post: operations["searchActions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/access/v1/search/resource": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What may this be done to?
+         * @description OpenID AuthZEN Authorization API 1.0. A subject is a `user` by his sub, an `app` by its client's id, or an `api_key` by
+         *     the key's subject. The caller is answered about himself as his own request would be. About others he is told what they
+         *     may do when they come at home, on a known device, just signed in with a second factor: about people if he may list the
+         *     members, about apps if he may list those, about a guest on a list if he may share it.
+         *     What the caller may not know of is denied as what does not exist. Members that are not known here are ignored.
+         *     Searched is what the caller sees: in the family that is named, or in all of his, which takes `family:read`. Page by
+         *     page: an empty page with a `next_token` is not the end.
+         */
+        post: operations["searchResources"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/access/v1/search/subject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who may do this?
+         * @description OpenID AuthZEN Authorization API 1.0. A subject is a `user` by his sub, an `app` by its client's id, or an `api_key` by
+         *     the key's subject. The caller is answered about himself as his own request would be. About others he is told what they
+         *     may do when they come at home, on a known device, just signed in with a second factor: about people if he may list the
+         *     members, about apps if he may list those, about a guest on a list if he may share it.
+         *     What the caller may not know of is denied as what does not exist. Members that are not known here are ignored.
+         *     Searched are the members of the family, its apps, or the caller's own service account. Page by page: an empty
+         *     page with a `next_token` is not the end.
+         */
+        post: operations["searchSubjects"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1435,21 +1498,25 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         ActionAsked: {
-            /** @example item.check */
+            /**
+             * @example family.read
+             * @example member.remove
+             * @example invitation.revoke
+             * @example list.read
+             * @example item.check
+             * @example app.uninstall
+             * @example audit.read
+             */
             name: string;
+            /** @description Ignored */
             properties?: Record<string, never>;
         };
         ActionSearch: {
-            action?: components["schemas"]["ActionAsked"];
             /** @description Taken and not believed: time, place and sign-in are those of the request */
             context?: Record<string, never>;
+            page?: components["schemas"]["PageAsked"];
             resource: components["schemas"]["ResourceAsked"];
             subject: components["schemas"]["Subject"];
-        };
-        Actions: {
-            results: {
-                name: string;
-            }[];
         };
         App: {
             client_id: string;
@@ -1517,6 +1584,11 @@ export interface components {
             context?: {
                 /** @description To sign in with (RFC 9470) */
                 acr_values?: string[];
+                /** @description What is wrong with this question, where it is one of several */
+                error?: {
+                    message: string;
+                    status: number;
+                };
                 /** @description Seconds since the sign-in (RFC 9470) */
                 max_age?: number;
                 policies?: string[];
@@ -1528,6 +1600,7 @@ export interface components {
             };
             decision: boolean;
         };
+        DecisionOrDecisions: components["schemas"]["Decisions"] | components["schemas"]["Decision"];
         Decisions: {
             evaluations: components["schemas"]["Decision"][];
         };
@@ -1573,23 +1646,103 @@ export interface components {
             resource: components["schemas"]["ResourceAsked"];
             subject: components["schemas"]["Subject"];
         };
-        Evaluations: {
-            action?: components["schemas"]["ActionAsked"];
+        /** @description As Evaluation, but for what is told elsewhere */
+        EvaluationPart: {
+            action?: {
+                /**
+                 * @example family.read
+                 * @example member.remove
+                 * @example invitation.revoke
+                 * @example list.read
+                 * @example item.check
+                 * @example app.uninstall
+                 * @example audit.read
+                 */
+                name?: string;
+                /** @description Ignored */
+                properties?: Record<string, never>;
+            };
             /** @description Taken and not believed: time, place and sign-in are those of the request */
             context?: Record<string, never>;
-            evaluations?: {
-                action?: components["schemas"]["ActionAsked"];
-                /** @description Taken and not believed: time, place and sign-in are those of the request */
-                context?: Record<string, never>;
-                resource?: components["schemas"]["ResourceAsked"];
-                subject?: components["schemas"]["Subject"];
-            }[];
+            resource?: {
+                /** @description Of a list that is to be made, the id that it is to get; of a member, his user_id */
+                id?: string;
+                properties?: components["schemas"]["ResourceProperties"];
+                /**
+                 * @description family, member, invitation, list, item, app or audit
+                 * @example family
+                 * @example member
+                 * @example invitation
+                 * @example list
+                 * @example item
+                 * @example app
+                 * @example audit
+                 */
+                type?: string;
+            };
+            subject?: {
+                id?: string;
+                /** @description Ignored */
+                properties?: Record<string, never>;
+                /**
+                 * @description user, app or api_key
+                 * @example user
+                 * @example app
+                 * @example api_key
+                 */
+                type?: string;
+            };
+        };
+        Evaluations: {
+            action?: {
+                /**
+                 * @example family.read
+                 * @example member.remove
+                 * @example invitation.revoke
+                 * @example list.read
+                 * @example item.check
+                 * @example app.uninstall
+                 * @example audit.read
+                 */
+                name?: string;
+                /** @description Ignored */
+                properties?: Record<string, never>;
+            };
+            /** @description Taken and not believed: time, place and sign-in are those of the request */
+            context?: Record<string, never>;
+            evaluations?: components["schemas"]["EvaluationPart"][];
             options?: {
                 /** @enum {string} */
                 evaluations_semantic?: "execute_all" | "deny_on_first_deny" | "permit_on_first_permit";
             };
-            resource?: components["schemas"]["ResourceAsked"];
-            subject?: components["schemas"]["Subject"];
+            resource?: {
+                /** @description Of a list that is to be made, the id that it is to get; of a member, his user_id */
+                id?: string;
+                properties?: components["schemas"]["ResourceProperties"];
+                /**
+                 * @description family, member, invitation, list, item, app or audit
+                 * @example family
+                 * @example member
+                 * @example invitation
+                 * @example list
+                 * @example item
+                 * @example app
+                 * @example audit
+                 */
+                type?: string;
+            };
+            subject?: {
+                id?: string;
+                /** @description Ignored */
+                properties?: Record<string, never>;
+                /**
+                 * @description user, app or api_key
+                 * @example user
+                 * @example app
+                 * @example api_key
+                 */
+                type?: string;
+            };
         };
         /** @description None: all of them */
         Events: string[];
@@ -1802,6 +1955,20 @@ export interface components {
         FlagEdit: {
             base?: boolean;
             value: boolean;
+        };
+        Found: {
+            page: components["schemas"]["PageTold"];
+            results: {
+                id: string;
+                properties?: components["schemas"]["ResourceProperties"];
+                type: string;
+            }[];
+        };
+        FoundActions: {
+            page: components["schemas"]["PageTold"];
+            results: {
+                name: string;
+            }[];
         };
         Grant: {
             list_id: components["schemas"]["ID"];
@@ -2288,6 +2455,19 @@ export interface components {
             value: number;
         };
         Operation: components["schemas"]["ItemOperation"] | components["schemas"]["KitchenOperation"];
+        PageAsked: {
+            /** @default 50 */
+            limit: number;
+            /** @description Ignored */
+            properties?: Record<string, never>;
+            /** @description The next_token of the page before, with all else as it was */
+            token?: string;
+        };
+        PageTold: {
+            count: number;
+            /** @description Empty at the end */
+            next_token: string;
+        };
         Pantry: {
             pantry: components["schemas"]["Stock"][];
         };
@@ -2447,30 +2627,64 @@ export interface components {
         ResourceAsked: {
             /** @description Of a list that is to be made, the id that it is to get; of a member, his user_id */
             id: string;
-            properties?: {
+            properties?: components["schemas"]["ResourceProperties"];
+            /**
+             * @description family, member, invitation, list, item, app or audit
+             * @example family
+             * @example member
+             * @example invitation
+             * @example list
+             * @example item
+             * @example app
+             * @example audit
+             */
+            type: string;
+        };
+        /** @description Others are ignored */
+        ResourceProperties: {
+            /**
+             * Format: uuid
+             * @description Required but of a family
+             */
+            family_id?: string;
+            /**
+             * @description Of a list that is to be made
+             * @enum {string}
+             */
+            kind?: "shared" | "personal";
+            /**
+             * Format: uuid
+             * @description Required of an item
+             */
+            list_id?: string;
+            /**
+             * @description That a member is to get, or an invitation to give
+             * @enum {string}
+             */
+            role?: "admin" | "member" | "guest";
+        };
+        ResourceSearch: {
+            action: components["schemas"]["ActionAsked"];
+            /** @description Taken and not believed: time, place and sign-in are those of the request */
+            context?: Record<string, never>;
+            page?: components["schemas"]["PageAsked"];
+            resource: {
+                /** @description Ignored */
+                id?: string;
+                properties?: components["schemas"]["ResourceProperties"];
                 /**
-                 * Format: uuid
-                 * @description Required but of a family
+                 * @description family, member, invitation, list, item, app or audit
+                 * @example family
+                 * @example member
+                 * @example invitation
+                 * @example list
+                 * @example item
+                 * @example app
+                 * @example audit
                  */
-                family_id?: string;
-                /**
-                 * @description Of a list that is to be made
-                 * @enum {string}
-                 */
-                kind?: "shared" | "personal";
-                /**
-                 * Format: uuid
-                 * @description Required of an item
-                 */
-                list_id?: string;
-                /**
-                 * @description That a member is to get
-                 * @enum {string}
-                 */
-                role?: "admin" | "member" | "guest";
+                type: string;
             };
-            /** @enum {string} */
-            type: "family" | "member" | "invitation" | "list" | "item" | "app" | "audit";
+            subject: components["schemas"]["Subject"];
         };
         /** @enum {string} */
         Role: "admin" | "member" | "guest";
@@ -2576,9 +2790,35 @@ export interface components {
         };
         Subject: {
             id: string;
+            /** @description Ignored */
             properties?: Record<string, never>;
-            /** @enum {string} */
-            type: "user" | "app" | "api_key";
+            /**
+             * @description user, app or api_key
+             * @example user
+             * @example app
+             * @example api_key
+             */
+            type: string;
+        };
+        SubjectSearch: {
+            action: components["schemas"]["ActionAsked"];
+            /** @description Taken and not believed: time, place and sign-in are those of the request */
+            context?: Record<string, never>;
+            page?: components["schemas"]["PageAsked"];
+            resource: components["schemas"]["ResourceAsked"];
+            subject: {
+                /** @description Ignored */
+                id?: string;
+                /** @description Ignored */
+                properties?: Record<string, never>;
+                /**
+                 * @description user, app or api_key
+                 * @example user
+                 * @example app
+                 * @example api_key
+                 */
+                type: string;
+            };
         };
         Suggestion: {
             category: string;
@@ -3136,7 +3376,9 @@ export interface operations {
                      *       "access_evaluation_endpoint": "text",
                      *       "access_evaluations_endpoint": "text",
                      *       "policy_decision_point": "text",
-                     *       "search_action_endpoint": "text"
+                     *       "search_action_endpoint": "text",
+                     *       "search_resource_endpoint": "text",
+                     *       "search_subject_endpoint": "text"
                      *     }
                      */
                     "application/json": {
@@ -3144,6 +3386,8 @@ export interface operations {
                         access_evaluations_endpoint?: string;
                         policy_decision_point: string;
                         search_action_endpoint?: string;
+                        search_resource_endpoint?: string;
+                        search_subject_endpoint?: string;
                     };
                 };
             };
@@ -3218,7 +3462,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description May the caller do this? */
+            /** @description May this be done? */
             200: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];
@@ -3232,6 +3476,10 @@ export interface operations {
                      *         "acr_values": [
                      *           "text"
                      *         ],
+                     *         "error": {
+                     *           "message": "text",
+                     *           "status": 1
+                     *         },
                      *         "max_age": 1,
                      *         "policies": [
                      *           "text"
@@ -3250,7 +3498,6 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
-            415: components["responses"]["E415"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
@@ -3295,7 +3542,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description May the caller do these? */
+            /** @description May these be done? */
             200: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];
@@ -3311,6 +3558,10 @@ export interface operations {
                      *             "acr_values": [
                      *               "text"
                      *             ],
+                     *             "error": {
+                     *               "message": "text",
+                     *               "status": 1
+                     *             },
                      *             "max_age": 1,
                      *             "policies": [
                      *               "text"
@@ -3324,14 +3575,13 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Decisions"];
+                    "application/json": components["schemas"]["DecisionOrDecisions"];
                 };
             };
             400: components["responses"]["E400"];
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
-            415: components["responses"]["E415"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
@@ -3361,7 +3611,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What may the caller do with this? */
+            /** @description What may be done with this? */
             200: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];
@@ -3371,6 +3621,10 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "page": {
+                     *         "count": 1,
+                     *         "next_token": "text"
+                     *       },
                      *       "results": [
                      *         {
                      *           "name": "Milk"
@@ -3378,14 +3632,151 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Actions"];
+                    "application/json": components["schemas"]["FoundActions"];
                 };
             };
             400: components["responses"]["E400"];
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
-            415: components["responses"]["E415"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    searchResources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "action": {
+                 *         "name": "item.check"
+                 *       },
+                 *       "resource": {
+                 *         "properties": {
+                 *           "family_id": "0198c1f0-0000-7000-8000-000000000003"
+                 *         },
+                 *         "type": "item"
+                 *       },
+                 *       "subject": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000001",
+                 *         "type": "user"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResourceSearch"];
+            };
+        };
+        responses: {
+            /** @description What may this be done to? */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "page": {
+                     *         "count": 1,
+                     *         "next_token": "text"
+                     *       },
+                     *       "results": [
+                     *         {
+                     *           "id": "text",
+                     *           "properties": {
+                     *             "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *             "kind": "shared",
+                     *             "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *             "role": "admin"
+                     *           },
+                     *           "type": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Found"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            413: components["responses"]["E413"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    searchSubjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "action": {
+                 *         "name": "list.delete"
+                 *       },
+                 *       "resource": {
+                 *         "id": "0198c1f0-0000-7000-8000-000000000009",
+                 *         "properties": {
+                 *           "family_id": "0198c1f0-0000-7000-8000-000000000003"
+                 *         },
+                 *         "type": "list"
+                 *       },
+                 *       "subject": {
+                 *         "type": "user"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["SubjectSearch"];
+            };
+        };
+        responses: {
+            /** @description Who may do this? */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "page": {
+                     *         "count": 1,
+                     *         "next_token": "text"
+                     *       },
+                     *       "results": [
+                     *         {
+                     *           "id": "text",
+                     *           "properties": {
+                     *             "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *             "kind": "shared",
+                     *             "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *             "role": "admin"
+                     *           },
+                     *           "type": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Found"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            413: components["responses"]["E413"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
