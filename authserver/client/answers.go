@@ -30,6 +30,8 @@ func (c *check) answers() {
 	c.oneOf("userinfo_signed_response_alg", m.UserinfoSignedAlg, oidc.SigningAlgs())
 	c.encryption("id_token_encrypted_response", m.IDTokenEncryptedAlg, m.IDTokenEncryptedEnc)
 	c.encryption("userinfo_encrypted_response", m.UserinfoEncryptedAlg, m.UserinfoEncryptedEnc)
+	c.encryption("authorization_encrypted_response", m.AuthorizationEncryptedAlg, m.AuthorizationEncryptedEnc)
+	c.encryption("introspection_encrypted_response", m.IntrospectionEncryptedAlg, m.IntrospectionEncryptedEnc)
 	if age := m.DefaultMaxAge; age != nil && (*age < 0 || *age > maxDefaultAge) {
 		c.fault("default_max_age", "must be 0 to %d seconds", maxDefaultAge)
 	}
@@ -46,15 +48,16 @@ func (c *check) oneOf(member, value string, known []string) {
 	}
 }
 
-// encryption needs a key among the client's own to encrypt to.
+// encryption needs a key among the client's own to encrypt to, or an address
+// where the client publishes it.
 func (c *check) encryption(member, alg, enc string) {
 	c.oneOf(member+"_alg", alg, oidc.KeyManagementAlgs())
 	c.oneOf(member+"_enc", enc, oidc.ContentEncryptionAlgs())
 	switch {
 	case alg == "" && enc != "":
 		c.fault(member+"_enc", "needs %s_alg", member)
-	case alg != "" && c.m.EncryptionKey(alg) == nil:
-		c.fault(member+"_alg", "needs a key for it in jwks, with use enc or none")
+	case alg != "" && c.m.JWKSURI == "" && (c.m.JWKS == nil || oidc.EncryptionKey(c.m.JWKS.Keys, alg) == nil):
+		c.fault(member+"_alg", "needs a key for it in jwks, with use enc or none, or a jwks_uri where it is")
 	}
 }
 

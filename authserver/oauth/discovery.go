@@ -70,7 +70,11 @@ type metadata struct {
 	RequestObjectAlgs        []string `json:"request_object_signing_alg_values_supported"`
 	RequireRequestObject     bool     `json:"require_signed_request_object"`
 	AuthorizationAlgs        []string `json:"authorization_signing_alg_values_supported"`
+	AuthorizationEncAlgs     []string `json:"authorization_encryption_alg_values_supported"`
+	AuthorizationEncEncs     []string `json:"authorization_encryption_enc_values_supported"`
 	IntrospectionAlgs        []string `json:"introspection_signing_alg_values_supported"`
+	IntrospectionEncAlgs     []string `json:"introspection_encryption_alg_values_supported"`
+	IntrospectionEncEncs     []string `json:"introspection_encryption_enc_values_supported"`
 
 	BackchannelDeliveryModes []string `json:"backchannel_token_delivery_modes_supported"`
 	BackchannelRequestAlgs   []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
@@ -154,8 +158,12 @@ func (p *Provider) metadata() metadata {
 		RequireRequestURIs:  true,
 		RequestObjectAlgs:   algorithmNames(clientAlgorithms()),
 
-		AuthorizationAlgs: p.Keys.Algorithms(),
-		IntrospectionAlgs: p.Keys.Algorithms(),
+		AuthorizationAlgs:    p.Keys.Algorithms(),
+		AuthorizationEncAlgs: oidc.KeyManagementAlgs(),
+		AuthorizationEncEncs: oidc.ContentEncryptionAlgs(),
+		IntrospectionAlgs:    p.Keys.Algorithms(),
+		IntrospectionEncAlgs: oidc.KeyManagementAlgs(),
+		IntrospectionEncEncs: oidc.ContentEncryptionAlgs(),
 	}
 	if p.BrowserStates != nil {
 		m.CheckSessionIframe = issuer + checkSessionPath

@@ -288,6 +288,6 @@ const registeredMembers = `^(issuer|jwks_uri|check_session_iframe|mtls_endpoint_
 	`((scopes|response_types|response_modes|grant_types|subject_types|prompt_values|acr_values|display_values|claim_types|claims|ui_locales|` +
 	`code_challenge_methods|authorization_details_types|claims_parameter|request_parameter|request_uri_parameter|authorization_response_iss_parameter|` +
 	`(back|front)channel_logout(_session)?|backchannel_token_delivery_modes|backchannel_user_code_parameter|` +
-	`(id_token|userinfo)_encryption_(alg|enc)_values|` +
+	`(id_token|userinfo|authorization|introspection)_encryption_(alg|enc)_values|` +
 	`(id_token|userinfo|request_object|authorization|introspection|dpop|backchannel_authentication_request)_signing_alg_values|` +
 	`(token|introspection|revocation)_endpoint_auth_(methods|signing_alg_values))_supported))$`

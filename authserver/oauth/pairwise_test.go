@@ -1,10 +1,6 @@
 package oauth
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -108,84 +104,4 @@ func payloadOf(t *testing.T, token string) string {
 		t.Fatal(err)
 	}
 	return string(jws.UnsafePayloadWithoutVerification())
-}
-
-// ID tokens and userinfo come as the client has registered.
-func TestAnswersAreSignedAndEncryptedAsRegistered(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := *h.addWebLike("crypt", "openid profile")
-	rsaKey := testRSA(0)
-	c.Metadata.JWKS = &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
-		{Key: rsaKey.Public(), KeyID: "sig", Use: "sig"},
-		{Key: rsaKey.Public(), KeyID: "rsa", Use: "enc"},
-		{Key: ec.Public(), KeyID: "ec"},
-	}}
-	browser, ada := h.browser(), h.addUser("Ada")
-	h.signIn(browser, ada.ID)
-	for _, alg := range append(oidc.SigningAlgs(), "") {
-		for i, enc := range append(oidc.KeyManagementAlgs(), "") {
-			content := append(oidc.ContentEncryptionAlgs(), "")[i]
-			one := c
-			one.Metadata.IDTokenSignedAlg, one.Metadata.UserinfoSignedAlg = alg, alg
-			one.Metadata.IDTokenEncryptedAlg, one.Metadata.UserinfoEncryptedAlg = enc, enc
-			if enc != "" {
-				one.Metadata.IDTokenEncryptedEnc, one.Metadata.UserinfoEncryptedEnc = content, content
-			}
-			h.clients.set(&one)
-			tokens := h.tokens(h.exchangeAs("crypt", h.code(browser, webRequest("client_id", "crypt", "scope", "openid profile"))))
-			open := func(token string) string {
-				if enc == "" {
-					return token
-				}
-				jwe, err := jose.ParseEncryptedCompact(token, []jose.KeyAlgorithm{jose.KeyAlgorithm(enc)}, []jose.ContentEncryption{jose.ContentEncryption(content)})
-				if err != nil {
-					t.Fatalf("%s %s: %v", enc, content, err)
-				}
-				var key any = rsaKey
-				if jwe.Header.KeyID == "ec" {
-					key = ec
-				}
-				plain, err := jwe.Decrypt(key)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return string(plain)
-			}
-			signed := alg
-			if alg == "" {
-				signed = es256
-			}
-			id := h.idTokenClaims(open(tokens.IDToken), signed)
-			if id["sub"] != ada.ID.String() || id["at_hash"] != leftHalf(signed, tokens.AccessToken) {
-				t.Errorf("%s %s: ID token %v", alg, enc, id)
-			}
-			a := h.userinfo(tokens.AccessToken)
-			var info map[string]any
-			switch {
-			case alg == "" && enc == "":
-				info = a.json(t)
-			case alg == "":
-				info = answer{body: open(a.body)}.json(t)
-			default:
-				info = h.idTokenClaims(open(a.body), alg)
-			}
-			jwt := alg != "" || enc != ""
-			if info["name"] != "Ada" || info["sub"] != ada.ID.String() || info["nonce"] != nil || (info["iss"] == h.issuer) != jwt || (info["aud"] == "crypt") != jwt {
-				t.Errorf("%s %s: userinfo %v", alg, enc, info)
-			}
-			if want := map[bool]string{true: "application/jwt", false: "application/json"}[jwt]; a.status != http.StatusOK || a.header.Get("Content-Type") != want {
-				t.Errorf("%s %s: %d %v", alg, enc, a.status, a.header)
-			}
-			if jwt && enc == "" {
-				if q := callback(t, h.authorize(browser, webRequest("client_id", "crypt", "scope", "openid", "id_token_hint", a.body)), webRedirect); q.Get("error") != invalidRequest {
-					t.Errorf("a userinfo answer passes for an ID token: %v", q)
-				}
-			}
-		}
-	}
 }

@@ -20,21 +20,10 @@ const (
 	introspectionMedia     = "application/" + introspectionTokenType
 )
 
-// signingAlg is what an answer to the client is signed with: the algorithm that
-// it is registered for, else that of its ID tokens.
-func signingAlg(client *oidc.Client, registered string) string {
-	switch {
-	case registered != "":
-		return registered
-	case client.Metadata.IDTokenSignedAlg != "":
-		return client.Metadata.IDTokenSignedAlg
-	}
-	return es256
-}
-
 // signResponse makes the one parameter of a signed authorization response (JARM
 // §2.1): its claims are the parameters, who answers, whom, and until when. JARM
-// defines no type; ours keeps it from being read as an ID token.
+// defines no type; ours keeps it from being read as an ID token. A client
+// may have it encrypted, too (§2.2).
 func (p *Provider) signResponse(ctx context.Context, client *oidc.Client, parameters url.Values) (string, error) {
 	claims := map[string]any{"aud": client.ID, "exp": p.Now().Add(responseLifespan).Unix()}
 	for name := range parameters {
@@ -44,7 +33,7 @@ func (p *Provider) signResponse(ctx context.Context, client *oidc.Client, parame
 	if err != nil {
 		return "", err
 	}
-	return p.Keys.Sign(ctx, signingAlg(client, client.Metadata.AuthorizationAlg), signedResponseType, payload)
+	return p.protect(ctx, client, authorizationProtection(&client.Metadata), payload)
 }
 
 // signedIntrospection is the JWT of RFC 9701 §5. The claims of the token in
@@ -65,7 +54,7 @@ func (p *Provider) writeSignedIntrospection(w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return err
 	}
-	token, err := p.Keys.Sign(r.Context(), signingAlg(client, client.Metadata.IntrospectionAlg), introspectionTokenType, payload)
+	token, err := p.protect(r.Context(), client, introspectionProtection(&client.Metadata), payload)
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,12 @@ func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Before anything is spent: the key for the ID token may have to be fetched.
+	if alg := client.Metadata.IDTokenEncryptedAlg; alg != "" {
+		if _, err := p.encryptionKey(r.Context(), client, alg); err != nil {
+			return nil, err
+		}
+	}
 	// Last, because a proof is good once: what is refused above may be sent again.
 	jkt, err := p.proofKey(r, client)
 	if err != nil {

@@ -8,8 +8,8 @@ func SigningAlgs() []string {
 	return []string{string(jose.ES256), string(jose.RS256), string(jose.EdDSA), string(jose.PS256)}
 }
 
-// KeyManagementAlgs are those by which the keys of encrypted ID tokens and
-// userinfo answers may be wrapped or agreed on (RFC 7518 §4).
+// KeyManagementAlgs are those by which the keys of what is encrypted to a
+// client may be wrapped or agreed on (RFC 7518 §4).
 func KeyManagementAlgs() []string {
 	return []string{string(jose.RSA_OAEP_256), string(jose.ECDH_ES), string(jose.ECDH_ES_A256KW)}
 }

@@ -147,9 +147,14 @@ type Metadata struct {
 	RequireRequestObject bool `json:"require_signed_request_object,omitempty"`
 	// AuthorizationAlg signs authorization responses (JARM §3), and
 	// IntrospectionAlg those of the introspection endpoint (RFC 9701 §6); ""
-	// stands for the algorithm of the client's ID tokens.
-	AuthorizationAlg string `json:"authorization_signed_response_alg,omitempty"`
-	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
+	// stands for the algorithm of the client's ID tokens. They are encrypted, too,
+	// where the members behind them say so.
+	AuthorizationAlg          string `json:"authorization_signed_response_alg,omitempty"`
+	AuthorizationEncryptedAlg string `json:"authorization_encrypted_response_alg,omitempty"`
+	AuthorizationEncryptedEnc string `json:"authorization_encrypted_response_enc,omitempty"`
+	IntrospectionAlg          string `json:"introspection_signed_response_alg,omitempty"`
+	IntrospectionEncryptedAlg string `json:"introspection_encrypted_response_alg,omitempty"`
+	IntrospectionEncryptedEnc string `json:"introspection_encrypted_response_enc,omitempty"`
 	// RequirePKCE is false only for an old confidential client that was
 	// registered so; nil and true both demand a challenge (RFC 9700 §2.1.1).
 	RequirePKCE *bool `json:"require_pkce,omitempty"`
@@ -250,14 +255,11 @@ func (m *Metadata) Sector() string {
 	return strings.ToLower(u.Hostname())
 }
 
-// EncryptionKey is the registered key to encrypt to the client with by a key
-// management algorithm of RFC 7518 §4, nil if there is none.
-func (m *Metadata) EncryptionKey(alg string) *jose.JSONWebKey {
-	if m.JWKS == nil {
-		return nil
-	}
-	for i := range m.JWKS.Keys {
-		key := &m.JWKS.Keys[i]
+// EncryptionKey is the first key to encrypt with by a key management algorithm
+// of RFC 7518 §4, nil if there is none.
+func EncryptionKey(keys []jose.JSONWebKey, alg string) *jose.JSONWebKey {
+	for i := range keys {
+		key := &keys[i]
 		if key.Use != "" && key.Use != "enc" || key.Algorithm != "" && key.Algorithm != alg || !key.IsPublic() {
 			continue
 		}

@@ -28,8 +28,6 @@ type request struct {
 
 	SoftwareStatement   string `json:"software_statement"`
 	RequestObjectEncAlg string `json:"request_object_encryption_alg"`
-	AuthorizationEncAlg string `json:"authorization_encrypted_response_alg"`
-	IntrospectionEncAlg string `json:"introspection_encrypted_response_alg"`
 	BackchannelUserCode bool   `json:"backchannel_user_code_parameter"`
 
 	// These belong to an update only (RFC 7592 §2.2).
@@ -70,8 +68,6 @@ func (req *request) refuseUnsupported() error {
 	}{
 		{"software_statement", req.SoftwareStatement, nil, "is not supported"},
 		{"request_object_encryption_alg", req.RequestObjectEncAlg, nil, "is not supported"},
-		{"authorization_encrypted_response_alg", req.AuthorizationEncAlg, nil, "is not supported"},
-		{"introspection_encrypted_response_alg", req.IntrospectionEncAlg, nil, "is not supported"},
 	} {
 		if member.value != "" && !slices.Contains(member.fine, member.value) {
 			return invalidMetadata(member.name, member.detail)

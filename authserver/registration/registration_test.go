@@ -172,6 +172,8 @@ func TestOidccRegistrationJWKSURI(t *testing.T) {
 		"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "PS256", "jwks_uri": "https://app.example/jwks",
 		"request_uris": []any{"https://app.example/object#hash"}, "request_object_signing_alg": "RS256", "require_signed_request_object": true,
 		"authorization_signed_response_alg": "RS256", "introspection_signed_response_alg": "ES256",
+		"authorization_encrypted_response_alg": "RSA-OAEP-256", "introspection_encrypted_response_alg": "ECDH-ES", "introspection_encrypted_response_enc": "A256GCM",
+		"id_token_encrypted_response_alg": "ECDH-ES+A256KW", "userinfo_encrypted_response_alg": "ECDH-ES",
 	}
 	body := map[string]any{"redirect_uris": []string{callback}}
 	maps.Copy(body, want)
@@ -236,7 +238,9 @@ func TestRegistrationRefusals(t *testing.T) {
 		"oidcc-registration-sector-bad":           {with("sector_identifier_uri", "https://app.example/s.json"), "invalid_client_metadata"},
 		"O23 jwks_uri into our network":           {with("jwks_uri", "http://169.254.169.254/"), "invalid_client_metadata"},
 		"O23 request_uri into our network":        {with("request_uris", []string{"https://127.0.0.1/"}), "invalid_client_metadata"},
-		"encrypted responses":                     {with("authorization_encrypted_response_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
+		"encrypted responses without a key":       {with("authorization_encrypted_response_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
+		"encrypted introspection by RSA1_5":       {with("introspection_encrypted_response_alg", "RSA1_5"), "invalid_client_metadata"},
+		"encrypted request objects":               {with("request_object_encryption_alg", "RSA-OAEP-256"), "invalid_client_metadata"},
 		"logo of another scheme":                  {with("logo_uri", "javascript:alert(1)"), "invalid_client_metadata"},
 		"implicit":                                {with("response_types", []string{"id_token token"}), "invalid_client_metadata"},
 		"token exchange":                          {with("grant_types", []string{"authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"}), "invalid_client_metadata"},

@@ -116,9 +116,10 @@ func (c *Cache) fetch(ctx context.Context, known *copied, address string) {
 	known.failed, known.err = c.Now(), fmt.Errorf("jwks: %s: %w", address, err)
 }
 
-// Parse reads a key set and returns its public keys for signatures. Keys of
-// other kinds and uses are passed over (RFC 7517 §5); a private or symmetric key
-// condemns the set, since what is published is secret no more.
+// Parse reads a key set and returns its public keys for signatures and for
+// encryption. Keys of other kinds and uses are passed over (RFC 7517 §5); a
+// private or symmetric key condemns the set, since what is published is secret
+// no more.
 func Parse(body []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -139,12 +140,12 @@ func Parse(body []byte) ([]jose.JSONWebKey, error) {
 			return nil, errors.New("a private key is published")
 		}
 		rsaKey, isRSA := key.Key.(*rsa.PublicKey)
-		if key.Valid() && (key.Use == "" || key.Use == "sig") && (!isRSA || rsaKey.N.BitLen() >= minRSA) {
+		if key.Valid() && (key.Use == "" || key.Use == "sig" || key.Use == "enc") && (!isRSA || rsaKey.N.BitLen() >= minRSA) {
 			keys = append(keys, key)
 		}
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("no key for signatures is published")
+		return nil, errors.New("no key of use is published")
 	}
 	return keys, nil
 }

@@ -125,7 +125,7 @@ func TestCopiesAreBounded(t *testing.T) {
 	}
 }
 
-func TestOnlyKeysForSignaturesAreRead(t *testing.T) {
+func TestOnlyPublicKeysOfUseAreRead(t *testing.T) {
 	t.Parallel()
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -135,8 +135,8 @@ func TestOnlyKeysForSignaturesAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := Parse(set(t, map[string]string{"kty": "new"}, key(t, "enc", "enc"), jose.JSONWebKey{Key: short.Public()}, key(t, "sig", "sig")))
-	if err != nil || len(keys) != 1 || keys[0].KeyID != "sig" {
+	keys, err := Parse(set(t, map[string]string{"kty": "new"}, key(t, "enc", "enc"), jose.JSONWebKey{Key: short.Public()}, key(t, "other", "dance"), key(t, "sig", "sig")))
+	if err != nil || len(keys) != 2 || keys[0].KeyID != "enc" || keys[1].KeyID != "sig" {
 		t.Errorf("%v, %v", keys, err)
 	}
 	many := make([]any, maxKeys+1)
@@ -144,7 +144,7 @@ func TestOnlyKeysForSignaturesAreRead(t *testing.T) {
 		many[i] = map[string]string{}
 	}
 	for name, body := range map[string]string{
-		"not JSON": "<html>", "no keys": "{}", "none of use": string(set(t, key(t, "", "enc"))), "too many": string(set(t, many...)),
+		"not JSON": "<html>", "no keys": "{}", "none of use": string(set(t, key(t, "", "dance"))), "too many": string(set(t, many...)),
 		"symmetric": `{"keys":[{"kty":"oct","k":"` + strings.Repeat("A", 43) + `"}]}`,
 		"private":   string(set(t, jose.JSONWebKey{Key: private})),
 	} {

@@ -8,5 +8,6 @@
 //
 // An address that does not answer is not asked again for ten seconds, and the
 // copy serves meanwhile for an hour more. Copies are bounded in number, size and
-// keys. Only public keys for signatures are kept, no symmetric ones.
+// keys. Only public keys are kept, no symmetric ones; their use is for the reader to
+// mind.
 package jwks
