@@ -26,7 +26,7 @@ var errUsage = errors.New("usage")
 // once they are parsed.
 type command struct {
 	name  string // "client create"
-	args  string // what stands behind the flags
+	args  string // what stands behind the flags, "" for nothing
 	short string // one line for the overview
 	long  string // what help adds: an explanation and examples
 	needs need
@@ -132,6 +132,9 @@ Environment (every fault is reported at once):
   AUTHSERVER_CLIENT_CA             PEM file of the CAs that vouch for clients with tls_client_auth (none)
   AUTHSERVER_CLIENT_CRL            PEM file with the revocation list of each of them (none: nobody looks)
   AUTHSERVER_ACCESS_TOKEN_LIFESPAN 1m to 1h (5m)
+  AUTHSERVER_REGISTRATION          who may register clients: off, initial_access_token or, in development, open (off)
+  AUTHSERVER_REGISTRATION_WITHOUT_PKCE  true lets confidential ones that register do without PKCE (false)
+  AUTHSERVER_IMPLICIT_FLOW         true lets clients have the implicit and hybrid flow of OpenID Connect (false)
   AUTHSERVER_SESSION_MANAGEMENT    true lets apps watch the session in a frame (false; true in development)
   AUTHSERVER_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)
   AUTHSERVER_LOG_LEVEL             debug, info, warn or error (info)
@@ -150,6 +153,7 @@ Environment (every fault is reported at once):
   GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET    Sign in with Google (none); see docs/federation.md
   APPLE_CLIENT_ID, APPLE_TEAM_ID, APPLE_KEY_ID, APPLE_PRIVATE_KEY   Sign in with Apple (none)
   AUTHSERVER_MAIL_DIR, AUTHSERVER_SMS_DIR   where messages land in development
+  AUTHSERVER_GOOGLE_URL, AUTHSERVER_APPLE_URL   where these two are emulated in development
 
 A first server:
   authserver migrate && authserver serve &
@@ -221,13 +225,6 @@ func only(args []string, what string) (string, error) {
 	return args[0], nil
 }
 
-func none(args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q", args[0])
-	}
-	return nil
-}
-
 // list is a flag that may be given several times.
 type list []string
 
@@ -253,9 +250,6 @@ func serverCommands() []command {
 			long: "Starts without PostgreSQL or Redis too: /readyz answers 503 until they are there.",
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					out := telemetry.NewBuffer(t.errOut)
 					defer out.Close()
 					log := telemetry.Logger(out, t.cfg.LogLevel, "authserver")
@@ -270,9 +264,6 @@ func serverCommands() []command {
 			long: "Safe to run from several places at once, and while an older release serves.",
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					return migrate(ctx, t.cfg)
 				}
 			},

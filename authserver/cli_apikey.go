@@ -29,9 +29,6 @@ Without --service-account a new service account of the family is made.
 				scope := flags.String("scope", "", "`scopes`, with spaces between")
 				expires := flags.Duration("expires", 0, "`how long` it lives, such as 2160h; forever if left out")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					var expiresAt time.Time
 					if *expires != 0 {
 						expiresAt = t.now().Add(*expires)
@@ -123,9 +120,6 @@ func createAPIKey(ctx context.Context, t *terminal, n newKey) error {
 }
 
 func listAPIKeys(ctx context.Context, t *terminal, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
 	c, err := t.core(ctx)
 	if err != nil {
 		return err

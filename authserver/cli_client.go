@@ -51,9 +51,6 @@ A resource server that may introspect tokens:
 				clientID := flags.String("id", "", "client_id (random if left out)")
 				metadata := metadataFlags(flags)
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					var m oidc.Metadata
 					if err := metadata(&m); err != nil {
 						return err
@@ -348,9 +345,6 @@ func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
 }
 
 func listClients(ctx context.Context, t *terminal, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
 	c, err := t.core(ctx)
 	if err != nil {
 		return err

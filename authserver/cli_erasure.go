@@ -21,9 +21,6 @@ func erasureCommands() []command {
 			flags: func(flags *flag.FlagSet) action {
 				since := flags.String("since", "", "the first `day`, such as 2026-11-01")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					var from time.Time
 					if *since != "" {
 						var err error
@@ -41,9 +38,6 @@ func erasureCommands() []command {
 				"  authserver erasure replay < erasures.json",
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					return replayErasures(ctx, t)
 				}
 			},

@@ -21,9 +21,6 @@ func grantCommands() []command {
 				client := flags.String("client", "", "`client_id`")
 				limit := flags.Int("limit", 1000, "at most so many")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					filter := grant.Filter{ClientID: *client}
 					if *user != "" {
 						var err error

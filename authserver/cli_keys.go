@@ -25,9 +25,6 @@ When a key is in wrong hands:
 			flags: func(flags *flag.FlagSet) action {
 				now := flags.Bool("now", false, "let the new keys sign at once: some verifiers will see a key they do not know and fetch")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					c, err := t.core(ctx)
 					if err != nil {
 						return err
@@ -74,9 +71,6 @@ then take the old one out.`,
 }
 
 func listKeys(ctx context.Context, t *terminal, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
 	c, err := t.core(ctx)
 	if err != nil {
 		return err
@@ -95,9 +89,6 @@ func listKeys(ctx context.Context, t *terminal, args []string) error {
 }
 
 func rewrapKeys(ctx context.Context, t *terminal, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
 	c, err := t.core(ctx)
 	if err != nil {
 		return err

@@ -20,9 +20,6 @@ Where AUTHSERVER_REGISTRATION is initial_access_token, a client shows the token 
 			uses := flags.Int("uses", 1, "how many clients may register with it")
 			expires := flags.Duration("expires", 24*time.Hour, "how long it is good")
 			return func(ctx context.Context, t *terminal, args []string) error {
-				if err := none(args); err != nil {
-					return err
-				}
 				c, err := t.core(ctx)
 				if err != nil {
 					return err

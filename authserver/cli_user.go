@@ -35,9 +35,6 @@ The password is generated and shown once, or read from standard input; it is nev
 				verified := flags.Bool("email-verified", false, "the address is known to be theirs")
 				stdin := flags.Bool("password-stdin", false, "read the password from standard input")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					if err := none(args); err != nil {
-						return err
-					}
 					password, generated, err := t.password(*stdin)
 					if err != nil {
 						return err
@@ -224,9 +221,6 @@ type userView struct {
 }
 
 func listUsers(ctx context.Context, t *terminal, args []string) error {
-	if err := none(args); err != nil {
-		return err
-	}
 	c, err := t.core(ctx)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,6 +53,27 @@ func TestAGoodConfigurationIsRead(t *testing.T) {
 	}
 	if printed := fmt.Sprintf("%+v", c); strings.Contains(printed, "hidden") || strings.Contains(printed, kekText()) {
 		t.Errorf("a printed configuration shows a secret: %s", printed)
+	}
+}
+
+// An operator finds every setting in the help, and no other.
+func TestHelpNamesEverySetting(t *testing.T) {
+	t.Parallel()
+	read, env := map[string]bool{}, goodEnv()
+	env["AUTHSERVER_INTERNAL_ADDR"] = "0.0.0.0:9001" // which asks for another
+	_, err := loadConfig(func(name string) string {
+		read[name] = true
+		return env[name]
+	}, needServe|needOwner)
+	if len(read) < 30 {
+		t.Fatalf("only %v were read, %v", read, err)
+	}
+	named := map[string]bool{}
+	for _, name := range regexp.MustCompile(`(AUTHSERVER|GOOGLE|APPLE)_[A-Z_]+`).FindAllString(environment, -1) {
+		named[name] = true
+	}
+	if diff := cmp.Diff(read, named); diff != "" {
+		t.Errorf("settings (-read +named in the help):\n%s", diff)
 	}
 }
 

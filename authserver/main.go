@@ -63,6 +63,9 @@ func run(ctx context.Context, args []string, t *terminal) error {
 	if err != nil {
 		return errUsage // flag has said why
 	}
+	if cmd.args == "" && len(positional) > 0 {
+		return fmt.Errorf("unexpected argument %q", positional[0])
+	}
 	if t.cfg, err = loadConfig(t.getenv, cmd.needs); err != nil {
 		return err
 	}

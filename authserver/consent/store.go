@@ -93,10 +93,8 @@ func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) er
 		if err != nil {
 			return err
 		}
-		for _, g := range grants {
-			if err := revocation.Insert(ctx, tx, revocation.Grant, g.String(), now.Add(longest)); err != nil {
-				return err
-			}
+		if err := revocation.InsertGrants(ctx, tx, grants, now.Add(longest)); err != nil {
+			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{
 			OccurredAt: now, Action: "consent.withdrawn", Result: audit.Success, Actor: person(user), ClientID: clientID,

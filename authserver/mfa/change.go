@@ -104,12 +104,7 @@ func (f *Factors) Weaken(ctx context.Context, tx pgx.Tx, user id.ID) (last bool,
 	if err != nil {
 		return false, err
 	}
-	for _, g := range grants {
-		if err := revocation.Insert(ctx, tx, revocation.Grant, g.String(), now.Add(longest)); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
+	return true, revocation.InsertGrants(ctx, tx, grants, now.Add(longest))
 }
 
 // RemoveApp takes the authenticator app away. If it was the last factor, the

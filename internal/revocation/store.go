@@ -7,11 +7,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"larder/internal/id"
 )
 
 const (
 	insertRevocation = `
-INSERT INTO auth.revocations (kind, value, expires_at) VALUES ($1, $2, $3)
+INSERT INTO auth.revocations (kind, value, expires_at) SELECT $1, value, $3 FROM unnest($2::text[]) AS value
 ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)`
 
 	selectRevocations = `
@@ -27,20 +29,35 @@ const (
 	overlap = 30 * time.Second
 )
 
+// Execer is the transaction of the change that causes a revocation.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 // Insert revokes in the transaction db of the change that causes it. expires is
 // when the longest-lived credential concerned is over anyway.
-func Insert(ctx context.Context, db interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}, kind, value string, expires time.Time,
-) error {
-	_, err := db.Exec(ctx, insertRevocation, kind, value, expires)
+func Insert(ctx context.Context, db Execer, kind, value string, expires time.Time) error {
+	return insert(ctx, db, kind, []string{value}, expires)
+}
+
+// InsertGrants is Insert for grants that end together, however many they are.
+func InsertGrants(ctx context.Context, db Execer, grants []id.ID, expires time.Time) error {
+	values := make([]string, len(grants))
+	for i, g := range grants {
+		values[i] = g.String()
+	}
+	return insert(ctx, db, Grant, values, expires)
+}
+
+func insert(ctx context.Context, db Execer, kind string, values []string, expires time.Time) error {
+	_, err := db.Exec(ctx, insertRevocation, kind, values, expires)
 	return err
 }
 
 // Querier is a pool or a connection.
 type Querier interface {
+	Execer
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 // Load reads into s what was revoked after since, and returns the newest
