@@ -53,6 +53,12 @@ Environment (every fault is reported at once):
   RESOURCEAPI_CLIENT_CERT_PROXIES   networks whose Client-Cert header is believed (RFC 9440; none)
   RESOURCEAPI_KEY_ENCRYPTION_KEYS   base64 keys of 32 bytes, the current one first, that seal the secrets of webhooks;
                                     without any, changing RESOURCEAPI_CLIENT_SECRET makes those unreadable
+  RESOURCEAPI_INVITATION_URL        the front end's page that takes an invitation from its fragment, #invitation=…
+  RESOURCEAPI_SMTP_URL              mail server for invitations by e-mail: smtps://user:password@host:465, or
+                                    smtp://…:587, which begins TLS; without it none are sent
+  RESOURCEAPI_MAIL_FROM             whom they come from, such as Larder <no-reply@example.com>
+  RESOURCEAPI_BRAND_NAME            what the service is called in them (Larder)
+  RESOURCEAPI_MAIL_DIR              in place of a mail server, a folder for them as files, for development
   RESOURCEAPI_POLICY_DIR            a folder of .cedar files that say what roles may do, read again when changed
   RESOURCEAPI_LOG_LEVEL             debug, info, warn or error (info)
   RESOURCEAPI_DEVELOPMENT           true allows plain http on loopback, and demo seeding

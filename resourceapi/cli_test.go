@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	netmail "net/mail"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"larder/internal/brand"
 	"larder/internal/devstack/demo"
 	"larder/internal/id"
 	"larder/internal/pgtest"
@@ -62,6 +64,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(Config{
 		Addr: "localhost:9100", InternalAddr: "127.0.0.1:9101", DatabaseConns: 16, QuotaPrincipal: 1200, QuotaFamily: 6000, QuotaAddress: 600,
+		Mail: MailConfig{Brand: brand.Larder(), From: &netmail.Address{Name: "Larder", Address: "no-reply@localhost"}},
 	}, c); diff != "" {
 		t.Error(diff)
 	}

@@ -37,6 +37,8 @@ type Config struct {
 
 	KeyEncryptionKeys [][]byte // seal the secrets of webhooks and what people avoid, the current one first; without any a key is derived from ClientSecret
 
+	Mail MailConfig
+
 	PolicyDir   string // .cedar files in place of the built-in family.cedar
 	LogLevel    slog.Level
 	Development bool // plain http on loopback, demo seeding
@@ -104,6 +106,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 			r.Fault("RESOURCEAPI_KEY_ENCRYPTION_KEYS", "%v", err)
 		}
 	}
+	c.Mail = readMail(r, c.Resource, c.Development)
 	c.PolicyDir = getenv("RESOURCEAPI_POLICY_DIR")
 	c.LogLevel = r.Level("RESOURCEAPI_LOG_LEVEL")
 	return c, r.Err()

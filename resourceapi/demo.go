@@ -22,6 +22,7 @@ import (
 	"larder/internal/web"
 	"larder/resourceapi/bearer"
 	"larder/resourceapi/family"
+	"larder/resourceapi/invite"
 	"larder/resourceapi/item"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/recurring"
@@ -78,7 +79,7 @@ func newSeeder(db *tenant.DB) (*seeder, error) {
 	}
 	db.Authorizer, db.Denials = engine, &auditlog.Queue{}
 	s := &seeder{db: db, families: &family.Families{DB: db}, api: web.NewRouter(web.Problem)}
-	mountFeatures(s.api, db, paging.Signer{}, recurring.New(db, &item.Items{DB: db}, log))
+	mountFeatures(s.api, db, paging.Signer{}, recurring.New(db, &item.Items{DB: db}, log), invite.NewMails(invite.Mails{}))
 	return s, nil
 }
 

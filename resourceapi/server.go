@@ -83,6 +83,7 @@ type server struct {
 	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
 	keeper      *idempotency.Keeper
 	quotas      *quota.Quotas
+	invitations *invite.Mails
 	chain       *audit.Chain
 	confined    atomic.Bool // the database role was found to be bound by row-level security
 
@@ -142,7 +143,10 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
 	s.orders = recurring.New(s.tenants, &item.Items{DB: s.tenants}, log)
-	mountFeatures(s.api, s.tenants, cursors, s.orders)
+	if s.invitations, err = s.newMails(ctx, secrets); err != nil {
+		return nil, err
+	}
+	mountFeatures(s.api, s.tenants, cursors, s.orders, s.invitations)
 	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
 	diets.Mount(s.api)
@@ -191,7 +195,7 @@ func (s *server) close() {
 
 // mountFeatures is the list of everything there is below /v1. Routes are tried
 // in this order, so what is asked for most stands first.
-func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders *recurring.Recurring) {
+func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders *recurring.Recurring, mails *invite.Mails) {
 	lists, items := &list.Lists{DB: db, Cursors: cursors}, &item.Items{DB: db, Cursors: cursors}
 	items.Mount(rt)
 	lists.Mount(rt)
@@ -200,7 +204,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders 
 	(&sync.Sync{DB: db, Items: items, Lists: lists, Kitchen: shelves}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&rules.Rules{DB: db}).Mount(rt)
-	(&invite.Invitations{DB: db}).Mount(rt)
+	(&invite.Invitations{DB: db, Mails: mails}).Mount(rt)
 	stores.Mount(rt)
 	(&suggest.Suggestions{DB: db}).Mount(rt)
 	pantries.Mount(rt)
@@ -334,6 +338,7 @@ func (s *server) serve(ctx context.Context) error {
 	work.Go(func() error { s.tenants.SweepKeys(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })
 	work.Go(func() error { s.orders.Run(ctx); return nil })
+	work.Go(func() error { s.invitations.Run(ctx); return nil })
 	work.Go(func() error {
 		err := s.confine(background)
 		if err != nil {

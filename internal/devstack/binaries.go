@@ -71,6 +71,8 @@ func (s *Stack) resourceAPI(p plan, kept *secrets, db databases, redisURL string
 		"RESOURCEAPI_REDIS_URL":            redisURL,
 		"RESOURCEAPI_CLIENT_ID":            resourceAPIClient,
 		"RESOURCEAPI_CLIENT_SECRET":        kept.ResourceAPIClientSecret,
+		"RESOURCEAPI_INVITATION_URL":       "http://localhost:3000/join", // a page of the front end, whose client "web" is
+		"RESOURCEAPI_MAIL_DIR":             filepath.Join(s.Dir, "mail"),
 		"RESOURCEAPI_DEVELOPMENT":          "true",
 	})
 }

@@ -22,6 +22,9 @@ type Letter struct {
 	// Language is a tag (BCP 47); "" is what the account of the address prefers.
 	Language string `json:"language,omitempty"`
 	Link     *Link  `json:"link,omitempty"`
+	// Target is where the mail leads without a Link: an address that needs no
+	// looking after here.
+	Target string `json:"target,omitempty"`
 }
 
 // Link is where the mail leads.
@@ -78,7 +81,7 @@ type Postman struct {
 // Deliver sends a letter for a job. One whose link is over by now is not worth
 // sending.
 func (p *Postman) Deliver(ctx context.Context, jobID int64, at time.Time, l Letter) error {
-	var target string
+	target := l.Target
 	if l.Link != nil {
 		_, err := p.Links.Find(ctx, l.Link.Purpose, l.Link.ID)
 		if fault.Is(err, fault.NotFound) {

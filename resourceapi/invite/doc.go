@@ -1,9 +1,13 @@
 // Package invite lets people into a family.
 //
-//	admin   POST   /v1/families/{family_id}/invitations   the token is shown once
+//	admin   POST   /v1/families/{family_id}/invitations   the token is shown once,
+//	                                                      or mailed and never shown
 //	        GET    …/invitations                          what is open
 //	        DELETE …/invitations/{invitation_id}          revoke
 //	invitee POST   /v1/invitations/accept {token, display_name}
+//
+//	a mail  invitation and sealed letter in one transaction -> Mails.Run on any
+//	        replica: claimed, sent, deleted; put off when the server is away
 //
 // A token is the family's id and 256 random bits; only its SHA-256 is stored.
 // Accepting locks the invitation's row, so that of any number who race for the

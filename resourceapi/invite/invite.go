@@ -2,6 +2,7 @@ package invite
 
 import (
 	"net/http"
+	"net/mail"
 	"slices"
 	"strconv"
 	"time"
@@ -23,7 +24,8 @@ const (
 
 // Invitations answers for invitations.
 type Invitations struct {
-	DB *tenant.DB
+	DB    *tenant.DB
+	Mails *Mails
 }
 
 // Grant is what a guest will be allowed on one list.
@@ -32,11 +34,14 @@ type Grant struct {
 	Verbs  []string `json:"verbs"`
 }
 
-// Invitation is an open invitation. Token is there in the answer that made it
-// and never again.
+// Invitation is an open invitation. Token, and the link that carries it, are
+// there in the answer that made it and never again; of one that is mailed they
+// go to Email alone.
 type Invitation struct {
 	ID              id.ID      `json:"id"`
 	Token           string     `json:"token,omitempty"`
+	Link            string     `json:"link,omitempty"`
+	Email           string     `json:"email,omitempty"`
 	Role            string     `json:"role"`
 	Grants          []Grant    `json:"grants"`
 	ExpiresAt       time.Time  `json:"expires_at"`
@@ -44,6 +49,8 @@ type Invitation struct {
 	AccessExpiresAt *time.Time `json:"access_expires_at"`
 	CreatedBy       string     `json:"created_by"`
 	CreatedAt       time.Time  `json:"created_at"`
+
+	sealedEmail []byte
 }
 
 // Mount adds the routes.
@@ -60,6 +67,8 @@ type draft struct {
 	ExpiresAt       *time.Time `json:"expires_at"`
 	Uses            *int       `json:"uses"`
 	AccessExpiresAt *time.Time `json:"access_expires_at"`
+	Email           *string    `json:"email"`
+	Language        *string    `json:"language"` // of the mail, BCP 47
 }
 
 // check fills in what may be left out: one use within a week.
@@ -79,6 +88,7 @@ func (d *draft) check(now time.Time) error {
 		f.Fault("/uses", "must be 1 to "+strconv.Itoa(maxUses))
 	}
 	d.checkGuest(&f, now)
+	d.checkMail(&f)
 	return f.Err()
 }
 
@@ -110,6 +120,24 @@ func (d *draft) checkGuest(f *valid.Form, now time.Time) {
 		if len(g.Verbs) == 0 || len(g.Verbs) > len(verbs) || slices.ContainsFunc(g.Verbs, func(v string) bool { return !slices.Contains(verbs, v) }) {
 			f.Fault(pointer+"/verbs", "must be some of view, check, add, edit, manage")
 		}
+	}
+}
+
+func (d *draft) checkMail(f *valid.Form) {
+	if d.Email == nil {
+		if d.Language != nil {
+			f.Fault("/language", "is for an invitation that is mailed")
+		}
+		return
+	}
+	if parsed, err := mail.ParseAddress(*d.Email); err != nil || parsed.Address != *d.Email || len(*d.Email) > 254 {
+		f.Fault("/email", "must be an e-mail address")
+	}
+	if *d.Uses != 1 {
+		f.Fault("/uses", "must be 1 for an invitation that is mailed")
+	}
+	if d.Language != nil {
+		f.Text("/language", *d.Language, 2, 35)
 	}
 }
 

@@ -20,23 +20,24 @@ const (
 SELECT count(*) FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0`
 
 	insertInvitation = `
-INSERT INTO grocery.invitations (family_id, id, token_hash, role, grants, expires_at, uses_left, access_expires_at, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-RETURNING id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at`
+INSERT INTO grocery.invitations (family_id, id, token_hash, role, grants, expires_at, uses_left, access_expires_at, created_by, email)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+RETURNING id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at, email`
+
+	insertMail = `INSERT INTO grocery.invitation_mails (family_id, invitation_id, letter) VALUES ($1, $2, $3)`
 
 	selectInvitations = `
-SELECT id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at
+SELECT id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at, email
   FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0 ORDER BY created_at, id LIMIT 200`
 
 	selectInvitation = `
-SELECT id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at
-  FROM grocery.invitations WHERE family_id = $1 AND id = $2`
+SELECT id FROM grocery.invitations WHERE family_id = $1 AND id = $2`
 
 	deleteInvitation = `DELETE FROM grocery.invitations WHERE family_id = $1 AND id = $2`
 )
 
 func (i *Invitation) scan(row pgx.Row) error {
-	return row.Scan(&i.ID, &i.Role, &i.Grants, &i.ExpiresAt, &i.UsesLeft, &i.AccessExpiresAt, &i.CreatedBy, &i.CreatedAt)
+	return row.Scan(&i.ID, &i.Role, &i.Grants, &i.ExpiresAt, &i.UsesLeft, &i.AccessExpiresAt, &i.CreatedBy, &i.CreatedAt, &i.sealedEmail)
 }
 
 func (h *Invitations) insert(ctx context.Context, family id.ID, d draft) (*Invitation, error) {
@@ -65,18 +66,37 @@ func (h *Invitations) insert(ctx context.Context, family id.ID, d draft) (*Invit
 		if err := mayShare(ctx, tx, d.Grants, there); err != nil {
 			return err
 		}
+		var address []byte
+		if d.Email != nil {
+			if err := h.Mails.admit(ctx, tx.Principal(), *d.Email); err != nil {
+				return err
+			}
+			address = h.Mails.Keys.Seal(place(family, made.ID), []byte(*d.Email))
+		}
 		if d.Grants == nil {
 			d.Grants = []Grant{}
 		}
 		tx.Queue(deleteStale, family)
-		tx.Row(made.scan, insertInvitation, family, made.ID, hash, d.Role, d.Grants, d.ExpiresAt, d.Uses, d.AccessExpiresAt, tx.Principal())
+		tx.Row(made.scan, insertInvitation, family, made.ID, hash, d.Role, d.Grants, d.ExpiresAt, d.Uses, d.AccessExpiresAt, tx.Principal(), address)
+		if d.Email != nil {
+			letter, err := h.Mails.seal(family, made.ID, token, d)
+			if err != nil {
+				return err
+			}
+			tx.Queue(insertMail, family, made.ID, letter)
+		}
 		tx.Record(ctx, tenant.Change{
 			Event: "invitation.created", Entity: made.ID.String(),
-			Details: map[string]any{"role": d.Role, "uses": *d.Uses, "expires_at": *d.ExpiresAt},
+			Details: map[string]any{"role": d.Role, "uses": *d.Uses, "expires_at": *d.ExpiresAt, "mailed": d.Email != nil},
 		})
 		return nil
 	})
-	made.Token = token.Reveal()
+	if d.Email != nil {
+		made.Email = *d.Email
+		h.Mails.wake()
+		return made, err
+	}
+	made.Token, made.Link = token.Reveal(), h.Mails.link(token)
 	return made, err
 }
 
@@ -117,6 +137,13 @@ func (h *Invitations) selectOpen(ctx context.Context, family id.ID) ([]Invitatio
 		}
 		return tx.May(ctx, policy.InvitationList, tx.FamilyResource())
 	})
+	for i := range open {
+		if box := open[i].sealedEmail; box != nil && err == nil {
+			var address []byte
+			address, err = h.Mails.Keys.Open(place(family, open[i].ID), box)
+			open[i].Email = string(address)
+		}
+	}
 	return open, err
 }
 

@@ -68,6 +68,13 @@ func (db *DB) Courier(ctx context.Context, family id.ID, f func(tx *Tx) error) e
 	return tx.write(ctx, enter, f)
 }
 
+// Postman calls f with a transaction in the name of the service that reaches
+// what waits to be mailed, of any family.
+func (db *DB) Postman(ctx context.Context, f func(tx *Tx) error) error {
+	tx, enter := db.service(ctx, "courier", id.ID{}, asCourier)
+	return tx.write(ctx, enter, f)
+}
+
 // ClockDue returns up to limit families in which something is due by the clock.
 // It sees nothing of them but that.
 func (db *DB) ClockDue(ctx context.Context, limit int) ([]id.ID, error) {

@@ -601,7 +601,10 @@ export interface paths {
         put?: never;
         /**
          * Invite somebody
-         * @description The token is in this answer and nowhere else.
+         * @description The token is in this answer and nowhere else, and so is `link`, the page of the front end with the token behind it,
+         *     where the operator named such a page. With an `email` the invitation is good for one use and its link is mailed: neither is
+         *     in the answer, so that whoever joins by it reads that mailbox. Where no mail is sent that is 409 `no_mail`; a caller may
+         *     have 20 invitations mailed in a day, and an address gets 3.
          */
         post: operations["createInvitation"];
         delete?: never;
@@ -2016,6 +2019,8 @@ export interface components {
             access_expires_at: components["schemas"]["MaybeTime"];
             created_at: components["schemas"]["Time"];
             created_by: components["schemas"]["Principal"];
+            /** @description Where it was mailed */
+            email?: string;
             expires_at: components["schemas"]["Time"];
             grants: components["schemas"]["Grant"][];
             id: components["schemas"]["ID"];
@@ -2294,12 +2299,19 @@ export interface components {
              */
             access_expires_at?: string | null;
             /**
+             * Format: email
+             * @description Where to mail it; uses is then one
+             */
+            email?: string | null;
+            /**
              * Format: date-time
              * @description At most 30 days ahead; a week if absent
              */
             expires_at?: string | null;
             /** @description For guests */
             grants?: components["schemas"]["Grant"][] | null;
+            /** @description Of the mail, BCP 47; English if absent or unknown */
+            language?: string | null;
             role: components["schemas"]["Role"];
             /** @description One if absent */
             uses?: number | null;
@@ -2308,12 +2320,16 @@ export interface components {
             access_expires_at: components["schemas"]["MaybeTime"];
             created_at: components["schemas"]["Time"];
             created_by: components["schemas"]["Principal"];
+            /** @description Where it is mailed */
+            email?: string;
             expires_at: components["schemas"]["Time"];
             grants: components["schemas"]["Grant"][];
             id: components["schemas"]["ID"];
+            /** @description Where the invitee can send it from; shown with it */
+            link?: string;
             role: components["schemas"]["Role"];
-            /** @description What the invitee sends; shown once */
-            token: string;
+            /** @description What the invitee sends; shown once, and not of one that is mailed */
+            token?: string;
             uses_left: number;
         };
         /** @description Either name or text. */
@@ -5222,6 +5238,7 @@ export interface operations {
                      *           "access_expires_at": null,
                      *           "created_at": "2026-11-22T09:30:00Z",
                      *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "email": "text",
                      *           "expires_at": "2026-11-22T09:30:00Z",
                      *           "grants": [
                      *             {
@@ -5296,6 +5313,7 @@ export interface operations {
                      *       "access_expires_at": null,
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "email": "text",
                      *       "expires_at": "2026-11-22T09:30:00Z",
                      *       "grants": [
                      *         {
@@ -5306,6 +5324,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "link": "text",
                      *       "role": "admin",
                      *       "token": "lri_c2hvd24gb25jZQ",
                      *       "uses_left": 1
