@@ -106,7 +106,7 @@ func TestAnInvitationIsMailedToWhomItIsFor(t *testing.T) {
 	})
 	eventually(t, "the mail", func() bool { return len(box.mails()) == 1 })
 	got := box.mails()[0]
-	if got.To != "dora@example.com" || !strings.Contains(got.Text, "Öffne den Link") || strings.Contains(got.Text+got.HTML+got.Subject, "Bakers") {
+	if got.To != "dora@example.com" || got.Language != "de" || !strings.Contains(got.Text, "Öffne den Link") || strings.Contains(got.Text+got.HTML+got.Subject, "Bakers") {
 		t.Errorf("the mail to %s says\n%s", got.To, got.Text)
 	}
 	token := regexp.MustCompile(`https://app\.example\.com/join#invitation=(lri_\S+)`).FindStringSubmatch(got.Text)
