@@ -66,6 +66,7 @@ func (h *harness) sayYes(authReqID string, user oidc.User) error {
 	})
 }
 
+// Module fapi-ciba-id1-multiple-call-to-token-endpoint among the rest.
 func TestBackchannelGrantWaitsAndThenGivesTokens(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -106,6 +107,7 @@ func TestBackchannelGrantWaitsAndThenGivesTokens(t *testing.T) {
 	h.tokens(h.pollBackchannel(again))
 }
 
+// Modules fapi-ciba-id1-user-rejects-authentication and fapi-ciba-id1-auth-req-id-expired among the rest.
 func TestBackchannelGrantRefusals(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
