@@ -40,7 +40,7 @@ func TestAClientAsksAPersonElsewhere(t *testing.T) {
 	}
 	var phone, bell party
 	w.must(t, &phone, "", "client", "create", "--name", "Pantry Phone Line", "--auth", "client_secret_post", "--grant", "ciba",
-		"--scope", "openid lists:read", "--resource", testAPI)
+		"--scope", "openid lists:read", "--resource", testAPI, "--authorization-details-type", "grocery_list")
 	w.must(t, &bell, "", "client", "create", "--name", "Visit http://evil.example", "--auth", "client_secret_post", "--grant", "ciba", "--scope", "openid",
 		"--backchannel-delivery", "ping", "--backchannel-notification-endpoint", endpoint.URL+"/ciba")
 	nina := w.join(t, email)
@@ -162,5 +162,39 @@ func TestAClientAsksAPersonElsewhere(t *testing.T) {
 	nina.expect(answerWith("allow"), 303, "/login/mfa?next=requests")
 	if n := w.count(t, `SELECT count(*) FROM auth.ciba_requests WHERE state = 'pending'`); n != 1 {
 		t.Errorf("%d requests wait", n)
+	}
+
+	// A client that wants one list says so, and the page does; all that waits is in
+	// the person's copy of what we hold.
+	const family, list = "0199d6a4-0000-7000-8000-000000000001", "0199d6a4-0000-7000-8000-000000000002"
+	ask(phone, "scope", "openid lists:read", "authorization_details",
+		`[{"type":"grocery_list","family_id":"`+family+`","list_ids":["`+list+`"],"actions":["view"],"until":"2126-01-01T00:00:00Z"}]`)
+	w.mail(t, email)
+	limited := nina.expect(nina.get("/account/requests"), 200, "the list with the id "+list+" of the family with the id "+family+", until Tuesday, 1 January 2126")
+	nina.expect(limited, 200, "For each list: see what is on it. Nothing else of the family.")
+	var held struct {
+		Requests []struct {
+			ClientID string           `json:"client_id"`
+			State    string           `json:"state"`
+			Message  string           `json:"binding_message"`
+			Details  []map[string]any `json:"authorization_details"`
+		} `json:"backchannel_requests"`
+		Devices []map[string]any `json:"device_approvals"`
+	}
+	got := nina.expect(nina.press("/account/privacy", "download", "password", testPassword), 200, "backchannel_requests")
+	if err := json.Unmarshal([]byte(got.Body), &held); err != nil {
+		t.Fatal(err)
+	}
+	pending := 0
+	for _, one := range held.Requests {
+		if one.Message != "Order 4711" {
+			t.Errorf("%+v", one)
+		}
+		if one.State == "pending" && one.ClientID == phone.ID {
+			pending++
+		}
+	}
+	if last := held.Requests[len(held.Requests)-1]; pending != 2 || len(last.Details) != 1 || held.Devices == nil {
+		t.Errorf("%d wait: %s", pending, got.Body)
 	}
 }

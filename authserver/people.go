@@ -228,6 +228,8 @@ func (s *server) mountPeople(rt *web.Router, devices session.Devices, flows *flo
 			{Name: "api_keys", Read: func(ctx context.Context, user id.ID) (any, error) { return s.ownKeys.List(ctx, user) }},
 			{Name: "linked_accounts", Read: func(ctx context.Context, user id.ID) (any, error) { return s.linked.List(ctx, user) }},
 			{Name: "message_factors", Read: s.codes.Export},
+			{Name: "backchannel_requests", Read: s.asked.Export},
+			{Name: "device_approvals", Read: s.devices.Export},
 			{Name: "apis", Read: (&holder.Holdings{Holders: s.cfg.Holders, Fetcher: s.holders(), Sign: s.provider.SignForPerson, Log: s.log}).Of},
 		},
 	}).Mount(rt)

@@ -14,6 +14,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 SELECT id, request, binding_message, factor, expires_at FROM auth.ciba_requests
  WHERE user_id = $1 AND state = 'pending' AND expires_at > $2 ORDER BY id DESC`
 
+	selectAll = `
+SELECT request, binding_message, state, answered_at, expires_at FROM auth.ciba_requests WHERE user_id = $1 ORDER BY id`
+
 	// The one statement that decides which answer counts.
 	answerRequest = `
 UPDATE auth.ciba_requests SET state = $4, login = $5, answered_at = $3

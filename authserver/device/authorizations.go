@@ -14,6 +14,7 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/cache"
 	"larder/internal/fault"
+	"larder/internal/id"
 	"larder/internal/secret"
 )
 
@@ -31,6 +32,7 @@ const (
 	fieldClient   = "client"
 	fieldRequest  = "request"
 	fieldState    = "state"
+	fieldAnswer   = "answer"   // an approval
 	fieldExpires  = "expires"  // milliseconds since the epoch
 	fieldInterval = "interval" // milliseconds
 )
@@ -125,22 +127,28 @@ func (a *Authorizations) Approve(ctx context.Context, userCode string, login oid
 	if err != nil {
 		return err
 	}
-	return a.answer(ctx, userCode, oidc.DecoupledApproved, string(body))
+	return a.answer(ctx, userCode, oidc.DecoupledApproved, string(body), &login.Subject)
 }
 
 // Deny refuses the device.
 func (a *Authorizations) Deny(ctx context.Context, userCode string) error {
-	return a.answer(ctx, userCode, oidc.DecoupledDenied, "")
+	return a.answer(ctx, userCode, oidc.DecoupledDenied, "", nil)
 }
 
-// answer records the one answer that there may be, and ends the user code.
-func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc.DecoupledState, body string) error {
+// answer records the one answer that there may be, and ends the user code. An
+// approval can be found by its person from then on.
+func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc.DecoupledState, body string, approver *id.ID) error {
 	name, err := a.Redis.GetDel(ctx, userKey(userCode)).Result()
 	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
 		return unknownCode()
 	}
 	if err != nil {
 		return err
+	}
+	if approver != nil {
+		if err := a.remember(ctx, *approver, name); err != nil {
+			return err
+		}
 	}
 	done, err := redis.NewScript(answerScript).Run(ctx, a.Redis, []string{deviceKey(name)}, string(state), body, a.Now().UnixMilli()).Int()
 	if err != nil {

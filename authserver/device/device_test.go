@@ -3,6 +3,8 @@ package device_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -451,6 +453,40 @@ func TestRestore(t *testing.T) {
 			t.Fatalf("state %s", state)
 		}
 		restore()
+	}
+}
+
+// What a person has approved is in the copy of what we hold, and nobody else's.
+func TestApprovalsAreInTheDownload(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	held := func(person id.ID) string {
+		t.Helper()
+		got, err := p.codes.Export(t.Context(), person)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	deviceCode, userCode := p.begin()
+	_, refused := p.begin()
+	bare := func(code string) string { return strings.ReplaceAll(code, "-", "") }
+	if err := errors.Join(p.codes.Deny(t.Context(), bare(refused)), p.codes.Approve(t.Context(), bare(userCode), oidc.Login{Subject: p.ada})); err != nil {
+		t.Fatal(err)
+	}
+	if got := held(p.ada); strings.Count(got, "client_id") != 1 || !strings.Contains(got, `"client_id":"fridge"`) || !strings.Contains(got, `"state":"approved"`) {
+		t.Error(got)
+	}
+	p.poll(deviceCode)
+	if got := held(p.ada); !strings.Contains(got, `"state":"used"`) || strings.Contains(got, deviceCode) {
+		t.Error(got)
+	}
+	if got := held(p.bob); got != "[]" {
+		t.Error(got)
 	}
 }
 
