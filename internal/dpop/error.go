@@ -24,10 +24,3 @@ func invalid(message string) error {
 func invalidBecause(message string, cause error) error {
 	return fault.Wrap(fault.Invalid, message, cause).WithCode(CodeInvalidProof)
 }
-
-// NonceWanted reports whether err asks the client to try again with a nonce, so
-// that the answer must carry one (RFC 9449 §8).
-func NonceWanted(err error) bool {
-	e, ok := errors.AsType[*fault.Error](err)
-	return ok && e.Code == CodeUseNonce
-}

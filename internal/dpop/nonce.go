@@ -73,7 +73,7 @@ func nonceOf(key []byte, slot int64) []byte {
 }
 
 // OfferNonce puts the current nonce into the headers of an answer: of one that
-// demands it (NonceWanted), and of any other where nonces are in use, so that
+// demands it (CodeUseNonce), and of any other where nonces are in use, so that
 // clients have a fresh one before theirs is stale (RFC 9449 §8.2). Without
 // Nonces or a key it does nothing.
 func (v *Verifier) OfferNonce(h http.Header) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
@@ -49,7 +50,7 @@ type Gate struct {
 	keys         *keySource
 	introspector *introspector
 	feed         *feed
-	verified     *lru[verified]
+	verified     *cache[verified]
 	proofs       *dpop.Verifier // nil without Redis
 	metrics      *metrics
 }
@@ -69,7 +70,10 @@ func New(config Config, now func() time.Time, log *slog.Logger, reg prometheus.R
 	}
 	g := &Gate{
 		config: config, metadataURL: metadataURL, now: now, log: log,
-		issuer: iss, verified: newLRU[verified](maxVerified),
+		issuer: iss,
+	}
+	if g.verified, err = lru.New[digest, verified](maxVerified); err != nil {
+		return nil, err
 	}
 	if g.proofs, err = newProofs(config, now); err != nil {
 		return nil, err
@@ -77,8 +81,8 @@ func New(config Config, now func() time.Time, log *slog.Logger, reg prometheus.R
 	g.feed = &feed{issuer: iss, now: now, log: log, revoked: &revocation.Set{}}
 	g.metrics = newMetrics(reg, g.feed.age)
 	g.keys = &keySource{issuer: iss, now: now, log: log, fetches: g.metrics.fetches}
-	g.introspector = newIntrospector(iss, g.feed, now, config.Resource)
-	return g, nil
+	g.introspector, err = newIntrospector(iss, g.feed, now, config.Resource)
+	return g, err
 }
 
 // Run follows the issuer's keys and revocations until ctx is done. Issuer
@@ -125,13 +129,13 @@ func (g *Gate) token(r *http.Request, shown credential) (*Caller, error) {
 		return nil, unavailable(err)
 	}
 	key := cacheKey(shown.token)
-	hit, ok := g.verified.get(key)
+	hit, ok := g.verified.Get(key)
 	if !ok || !g.now().Before(hit.until) || hit.generation != g.keys.generation() {
 		var err error
 		if hit, err = g.verify(ctx, shown.token); err != nil {
 			return nil, err
 		}
-		g.verified.put(key, hit)
+		g.verified.Add(key, hit)
 	}
 	if hit.caller.revoked(g.feed.revoked) {
 		return nil, invalid(errRevoked)

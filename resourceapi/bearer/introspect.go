@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
 	"larder/internal/fault"
@@ -48,18 +49,22 @@ type introspector struct {
 	feed     *feed
 	now      func() time.Time
 	resource string
-	active   *lru[answer]
-	inactive *lru[answer]
+	active   *cache[answer]
+	inactive *cache[answer]
 	flight   singleflight.Group
 	asking   chan struct{}
 }
 
-func newIntrospector(iss *issuer, f *feed, now func() time.Time, resource string) *introspector {
-	return &introspector{
-		issuer: iss, feed: f, now: now, resource: resource,
-		active: newLRU[answer](maxActive), inactive: newLRU[answer](maxInactive),
-		asking: make(chan struct{}, maxAsking),
+func newIntrospector(iss *issuer, f *feed, now func() time.Time, resource string) (*introspector, error) {
+	active, err := lru.New[digest, answer](maxActive)
+	if err != nil {
+		return nil, err
 	}
+	inactive, err := lru.New[digest, answer](maxInactive)
+	return &introspector{
+		issuer: iss, feed: f, now: now, resource: resource, active: active, inactive: inactive,
+		asking: make(chan struct{}, maxAsking),
+	}, err
 }
 
 var errInactive = errors.New("the issuer says that it is not active")
@@ -69,10 +74,10 @@ var errInactive = errors.New("the issuer says that it is not active")
 // asks it. An issuer that does not answer is fault.Unavailable.
 func (i *introspector) introspect(ctx context.Context, token, from string) (*Caller, error) {
 	key, now := cacheKey(token), i.now()
-	if a, ok := i.active.get(key); ok && now.Before(a.until) && i.feed.fresh() {
+	if a, ok := i.active.Get(key); ok && now.Before(a.until) && i.feed.fresh() {
 		return a.caller, nil
 	}
-	if a, ok := i.inactive.get(key); ok && now.Before(a.until) {
+	if a, ok := i.inactive.Get(key); ok && now.Before(a.until) {
 		return nil, invalid(errInactive)
 	}
 	found, err := shared(ctx, &i.flight, string(key[:]), func(ctx context.Context) (any, error) {
@@ -113,15 +118,15 @@ func (i *introspector) ask(ctx context.Context, key digest, token, from string) 
 	}
 	caller, err := i.read(&said, asked)
 	if err != nil {
-		i.active.drop(key)
-		i.inactive.put(key, answer{until: asked.Add(inactiveFor)})
+		i.active.Remove(key)
+		i.inactive.Add(key, answer{until: asked.Add(inactiveFor)})
 		return nil, invalid(err)
 	}
 	until := asked.Add(activeFor)
 	if !caller.ExpiresAt.IsZero() && caller.ExpiresAt.Before(until) {
 		until = caller.ExpiresAt
 	}
-	i.active.put(key, answer{caller: caller, until: until})
+	i.active.Add(key, answer{caller: caller, until: until})
 	return caller, nil
 }
 

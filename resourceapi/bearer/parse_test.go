@@ -10,32 +10,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-func TestCacheIsBounded(t *testing.T) {
-	c := newLRU[int](3)
-	keys := []digest{{1}, {2}, {3}, {4}}
-	for n, k := range keys[:3] {
-		c.put(k, n)
-	}
-	c.get(keys[0]) // now the second is the longest unused
-	c.put(keys[3], 3)
-	if c.len() != 3 {
-		t.Errorf("holds %d entries, want 3", c.len())
-	}
-	for n, want := range []bool{true, false, true, true} {
-		if _, ok := c.get(keys[n]); ok != want {
-			t.Errorf("entry %d is there: %v, want %v", n, ok, want)
-		}
-	}
-	c.put(keys[3], 7)
-	if v, _ := c.get(keys[3]); v != 7 || c.len() != 3 {
-		t.Errorf("a replaced entry is %d of %d", v, c.len())
-	}
-	c.drop(keys[3])
-	if _, ok := c.get(keys[3]); ok || c.len() != 2 {
-		t.Error("a dropped entry is there")
-	}
-}
-
 func TestFreshness(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"":                             defaultFresh,

@@ -269,19 +269,10 @@ func (p *Price) check(f *checker) {
 	if p.Amount < 0 || p.Amount > maxAmount {
 		f.Fault(f.at+"/amount", "must be 0 to 1000000000, in the smallest coin")
 	}
-	if !currency(p.Currency) {
+	if !shopping.Currency(p.Currency) {
 		f.Fault(f.at+"/currency", "must be a code of ISO 4217")
 	}
 	p.NameKey = shopping.Key(p.Name)
-}
-
-func currency(code string) bool {
-	for _, r := range code {
-		if r < 'A' || r > 'Z' {
-			return false
-		}
-	}
-	return len(code) == 3
 }
 
 func (t *Favourite) check(f *checker) {

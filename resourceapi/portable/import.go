@@ -342,11 +342,8 @@ func (in *intake) leave(ctx context.Context) error {
 
 // made is a list of the caller's own, or an item on one, before it is made.
 func (in *intake) made(of policy.ResourceType, kind string) policy.Resource {
-	r := in.tx.Resource(of, id.ID{})
-	r.Kind = kind
-	if in.tx.IsUser() {
-		r.Owner = in.tx.Caller.Subject
-	}
+	r := in.tx.NewList(kind)
+	r.Type = of
 	return r
 }
 
