@@ -573,11 +573,12 @@ func TestPeopleDownloadWhatWeHoldAndDeleteIt(t *testing.T) {
 		} `json:"account"`
 		Activity []map[string]any `json:"activity"`
 		Sessions []map[string]any `json:"sessions"`
+		Browsers []map[string]any `json:"recognised_browsers"`
 	}
 	if err := json.Unmarshal([]byte(got.Body), &document); err != nil {
 		t.Fatal(err)
 	}
-	if document.Account.Name != "Nina Novak" || len(document.Sessions) != 1 || len(document.Activity) == 0 || strings.Contains(got.Body, "argon2") {
+	if document.Account.Name != "Nina Novak" || len(document.Sessions) != 1 || len(document.Browsers) != 1 || len(document.Activity) == 0 || strings.Contains(got.Body, "argon2") {
 		t.Errorf("the download: %s", got.Body)
 	}
 

@@ -28,6 +28,9 @@ SELECT json_build_object(
       'signed_in', g.session, 'created_at', g.created_at, 'expires_at', g.expires_at, 'revoked_at', g.revoked_at, 'revoked_because', g.revoked_reason)
       ORDER BY g.created_at), '[]')
      FROM auth.grants g WHERE g.user_id = u.id),
+  'recognised_browsers', (SELECT coalesce(json_agg(json_build_object('network', d.network, 'place', d.place, 'latitude', d.latitude,
+      'longitude', d.longitude, 'first_at', d.first_at, 'last_at', d.last_at) ORDER BY d.first_at), '[]')
+     FROM auth.recognised_devices d WHERE d.user_id = u.id),
   'activity', (SELECT coalesce(json_agg(json_build_object('at', a.occurred_at, 'action', a.action, 'result', a.result, 'reason', a.reason,
       'client_id', a.client_id, 'ip_address', a.source_ip, 'browser', a.user_agent, 'details', a.details) ORDER BY a.occurred_at DESC), '[]')
      FROM (SELECT id, occurred_at, action, result, reason, client_id, source_ip, user_agent, details FROM auth.audit_events WHERE actor_id = u.id::text

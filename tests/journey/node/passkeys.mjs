@@ -84,7 +84,7 @@ await tell(
     await tab.sees('Security', 'Old phone')
     await tab.unfolds('Change')
     await tab.press('Remove Old phone')
-    await tab.sees('Security', 'Your password is all that it takes')
+    await tab.sees('Security', 'One step is enough to sign in')
     await mail(who.email, 'A passkey was removed')
     await tablet.go('/account')
     await tablet.sees('Sign in')

@@ -84,7 +84,7 @@ await tell(
   async function turnsItOff() {
     await tab.unfolds('Turn the second step off')
     await tab.press('Turn it off')
-    await tab.sees('Security', 'Your password is all that it takes')
+    await tab.sees('Security', 'One step is enough to sign in')
     await other.go('/login')
     await other.signsIn(who)
     await other.sees(`Hello, ${who.name}`)
