@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,6 +110,31 @@ func TestWhatAProviderTellsIsActedOn(t *testing.T) {
 	}
 	if n := w.count(t, `SELECT count(*) FROM auth.audit_events WHERE action = 'identity.event'`); n != 9 {
 		t.Errorf("%d events were recorded, want 9", n) // all but the one about nobody, and the one that enables
+	}
+}
+
+func TestOf32DeliveriesOfAnEventAtOnceOneIsActedOn(t *testing.T) {
+	t.Parallel()
+	w := goAbroad(t)
+	acted := 0
+	for provider, event := range map[string]string{"google": "sessions-revoked", "apple": "email-disabled"} {
+		email := provider + "@example.com"
+		v := w.visitor(t)
+		v.expect(w.via(v, provider, email), 303, "/account")
+		body := w.event(t, provider, event, email)
+		var all sync.WaitGroup
+		for n := range 32 {
+			all.Go(func() {
+				if got := w.tell(t, n%2, provider, body); got != taken(provider) {
+					t.Errorf("%s: delivery %d: %d", provider, n, got)
+				}
+			})
+		}
+		all.Wait()
+		acted++
+		if n := w.count(t, `SELECT count(*) FROM auth.audit_events WHERE action = 'identity.event'`); n != acted {
+			t.Errorf("%s: %d events were acted on, want %d", provider, n, acted)
+		}
 	}
 }
 

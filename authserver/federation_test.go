@@ -391,7 +391,7 @@ func TestAnAddressIsNotEnoughToGetIntoItsAccount(t *testing.T) {
 }
 
 // enrol sets an authenticator app up and returns the recovery codes.
-func (w *abroad) enrol(t *testing.T, v *visitor) []string {
+func (w *town) enrol(t *testing.T, v *visitor) []string {
 	t.Helper()
 	found := regexp.MustCompile(`id="totp-secret"[^>]*>([^<]+)<`).FindStringSubmatch(v.expect(v.press("/account/security", "totp"), 200, "totp-secret").Body)
 	code, err := totp.GenerateCode(strings.ReplaceAll(found[1], " ", ""), time.Now())

@@ -152,9 +152,9 @@ func lastPart(kind string) string {
 
 const selectSeen = `SELECT EXISTS (SELECT 1 FROM auth.federation_events WHERE issuer = $1 AND jti = $2)`
 
-// act does what the events of one token say, once. What it does bears being
-// done twice, and that it was done is noted last: a provider that got no answer
-// sends the token again.
+// act does what the events of one token say. That all of it was done is noted
+// last: a provider that got no answer sends the token again. Of deliveries that
+// overlap one changes the identity, audits and writes to the person; all sign out.
 func (s *Identities) act(ctx context.Context, p *Provider, events []event) error {
 	var seen bool
 	if err := s.DB.QueryRow(ctx, selectSeen, p.issuer, events[0].id).Scan(&seen); err != nil {
@@ -203,7 +203,11 @@ func (s *Identities) apply(ctx context.Context, tx pgx.Tx, p *Provider, e event,
 		return err
 	}
 	by, now := audit.Actor{Kind: "system", ID: p.Name}, s.Now()
-	err := audit.Auth().Insert(ctx, tx, audit.Event{
+	claimed, err := tx.Exec(ctx, insertEvent, p.issuer, e.id+" "+e.kind, now)
+	if err != nil || claimed.RowsAffected() == 0 {
+		return err // another delivery did it, and whoever is signed out may be signed out again
+	}
+	err = audit.Auth().Insert(ctx, tx, audit.Event{
 		OccurredAt: now, Action: "identity.event", Result: audit.Success, Actor: by, Target: known.UserID.String(), Reason: e.kind,
 		Details: map[string]any{"provider": p.Name, "identity": known.ID.String(), "because": bounded(e.reason)},
 	})
