@@ -85,6 +85,7 @@ func TestListIsSortedByTheWayThroughAStore(t *testing.T) {
 	}
 	h.want(t, 400, h.member, "POST", path+"/prices", map[string]any{"name": "Milk", "amount": -1, "currency": "euro"})
 	h.want(t, 400, h.member, "POST", path+"/prices", map[string]any{"name": "Milk", "currency": "EUR"})
+	h.want(t, 400, h.member, "GET", path+"/prices?name="+strings.Repeat("x", 201), nil)
 	h.want(t, 404, h.guest, "POST", path+"/prices", map[string]any{"name": "Milk", "amount": 1, "currency": "EUR"})
 	var prices struct{ Prices []struct{ Amount int } }
 	h.want(t, 200, h.member, "GET", path+"/prices", nil).into(t, &prices)

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/shopping"
 	"larder/internal/valid"
@@ -37,7 +39,8 @@ RETURNING id, name, amount, currency, quantity::float8, unit, noted_by, noted_at
 DELETE FROM grocery.prices WHERE family_id = $1 AND id IN (
   SELECT id FROM grocery.prices WHERE family_id = $1 AND store_id = $2 AND name_key = $3 ORDER BY noted_at DESC, id OFFSET 20)`
 
-	maxAmount = 1_000_000_000
+	maxAmount    = 1_000_000_000
+	maxPriceName = 200 // characters
 )
 
 // Price is what a quantity of a thing cost, in the smallest coin of the
@@ -65,6 +68,12 @@ func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx, prices, query := r.Context(), []Price{}, r.URL.Query()
+	for _, asked := range []string{"name", "after"} {
+		if utf8.RuneCountInString(query.Get(asked)) > maxPriceName {
+			return fault.New(fault.Invalid, "The query has values that are not allowed.").
+				WithFields(fault.Field{Pointer: asked, Detail: "must have at most 200 characters"})
+		}
+	}
 	sql, key := selectLatest, shopping.Key(query.Get("after"))
 	if name := query.Get("name"); name != "" {
 		sql, key = selectOfThing, shopping.Key(name)
@@ -95,7 +104,7 @@ type priceDraft struct {
 
 func (d *priceDraft) check() error {
 	var f valid.Form
-	d.Name = f.Text("/name", d.Name, 1, 200)
+	d.Name = f.Text("/name", d.Name, 1, maxPriceName)
 	d.Unit = f.Text("/unit", d.Unit, 0, 32)
 	if d.Amount == nil || *d.Amount < 0 || *d.Amount > maxAmount {
 		f.Fault("/amount", "must be 0 to 1000000000, in the smallest coin")
