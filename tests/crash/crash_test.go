@@ -19,7 +19,7 @@ import (
 
 const (
 	quickRounds  = 8
-	quickOutages = 3
+	quickOutages = 2
 	people       = 4
 	// perRound is how much has to be acknowledged, of writes and of rotations each, from one kill to the next.
 	perRound = 16

@@ -29,12 +29,12 @@ func newPostgres(t *testing.T) *postgres {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "larder-crash-")
+	dir, err := os.MkdirTemp("", "larder-crash-") //nolint:usetesting // PostgreSQL runs as a user of its own, who has to get there
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // PostgreSQL runs as a user of its own
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	p := &postgres{t: t, options: engine.Options{

@@ -86,16 +86,23 @@ func TestNoRequestTakesMoreThanItsShare(t *testing.T) {
 		{name: "an endless header", base: api.URL, method: "GET", path: "/v1/families", header: "X: " + strings.Repeat("x", 8<<20) + "\r\n"},
 	}
 	for _, at := range []struct{ base, path, kind string }{
-		{auth.URL, "/token", form}, {auth.URL, "/login", form}, {auth.URL, "/par", form}, {auth.URL, "/connect/register", json},
-		{api.URL, items, json}, {api.URL, family + "/import", json}, {api.URL, family + "/import", "text/csv"},
+		{auth.URL, "/token", form},
+		{auth.URL, "/login", form},
+		{auth.URL, "/par", form},
+		{auth.URL, "/connect/register", json},
+		{api.URL, items, json},
+		{api.URL, family + "/import", json},
+		{api.URL, family + "/import", "text/csv"},
 	} {
 		attacks = append(attacks, attack{name: "100 MB to " + at.path, base: at.base, method: "POST", path: at.path, kind: at.kind, header: bearer, length: huge, body: endless(huge)},
 			attack{name: "100 MB in chunks to " + at.path, base: at.base, method: "POST", path: at.path, kind: at.kind, header: bearer, length: -1, body: endless(huge)})
 	}
 	for _, path := range []string{items, family + "/sync", family + "/import", family + "/recipes", family + "/webhooks", "/access/v1/evaluation", "/access/v1/evaluations"} {
 		for _, open := range []string{"[", `{"a":`} {
-			attacks = append(attacks, attack{name: "deep " + open + " to " + path, base: api.URL, method: "POST", path: path, kind: json, header: bearer,
-				length: int64(deep * len(open)), body: repeat(open, deep)})
+			attacks = append(attacks, attack{
+				name: "deep " + open + " to " + path, base: api.URL, method: "POST", path: path, kind: json, header: bearer,
+				length: int64(deep * len(open)), body: repeat(open, deep),
+			})
 		}
 	}
 	before := map[*stack.Service]float64{auth: taken(t, auth), api: taken(t, api)}
