@@ -28,8 +28,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	renamePasskey = `UPDATE auth.passkeys SET name = $3 WHERE user_id = $1 AND id = $2`
 	// Unlinking an account elsewhere takes the same lock: two who take one of two
 	// ways in away at once would leave none.
-	lockUser = `SELECT 1 FROM auth.users WHERE id = $1 FOR UPDATE`
-	//nolint:gosec // as above
+	lockUser    = `SELECT 1 FROM auth.users WHERE id = $1 FOR UPDATE`
 	selectWayIn = `
 SELECT EXISTS (SELECT 1 FROM auth.passwords WHERE user_id = $1) OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1)
     OR EXISTS (SELECT 1 FROM auth.identities WHERE user_id = $1 AND suspended_at IS NULL)`

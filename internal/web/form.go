@@ -52,9 +52,9 @@ func NoButton() error {
 }
 
 // SeeOther has the browser get another page; no cache keeps the answer. It
-// returns nil, so that a handler may end with it.
+// returns nil, so that a handler may end with it. path never comes from a request.
 func SeeOther(w http.ResponseWriter, r *http.Request, path string) error {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // callers name pages of ours or of a provider, never what a request says
+	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
 }
