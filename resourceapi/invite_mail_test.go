@@ -48,7 +48,11 @@ func mailing(t *testing.T, box mail.Sender) *household {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made.Delivery.(*mail.Postman).Sender = box
+		postman, ok := made.Delivery.(*mail.Postman)
+		if !ok {
+			t.Fatalf("mails are delivered by %T", made.Delivery)
+		}
+		postman.Sender = box
 		s.invitations.Page, s.invitations.Delivery = made.Page, made.Delivery
 	})
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

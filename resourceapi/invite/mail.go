@@ -164,8 +164,8 @@ func (m *Mails) round(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	for i := range due {
-		if ctx.Err() != nil {
-			break // what was claimed is tried again later
+		if err := ctx.Err(); err != nil {
+			return false, err // what was claimed is tried again later
 		}
 		if err := m.send(context.WithoutCancel(ctx), &due[i]); err != nil {
 			return false, err
