@@ -98,10 +98,14 @@ func TestClient(t *testing.T) {
 	must(c.RemoveItem(ctx, family, added[1]))
 
 	var status []string
+	offline := id.New().String()
 	for answer, err := range c.Sync(ctx, family, cursor, []client.Operation{
 		{OperationID: id.New().String(), Op: "item.edit", ListID: list.ID, ItemID: milk.ID, Known: &milk.Version, Fields: map[string]client.Edit{"note": {Base: "", Value: "soy"}}},
 		{OperationID: id.New().String(), Op: "item.check", ListID: list.ID, ItemID: added[2].ID},
 		{OperationID: id.New().String(), Op: "store.add", ID: id.New().String(), Fields: map[string]client.Edit{"name": {Value: "Market"}}},
+		{OperationID: id.New().String(), Op: "list.add", ID: offline, Fields: map[string]client.Edit{"name": {Value: "Cellar"}}},
+		{OperationID: id.New().String(), Op: "item.add", ListID: offline, ItemID: id.New().String(), Fields: map[string]client.Edit{"name": {Base: "", Value: "Wine"}}},
+		{OperationID: id.New().String(), Op: "list.remove", ID: offline},
 	}) {
 		must(err)
 		for _, result := range answer.Results {
@@ -109,7 +113,7 @@ func TestClient(t *testing.T) {
 		}
 		cursor = answer.Cursor
 	}
-	if diff := cmp.Diff([]string{"conflict", "applied", "applied"}, status); diff != "" || cursor == "" {
+	if diff := cmp.Diff([]string{"conflict", "applied", "applied", "applied", "applied", "applied"}, status); diff != "" || cursor == "" {
 		t.Errorf("sync (-want +got):\n%s", diff)
 	}
 

@@ -14,7 +14,7 @@ const operationsAtOnce = 100
 type Operation struct {
 	OperationID string `json:"operation_id"`
 	// Op is item.add, item.edit, item.move, item.check, item.uncheck or item.remove, or one of add, edit and remove
-	// for store, recipe, pantry and recurring.
+	// for list, store, recipe, pantry and recurring.
 	Op     string          `json:"op"`
 	ListID string          `json:"list_id,omitempty"` // of an item
 	ItemID string          `json:"item_id,omitempty"` // of an item; when it is added, made by the client
@@ -35,7 +35,7 @@ type Result struct {
 	OperationID string   `json:"operation_id"`
 	Status      string   `json:"status"` // applied, merged, conflict or rejected
 	Conflicts   []string `json:"conflicts"`
-	// Current is the thing as it is now, an Item, Store, Recipe, Stock or Recurring; null if it is gone.
+	// Current is the thing as it is now, an Item, List, Store, Recipe, Stock or Recurring; null if it is gone.
 	Current  json.RawMessage `json:"current"`
 	Replayed bool            `json:"replayed"`
 	Error    *RejectedError  `json:"error"`

@@ -73,6 +73,7 @@ func (h *household) probeOperations() []any {
 		})
 	}
 	for op, thing := range map[string]string{
+		"list.add": id.New().String(), "list.edit": h.shared, "list.remove": h.shared,
 		"store.add": id.New().String(), "store.remove": h.store, "recipe.remove": h.recipe, "pantry.remove": h.stock, "recurring.remove": h.recurring,
 	} {
 		all = append(all, map[string]any{"operation_id": id.New(), "op": op, "id": thing, "fields": map[string]any{"name": map[string]any{"value": "Mine now"}}})

@@ -12,19 +12,22 @@ import (
 	"larder/internal/id"
 )
 
+// kitchenResult is what the tests look at of what became of an operation.
+type kitchenResult struct {
+	Status    string
+	Conflicts []string
+	Current   map[string]any
+	Replayed  bool
+	Error     *struct {
+		Status int
+		Code   string
+		Errors []struct{ Pointer string }
+	}
+}
+
 // kitchenAnswer is what the tests look at of an answer about the kitchen.
 type kitchenAnswer struct {
-	Results []struct {
-		Status    string
-		Conflicts []string
-		Current   map[string]any
-		Replayed  bool
-		Error     *struct {
-			Status int
-			Code   string
-			Errors []struct{ Pointer string }
-		}
-	}
+	Results                            []kitchenResult
 	Cursor                             string
 	Stores, Recipes, Pantry, Recurring []struct{ ID, Name string }
 	Removed                            map[string][]string

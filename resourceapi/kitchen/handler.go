@@ -2,15 +2,14 @@ package kitchen
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
-	"slices"
 
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/precondition"
 	"larder/internal/web"
+	"larder/resourceapi/tenant"
 )
 
 // Mount adds the routes.
@@ -95,7 +94,7 @@ func (s *Shelf[T, C, P]) handlePatch(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	c, err := read[C](asked)
+	c, err := tenant.ReadMembers[C](asked)
 	if err != nil {
 		return err
 	}
@@ -124,42 +123,14 @@ func (s *Shelf[T, C, P]) handleRemove(w http.ResponseWriter, r *http.Request) er
 	return nil
 }
 
-// members are those of a body, not read yet.
-type members map[string]json.RawMessage
-
-func decode(r *http.Request) (members, error) {
-	m := members{}
+func decode(r *http.Request) (tenant.Members, error) {
+	m := tenant.Members{}
 	return m, web.DecodeJSON(r, &m)
-}
-
-// read reads members into a change, and says of a fault in which of them it is.
-func read[C any](m members) (c C, err error) {
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		part, err := json.Marshal(members{name: m[name]})
-		if err == nil {
-			err = web.ReadJSON(part, &c)
-		}
-		if err != nil {
-			return c, behind("/"+name, err)
-		}
-	}
-	return c, nil
-}
-
-// behind has faults that name no member, or the body itself, name this one.
-func behind(pointer string, err error) error {
-	e, ok := errors.AsType[*fault.Error](err)
-	if !ok || len(e.Fields) == 0 || e.Fields[0].Pointer != "/" {
-		return err
-	}
-	fields := slices.Clone(e.Fields)
-	fields[0].Pointer = pointer
-	return e.WithFields(fields...)
 }
 
 // draft makes a new thing of what is asked for; there, a member that is null
 // counts as absent.
-func (s *Shelf[T, C, P]) draft(asked members) (*T, error) {
+func (s *Shelf[T, C, P]) draft(asked tenant.Members) (*T, error) {
 	made, thing := s.New, id.New()
 	maps.DeleteFunc(asked, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
 	if raw, there := asked["id"]; there {
@@ -168,7 +139,7 @@ func (s *Shelf[T, C, P]) draft(asked members) (*T, error) {
 		}
 		delete(asked, "id")
 	}
-	c, err := read[C](asked)
+	c, err := tenant.ReadMembers[C](asked)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,7 @@ package kitchen
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"maps"
 	"reflect"
-	"slices"
-	"strings"
 
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -19,17 +15,11 @@ import (
 
 // operation is what a client did to a thing while it was offline.
 type operation struct {
-	OperationID id.ID           `json:"operation_id"`
-	Op          string          `json:"op"`
-	ID          id.ID           `json:"id"`
-	Version     int64           `json:"version"` // that the client acted upon; 0 when it does not say
-	Fields      map[string]edit `json:"fields"`
-}
-
-// edit changes one member from what the client knew to what it wants.
-type edit struct {
-	Base  json.RawMessage `json:"base"`
-	Value json.RawMessage `json:"value"`
+	OperationID id.ID        `json:"operation_id"`
+	Op          string       `json:"op"`
+	ID          id.ID        `json:"id"`
+	Version     int64        `json:"version"` // that the client acted upon; 0 when it does not say
+	Fields      tenant.Edits `json:"fields"`
 }
 
 func (s *Shelf[T, C, P]) readOperation(op tenant.Operation) (*operation, error) {
@@ -42,11 +32,7 @@ func (s *Shelf[T, C, P]) readOperation(op tenant.Operation) (*operation, error) 
 	if o.ID.IsZero() {
 		f.Fault("/id", "is required")
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Fields)) {
-		if o.Fields[name].Value == nil {
-			f.Fault("/fields/"+name+"/value", "is required")
-		}
-	}
+	o.Fields.Check(&f)
 	return o, f.Err()
 }
 
@@ -123,7 +109,7 @@ func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operati
 		s.delete(ctx, tx, o.ID)
 		return nil, out, nil
 	}
-	after, conflicts, err := s.merge(*there, o.Fields)
+	after, conflicts, err := tenant.Merge(*there, s.New, o.Fields, with[T, C])
 	if err == nil && !reflect.DeepEqual(after, *there) {
 		err = s.save(ctx, tx, there, &after)
 	}
@@ -134,81 +120,22 @@ func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operati
 }
 
 func (s *Shelf[T, C, P]) draftOf(o *operation) (*T, error) {
-	asked := members{}
-	for name, e := range o.Fields {
-		asked[name] = e.Value
-	}
-	draft, err := s.draft(asked)
+	draft, err := s.draft(o.Fields.Values())
 	if err != nil {
-		return nil, inFields(err)
+		return nil, tenant.InFields(err)
 	}
 	P(draft).Common().ID = o.ID
 	return draft, nil
 }
 
-// merge changes t as the edits say, save where it is neither what the client
-// knew nor what it wants: those members it names.
-func (s *Shelf[T, C, P]) merge(t T, edits map[string]edit) (after T, conflicts []string, err error) {
-	for _, name := range slices.Sorted(maps.Keys(edits)) {
-		wanted, err := with[T, C](t, name, edits[name].Value)
-		if err != nil {
-			return t, nil, inFields(err)
-		}
-		base := edits[name].Base
-		if base == nil {
-			base = member(s.New, name)
-		}
-		known, err := with[T, C](t, name, base)
-		switch {
-		case reflect.DeepEqual(wanted, t):
-		case err == nil && reflect.DeepEqual(known, t):
-			t = wanted
-		default:
-			conflicts = append(conflicts, name)
-		}
-	}
-	return t, conflicts, nil
-}
-
 // with is what t would be with this value. So a value is compared as it would
 // be kept, and not as it is written.
 func with[T any, C Change[T]](t T, name string, value json.RawMessage) (T, error) {
-	c, err := read[C](members{name: value})
+	c, err := tenant.ReadMembers[C](tenant.Members{name: value})
 	if err != nil {
 		return t, err
 	}
 	return t, c.Apply(&t)
-}
-
-// member is one of a thing, as JSON; null for one that it has not.
-func member(thing any, name string) json.RawMessage {
-	all := members{}
-	if b, err := json.Marshal(thing); err == nil {
-		_ = json.Unmarshal(b, &all) // it is an object
-	}
-	if value, there := all[name]; there {
-		return value
-	}
-	return json.RawMessage("null")
-}
-
-// inFields has faults of a thing point into the operation: /aisles/3 becomes
-// /fields/aisles/value/3.
-func inFields(err error) error {
-	e, ok := errors.AsType[*fault.Error](err)
-	if !ok {
-		return err
-	}
-	fields := make([]fault.Field, 0, len(e.Fields))
-	for _, f := range e.Fields {
-		name, rest, deeper := strings.Cut(strings.TrimPrefix(f.Pointer, "/"), "/")
-		f.Pointer = "/fields/" + name + "/value"
-		if deeper {
-			f.Pointer += "/" + rest
-		}
-		fields = append(fields, f)
-	}
-	return e.WithFields(fields...)
 }
 
 // Current reads things; what is gone is not among them.

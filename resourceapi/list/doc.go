@@ -4,6 +4,7 @@
 //	GET, PATCH, DELETE …/lists/{list_id}
 //	GET                …/lists/{list_id}/permissions
 //	PUT, DELETE        …/lists/{list_id}/permissions/{user_id}
+//	Apply, Current     POST …/sync: list.add, list.edit, list.remove
 //
 // A list may have a day, somebody whose turn it is, and be a template: any list
 // can be made "from" another and then begins with copies of its items.

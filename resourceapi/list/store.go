@@ -138,27 +138,38 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 			l.Permissions = permitted(ctx, tx, tx.Seen(l.ID, l.Kind, l.Owner, l.CreatedBy))
 			return nil
 		}
-		if count >= maxLists {
-			return fault.New(fault.Conflict, "The family has too many lists. Delete some first.").WithCode("too_many")
-		}
-		var owner *string
-		if d.Kind == policy.Personal {
-			owner = &tx.Caller.Subject
-		}
-		l.Permissions = permitted(ctx, tx, tx.Seen(d.ID, d.Kind, owner, tx.Principal()))
-		tx.Row(l.scan, insertList, family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap, d.DueOn, d.Assignee, d.Template)
-		c := tenant.Change{Event: "list.created", List: d.ID, Entity: d.ID.String(), Version: 1, Details: map[string]any{"kind": d.Kind}}
-		if owner != nil {
-			c.PrivateTo = *owner
-		}
-		tx.Record(ctx, c)
-		if source != nil {
-			tx.Queue(copyItems, family, d.ID, *d.From, owner, tx.Principal())
-			c.Event, c.Details = "list.renumbered", nil // all its items are to be read
-			tx.Record(ctx, c)
-		}
-		return nil
+		l.Permissions = permitted(ctx, tx, tx.Seen(d.ID, d.Kind, d.owner(tx), tx.Principal()))
+		return d.queue(ctx, tx, count, last, &l)
 	})
+}
+
+// owner is that of the list; nil for one that is the family's.
+func (d *draft) owner(tx *tenant.Tx) *string {
+	if d.Kind != policy.Personal {
+		return nil
+	}
+	return &tx.Caller.Subject
+}
+
+// queue queues the draft behind the last of so many lists; once that is sent, it
+// is what was made.
+func (d *draft) queue(ctx context.Context, tx *tenant.Tx, count int, last float64, made *List) error {
+	if count >= maxLists {
+		return fault.New(fault.Conflict, "The family has too many lists. Delete some first.").WithCode("too_many")
+	}
+	owner := d.owner(tx)
+	tx.Row(made.scan, insertList, tx.Family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap, d.DueOn, d.Assignee, d.Template)
+	c := tenant.Change{Event: "list.created", List: d.ID, Entity: d.ID.String(), Version: 1, Details: map[string]any{"kind": d.Kind}}
+	if owner != nil {
+		c.PrivateTo = *owner
+	}
+	tx.Record(ctx, c)
+	if d.From != nil {
+		tx.Queue(copyItems, tx.Family, d.ID, *d.From, owner, tx.Principal())
+		c.Event, c.Details = "list.renumbered", nil // all its items are to be read
+		tx.Record(ctx, c)
+	}
+	return nil
 }
 
 // queueAssignee queues the look who it is whose turn it is to be; what it
@@ -215,10 +226,17 @@ func (h *Lists) update(ctx context.Context, family, list id.ID, assignee *string
 			return err
 		}
 		l.Permissions = permitted(ctx, tx, facts)
-		tx.Row(l.scan, updateList, family, list, l.Name, l.Position, l.ArchivedAt, l.DueOn, l.Assignee, l.Template)
-		tx.Record(ctx, tenant.Change{Event: "list.updated", List: list, PrivateTo: facts.Owner, Entity: list.String(), Version: l.Version + 1})
+		l.save(ctx, tx, facts.Owner)
 		return nil
 	})
+}
+
+// save queues what has become of the list; once that is sent, l is what is
+// there.
+func (l *List) save(ctx context.Context, tx *tenant.Tx, owner string) {
+	change := tenant.Change{Event: "list.updated", List: l.ID, PrivateTo: owner, Entity: l.ID.String(), Version: l.Version + 1}
+	tx.Row(l.scan, updateList, tx.Family, l.ID, l.Name, l.Position, l.ArchivedAt, l.DueOn, l.Assignee, l.Template)
+	tx.Record(ctx, change)
 }
 
 func (h *Lists) delete(ctx context.Context, family, list id.ID, guard func(version int64) error) error {
@@ -235,8 +253,12 @@ func (h *Lists) delete(ctx context.Context, family, list id.ID, guard func(versi
 		if err := guard(l.Version); err != nil {
 			return err
 		}
-		tx.Queue(deleteList, family, list)
-		tx.Record(ctx, tenant.Change{Event: "list.deleted", List: list, PrivateTo: facts.Owner, Entity: list.String()})
+		l.drop(ctx, tx, facts.Owner)
 		return nil
 	})
+}
+
+func (l *List) drop(ctx context.Context, tx *tenant.Tx, owner string) {
+	tx.Queue(deleteList, tx.Family, l.ID)
+	tx.Record(ctx, tenant.Change{Event: "list.deleted", List: l.ID, PrivateTo: owner, Entity: l.ID.String()})
 }

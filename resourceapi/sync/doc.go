@@ -3,7 +3,7 @@
 //	POST /v1/families/{family_id}/sync    {cursor, operations} -> {results, changes, cursor}
 //
 //	operations, in their order, each in a transaction of its own
-//	  -> the feature that the noun of its kind names: item.edit -> item, store.add -> store
+//	  -> the feature that the noun of its kind names: item.edit -> item, list.add -> list, store.add -> store
 //	       done before? the outcome of then            policy, as for a request of its own
 //	       each member: is it what the client knew?    yes: change it   no: leave it, report it
 //	  -> applied | merged | conflict, with what is there now | rejected, with the reason

@@ -25,8 +25,9 @@ type Items interface {
 	Current(ctx context.Context, family id.ID, items, whole []id.ID) (map[id.ID]any, error)
 }
 
-// Lists reads lists.
+// Lists carries out operations on lists, and reads them.
 type Lists interface {
+	Apply(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error)
 	Current(ctx context.Context, family id.ID, lists []id.ID) (map[id.ID]any, error)
 }
 
@@ -153,8 +154,11 @@ func (h *Sync) apply(ctx context.Context, family id.ID, op tenant.Operation) (re
 
 func (h *Sync) carryOut(ctx context.Context, family id.ID, op tenant.Operation) (tenant.Outcome, error) {
 	noun, _, _ := strings.Cut(op.Kind, ".")
-	if noun == "item" {
+	switch noun {
+	case "item":
 		return h.Items.Apply(ctx, family, op)
+	case "list":
+		return h.Lists.Apply(ctx, family, op)
 	}
 	if shelf := h.Kitchen[noun]; shelf != nil {
 		return shelf.Apply(ctx, family, op)

@@ -780,7 +780,7 @@ export interface paths {
         };
         /**
          * What an item was before each of its last fifty changes
-         * @description The latest first, as far back as 90 days. An item that was removed still has its history.
+         * @description The latest first, as far back as the `history_days` of the family. An item that was removed still has its history.
          */
         get: operations["itemHistory"];
         put?: never;
@@ -1296,7 +1296,8 @@ export interface paths {
         /**
          * Hand in what was done offline, take what others did
          * @description The operations are carried out in their order, each by itself and each once, however often it is sent: an
-         *     `operation_id` is good for seven days. There are operations on items, stores, recipes, the pantry and what recurs.
+         *     `operation_id` is good for seven days. There are operations on lists, items, stores, recipes, the pantry and
+         *     what recurs. Items can be added to a list that an operation before them adds.
          *     An edit names for each member the value that the client knew (`base`) and
          *     the one that it wants (`value`). A member that somebody else has changed meanwhile stays, and is named in
          *     `conflicts`; the other members change all the same. The outcome of an operation is
@@ -2199,10 +2200,37 @@ export interface components {
             /** Format: uuid */
             value: string | null;
         };
+        ListOperation: {
+            /** @description Of list.add and list.edit. kind and from are of list.add only, archived and position of list.edit only. The base of a list.add is not looked at. */
+            fields?: {
+                archived?: components["schemas"]["FlagEdit"];
+                assignee?: components["schemas"]["MaybeTextEdit"];
+                due_on?: components["schemas"]["MaybeTextEdit"];
+                from?: components["schemas"]["ListEdit"];
+                kind?: components["schemas"]["TextEdit"];
+                name?: components["schemas"]["TextEdit"];
+                position?: components["schemas"]["PositionEdit"];
+                template?: components["schemas"]["FlagEdit"];
+            };
+            /**
+             * Format: uuid
+             * @description Of the list; when it is added, made by the client
+             */
+            id: string;
+            /** @enum {string} */
+            op: "list.add" | "list.edit" | "list.remove";
+            operation_id: components["schemas"]["ID"];
+            /** @description That of the list which the client knew; absent if it does not know */
+            version?: number;
+        };
         Lists: {
             lists: components["schemas"]["List"][];
             /** @description The address of the next page; absent on the last */
             next?: string;
+        };
+        MaybeTextEdit: {
+            base?: string | null;
+            value: string | null;
         };
         /** Format: date-time */
         MaybeTime: string | null;
@@ -2470,7 +2498,7 @@ export interface components {
             base?: number;
             value: number;
         };
-        Operation: components["schemas"]["ItemOperation"] | components["schemas"]["KitchenOperation"];
+        Operation: components["schemas"]["ItemOperation"] | components["schemas"]["ListOperation"] | components["schemas"]["KitchenOperation"];
         PageAsked: {
             /** @default 50 */
             limit: number;
@@ -2524,6 +2552,10 @@ export interface components {
          *     ]
          */
         Permitted: string[];
+        PositionEdit: {
+            base?: number;
+            value: number;
+        };
         Price: {
             /** @description In the smallest coin of the currency */
             amount: number;
@@ -2871,7 +2903,7 @@ export interface components {
                 /** @description Members that were not changed; after, where an item was to go behind one that is gone */
                 conflicts?: string[];
                 /** @description The thing as it is now; null when it is gone */
-                current: components["schemas"]["Item"] | components["schemas"]["Store"] | components["schemas"]["Recipe"] | components["schemas"]["Stock"] | components["schemas"]["Recurring"] | null;
+                current: components["schemas"]["Item"] | components["schemas"]["List"] | components["schemas"]["Store"] | components["schemas"]["Recipe"] | components["schemas"]["Stock"] | components["schemas"]["Recurring"] | null;
                 error?: {
                     code?: string;
                     detail: string;
