@@ -105,7 +105,7 @@ func TestClient(t *testing.T) {
 		{OperationID: id.New().String(), Op: "store.add", ID: id.New().String(), Fields: map[string]client.Edit{"name": {Value: "Market"}}},
 		{OperationID: id.New().String(), Op: "list.add", ID: offline, Fields: map[string]client.Edit{"name": {Value: "Cellar"}}},
 		{OperationID: id.New().String(), Op: "item.add", ListID: offline, ItemID: id.New().String(), Fields: map[string]client.Edit{"name": {Base: "", Value: "Wine"}}},
-		{OperationID: id.New().String(), Op: "list.remove", ID: offline},
+		{OperationID: id.New().String(), Op: "list.edit", ID: offline, Fields: map[string]client.Edit{"archived": {Base: false, Value: true}}},
 	}) {
 		must(err)
 		for _, result := range answer.Results {
