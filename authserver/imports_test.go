@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -92,24 +91,6 @@ func feature(path string) string {
 		return ""
 	}
 	return parts[2]
-}
-
-// One call of a method by a name that only the run knows, as templates make, and
-// the linker keeps every exported method of everything: the API would be half as
-// large again, in memory too.
-func TestTheAPIUsesNoTemplates(t *testing.T) {
-	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "larder/resourceapi").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	packages := strings.Fields(string(out))
-	if !slices.Contains(packages, "larder/internal/web") {
-		t.Fatalf("of %d packages none is ours", len(packages))
-	}
-	if slices.Contains(packages, "html/template") { // goose has text/template, and never calls it
-		t.Error("larder/resourceapi depends on html/template")
-	}
 }
 
 func TestTheRulesOfImportsCatchWhatTheyShould(t *testing.T) {
