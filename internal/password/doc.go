@@ -15,6 +15,6 @@
 // (docs/decisions/0062), so that whoever is signed in already does not wait for
 // those who sign in:
 //
-//	Hasher --> Workers --- task ---> Work: another process, niceness 5
+//	Hasher --> Workers --- task ---> Work: another process, niceness 10
 //	              '--- none: here
 package password

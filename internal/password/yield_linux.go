@@ -8,7 +8,7 @@ import (
 
 // niceness is that of a process that hashes: whatever else the machine has to do
 // for a moment goes first.
-const niceness = 5
+const niceness = 10
 
 // yield lets all other processes go first. Linux keeps niceness by thread, and a
 // new thread has that of the one which made it. Where it can't be had, hashing is

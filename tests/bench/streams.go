@@ -41,7 +41,7 @@ func (b *bench) idleStreams(ctx context.Context) (err error) {
 		return err
 	}
 	measured := streams{count: manyStreams}
-	if measured.before, err = resident(ctx, api.PID()); err != nil {
+	if measured.before, _, err = resident(ctx, api.PID()); err != nil {
 		return err
 	}
 	var open []net.Conn
@@ -63,7 +63,7 @@ func (b *bench) idleStreams(ctx context.Context) (err error) {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		mib, err := resident(ctx, api.PID())
+		mib, _, err := resident(ctx, api.PID())
 		if err != nil {
 			return err
 		}
