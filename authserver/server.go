@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -91,7 +90,6 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 		return err
 	}
 	defer s.close()
-	leaveRoom()
 
 	// What runs beside the listeners stops after they have drained, so that the
 	// last requests' audit events are still written.
@@ -391,16 +389,6 @@ func (s *server) prepare(ctx context.Context) error {
 
 func migrate(ctx context.Context, cfg Config) error {
 	return postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.Authserver())
-}
-
-// leaveRoom lets twice as many threads run Go code as there are cores. Requests
-// are short and mostly wait for a database or a socket; with threads to spare one
-// that computes a signature does not keep the others from looking at the network,
-// which is worth a tenth of all requests. GOMAXPROCS overrides.
-func leaveRoom() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
-	}
 }
 
 // tuneMemory trades a little memory for processor time, little being alive: at
