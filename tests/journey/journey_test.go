@@ -23,7 +23,7 @@ const atOnce = 2
 // TestJourneys runs each script of the folder node that tells a journey. PICTURES names a folder for screenshots of every
 // page; those of a failed journey lie in the development directory.
 func TestJourneys(t *testing.T) {
-	dir := stack.InstallNode(t, "node", filepath.Join("..", "rp", "node"), "*.mjs", "../../journey/node/*.mjs")
+	dir := stack.InstallNode(t, "journey", filepath.Join("..", "rp", "node"), "talk.mjs", "../../journey/node/*.mjs")
 	chromium := stack.Chromium(t)
 	t.Parallel()
 	journeys := []string{

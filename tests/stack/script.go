@@ -65,6 +65,9 @@ func (s *Stack) Converse(t testing.TB, script Script) {
 			continue
 		}
 		if said.Open != "" {
+			if script.Open == nil {
+				t.Fatalf("%s wants %s opened, and nobody is there to do so", script.Name, said.Open)
+			}
 			say(script.Open(said.Open))
 		}
 		if said.Please != "" {
@@ -87,7 +90,7 @@ func (s *Stack) Converse(t testing.TB, script Script) {
 
 // InstallNode copies the files that match the patterns, taken from the folder from, with its package.json and lock file
 // into a folder of the development directory that is called name, and has npm install what the lock file says, unless
-// that is there already. Packages that test at the same time may share the folder.
+// that is there already. Packages that test at the same time may share the folder if they take the same files.
 func InstallNode(t testing.TB, name, from string, patterns ...string) string {
 	t.Helper()
 	requireNode(t)
@@ -104,13 +107,19 @@ func InstallNode(t testing.TB, name, from string, patterns ...string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = unlock() }()
+	seen := map[string]string{}
 	for _, pattern := range append(slices.Clip(patterns), "package.json", "package-lock.json") {
 		names, err := filepath.Glob(filepath.Join(from, pattern))
 		if err != nil || len(names) == 0 {
 			t.Fatalf("no %s: %v", pattern, err)
 		}
 		for _, name := range names {
-			CopyFile(t, name, filepath.Join(dir, filepath.Base(name)))
+			base := filepath.Base(name)
+			if other := seen[base]; other != "" {
+				t.Fatalf("%s and %s would be one file", other, name)
+			}
+			seen[base] = name
+			CopyFile(t, name, filepath.Join(dir, base))
 		}
 	}
 	locked, installed := filepath.Join(from, "package-lock.json"), filepath.Join(dir, "node_modules", ".locked")
