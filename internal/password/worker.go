@@ -77,9 +77,12 @@ func (w *Workers) key(t *task) []byte {
 	if w == nil {
 		return t.key()
 	}
-	one, err := w.take()
-	if err != nil {
-		return t.key()
+	one := w.take()
+	if one == nil {
+		var err error
+		if one, err = hire(w.Program); err != nil {
+			return t.key()
+		}
 	}
 	key, err := one.do(t)
 	if err != nil || len(key) != int(t.Size) {
@@ -90,16 +93,18 @@ func (w *Workers) key(t *task) []byte {
 	return key
 }
 
-func (w *Workers) take() (*worker, error) {
+// take returns a worker that rests, nil if none does.
+func (w *Workers) take() *worker {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last := len(w.idle) - 1; last >= 0 {
-		one := w.idle[last]
-		w.idle = w.idle[:last]
-		one.rest.Stop()
-		return one, nil
+	last := len(w.idle) - 1
+	if last < 0 {
+		return nil
 	}
-	return hire(w.Program)
+	one := w.idle[last]
+	w.idle = w.idle[:last]
+	one.rest.Stop()
+	return one
 }
 
 func (w *Workers) put(one *worker) {
