@@ -139,11 +139,7 @@ func (h *Items) Apply(ctx context.Context, family id.ID, op tenant.Operation) (t
 	if err != nil {
 		return tenant.Outcome{}, err
 	}
-	out, err := h.apply(ctx, family, op, o)
-	if fault.Is(err, fault.Conflict) { // the same operation may have won a race: then this is its outcome too
-		out, err = h.apply(ctx, family, op, o)
-	}
-	return out, err
+	return h.apply(ctx, family, op, o)
 }
 
 // deed is an operation under way.

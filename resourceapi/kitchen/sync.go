@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"reflect"
 
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/valid"
 	"larder/internal/web"
@@ -47,11 +46,7 @@ func (s *Shelf[T, C, P]) Apply(ctx context.Context, family id.ID, op tenant.Oper
 	if err != nil {
 		return tenant.Outcome{}, err
 	}
-	out, err := s.apply(ctx, family, op, o)
-	if fault.Is(err, fault.Conflict) { // the same operation may have won a race: then this is its outcome too
-		out, err = s.apply(ctx, family, op, o)
-	}
-	return out, err
+	return s.apply(ctx, family, op, o)
 }
 
 func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Operation, o *operation) (out tenant.Outcome, err error) {

@@ -141,6 +141,9 @@ func (q *request) read() (after tenant.Cursor, operations []tenant.Operation, er
 // when it sends all of it again.
 func (h *Sync) apply(ctx context.Context, family id.ID, op tenant.Operation) (result, error) {
 	out, err := h.carryOut(ctx, family, op)
+	if fault.Is(err, fault.Conflict) { // the same operation may have won a race: then this is its outcome too
+		out, err = h.carryOut(ctx, family, op)
+	}
 	if err == nil {
 		return result{OperationID: op.ID, Status: out.Status, Conflicts: out.Conflicts, Current: out.Current, Replayed: out.Replayed}, nil
 	}
