@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -105,7 +104,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.links = &link.Links{DB: db, Issuer: cfg.Issuer, Keys: func() [][]byte { return c.keys.MACKeys(linkKeys) }, Now: now}
 	c.accounts = &account.Accounts{
 		DB: db, Sessions: c.sessions, Links: c.links, Jobs: c.jobs, Policy: cfg.People.policy(log), Now: now,
-		Hasher: password.NewHasher(password.Recommended(), runtime.GOMAXPROCS(0), passwordQueue),
+		Hasher: password.NewHasher(password.Recommended(), cores(), passwordQueue),
 	}
 	if cfg.program != "" {
 		c.accounts.Hasher.Workers = &password.Workers{Program: cfg.program}

