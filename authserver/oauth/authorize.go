@@ -263,7 +263,7 @@ func (a *authorization) refuse(code, description string) error {
 // issueCode makes the code for what the person agreed to, by one command in
 // Redis.
 func (p *Provider) issueCode(ctx context.Context, a *authorization, login *oidc.Login) (string, error) {
-	w := &work{client: a.client, details: a.details}
+	w := &work{at: a.at, client: a.client, details: a.details}
 	ctx = withWork(ctx, w)
 	a.requester.SetID(id.New().String())
 	for _, scope := range a.scopes {

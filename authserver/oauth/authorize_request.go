@@ -28,6 +28,7 @@ func prompts() []string { return []string{"none", "login", "consent", "select_ac
 
 // authorization is a valid authorization request (RFC 6749 §4.1.1).
 type authorization struct {
+	at          time.Time // when the request came: before the session was looked at, see work.at
 	client      *oidc.Client
 	form        form
 	target      redirectTarget
@@ -63,7 +64,7 @@ func (a *authorization) hasPrompt(value string) bool { return slices.Contains(a.
 // redirect URI are known to belong together an error is for the person to read
 // (RFC 6749 §4.1.2.1); from there on it is a redirectError.
 func (p *Provider) readAuthorization(ctx context.Context, f form) (*authorization, error) {
-	a := &authorization{form: f}
+	a := &authorization{at: p.Now(), form: f}
 	if err := p.findTarget(ctx, a); err != nil {
 		return nil, err
 	}

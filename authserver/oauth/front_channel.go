@@ -93,12 +93,11 @@ func (p *Provider) issueIDToken(ctx context.Context, a *authorization, login *oi
 // issueAccessToken makes an access token with a grant of its own, which lives
 // as long, so that whatever ends grants ends it too.
 func (p *Provider) issueAccessToken(r *http.Request, a *authorization, login *oidc.Login) (string, error) {
-	now := p.Now()
-	w := &work{client: a.client, details: a.details, code: &authorizationCode{
+	w := &work{at: a.at, client: a.client, details: a.details, code: &authorizationCode{
 		GrantID: id.New(), ClientID: a.client.ID, Subject: login.Subject, SID: login.SID,
 		Scopes: online(a.scopes), Resources: a.resources, Details: a.details,
 		Login:    grantSession{AuthTime: login.AuthTime, ACR: login.ACR, AMR: login.AMR, Risk: login.Risk.Level(), Claims: a.claims.names},
-		IssuedAt: now, ExpiresAt: now.Add(p.Config.AccessTokenLifespan),
+		IssuedAt: a.at, ExpiresAt: a.at.Add(p.Config.AccessTokenLifespan),
 	}}
 	ctx := withWork(r.Context(), w)
 	token, _, err := (&strategy{p}).GenerateAccessToken(ctx, w.code.requester(w))

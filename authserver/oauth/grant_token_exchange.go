@@ -198,18 +198,18 @@ func (p *Provider) narrow(ctx context.Context, f form, c *accessClaims) error {
 // issue signs an access token for the client of this request, bound to the key
 // that it proves or the certificate that it shows. c.Expires is the latest end; 0 for none but the usual.
 func (p *Provider) issue(ctx context.Context, c *accessClaims) (*tokenResponse, error) {
-	w, now := workFrom(ctx), p.Now()
-	expires := now.Add(p.Config.AccessTokenLifespan)
+	w := workFrom(ctx)
+	expires := w.at.Add(p.Config.AccessTokenLifespan)
 	if latest := time.Unix(c.Expires, 0); c.Expires != 0 && latest.Before(expires) {
 		expires = latest
 	}
 	c.ClientID, c.Expires, c.Confirmation = w.client.ID, expires.Unix(), confirm(w.jkt, w.x5t)
-	token, err := p.signAccessToken(ctx, c)
+	token, err := p.signAccessToken(ctx, w.at, c)
 	if err != nil {
 		return nil, err
 	}
 	return &tokenResponse{
-		AccessToken: token, TokenType: tokenType(w.jkt), ExpiresIn: c.Expires - now.Unix(), Scope: c.Scope, Details: c.Details,
+		AccessToken: token, TokenType: tokenType(w.jkt), ExpiresIn: c.Expires - w.at.Unix(), Scope: c.Scope, Details: c.Details,
 	}, nil
 }
 

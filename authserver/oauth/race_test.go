@@ -1,11 +1,13 @@
 package oauth
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 )
 
 const racers = 32
@@ -141,6 +143,53 @@ func TestRaceOfLogoutAndRefresh(t *testing.T) {
 		running.Wait()
 		if h.live(family.AccessToken) || last.AccessToken != "" && h.live(last.AccessToken) {
 			t.Fatalf("round %d: an access token of the session lives", round)
+		}
+	}
+}
+
+// However long a refresh takes, what it gives is issued as of its request: a
+// session that ends while it runs was ended after that, and takes it along.
+func TestARefreshIsIssuedAsOfItsRequest(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	family, login := h.family("scope", "openid lists:read")
+	hold, err := h.db.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hold.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := hold.Exec(t.Context(), `SELECT FROM auth.grants WHERE sid = $1 FOR UPDATE`, login.SID); err != nil {
+		t.Fatal(err)
+	}
+
+	answers := make(chan answer, 1)
+	go func() { answers <- h.spaRefresh(family.RefreshToken) }()
+	h.waits(1)
+	h.clock.Advance(2 * time.Second)
+	if err := hold.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := h.tokens(<-answers)
+	h.logOut(login)
+	if h.live(got.AccessToken) {
+		t.Error("the token lives on after the session, because it was issued late")
+	}
+}
+
+// waits returns once n statements in the test's database wait for a lock.
+func (h *harness) waits(n int) {
+	h.t.Helper()
+	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()`
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		var now int
+		if err := h.db.Owner.QueryRow(h.t.Context(), waiting).Scan(&now); err != nil {
+			h.t.Fatal(err)
+		}
+		if now >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%d statements wait, not %d", now, n)
 		}
 	}
 }

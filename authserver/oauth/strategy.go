@@ -87,23 +87,23 @@ func (s *strategy) ValidateRefreshToken(context.Context, fosite.Requester, strin
 // GenerateAccessToken makes a signed access token (RFC 9068) for what was
 // granted. Nothing is stored.
 func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Requester) (token, signature string, err error) {
-	now, login := s.p.Now(), requester.GetSession().(*session) //nolint:errcheck,forcetypeassert // the only session there is
+	w, login := workFrom(ctx), requester.GetSession().(*session) //nolint:errcheck,forcetypeassert // the only session there is
 	c := &accessClaims{
 		ClientID: requester.GetClient().GetID(),
 		Audience: audience(requester.GetGrantedAudience()),
 		Scope:    strings.Join(requester.GetGrantedScopes(), " "),
-		Expires:  now.Add(s.p.Config.AccessTokenLifespan).Unix(),
+		Expires:  w.at.Add(s.p.Config.AccessTokenLifespan).Unix(),
 		GrantID:  login.grantID,
 		SID:      login.sid,
 		ACR:      login.acr,
 		AMR:      login.amr,
 		Risk:     login.risk,
 
-		Details:      workFrom(ctx).details,
-		Confirmation: confirm(workFrom(ctx).jkt, workFrom(ctx).x5t),
+		Details:      w.details,
+		Confirmation: confirm(w.jkt, w.x5t),
 	}
 	if c.Subject = c.ClientID; !login.subject.IsZero() {
-		if c.Subject, err = s.p.accessSubject(workFrom(ctx).client, login.subject, c.Audience); err != nil {
+		if c.Subject, err = s.p.accessSubject(w.client, login.subject, c.Audience); err != nil {
 			return "", "", err
 		}
 		c.AuthTime = login.authTime.Unix()
@@ -112,13 +112,13 @@ func (s *strategy) GenerateAccessToken(ctx context.Context, requester fosite.Req
 	if len(c.Audience) == 0 {
 		c.Audience = audience{s.p.Config.Issuer}
 	}
-	token, err = s.p.signAccessToken(ctx, c)
+	token, err = s.p.signAccessToken(ctx, w.at, c)
 	return token, "self-contained", err
 }
 
-// signAccessToken makes c a token of ours, with a name of its own.
-func (p *Provider) signAccessToken(ctx context.Context, c *accessClaims) (string, error) {
-	c.Issuer, c.IssuedAt, c.JTI = p.Config.Issuer, p.Now().Unix(), id.New().String()
+// signAccessToken makes c a token of ours that is issued as of at, with a name of its own.
+func (p *Provider) signAccessToken(ctx context.Context, at time.Time, c *accessClaims) (string, error) {
+	c.Issuer, c.IssuedAt, c.JTI = p.Config.Issuer, at.Unix(), id.New().String()
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
@@ -132,8 +132,9 @@ const askingFor = time.Minute
 // SignForPerson makes a token by which we ask an API, in the name of a person
 // who is on one of our pages, what we want to show there.
 func (p *Provider) SignForPerson(ctx context.Context, person id.ID, resource, scope string) (string, error) {
-	return p.signAccessToken(ctx, &accessClaims{
-		Subject: person.String(), ClientID: p.Config.Issuer, Audience: audience{resource}, Scope: scope, Expires: p.Now().Add(askingFor).Unix(),
+	now := p.Now()
+	return p.signAccessToken(ctx, now, &accessClaims{
+		Subject: person.String(), ClientID: p.Config.Issuer, Audience: audience{resource}, Scope: scope, Expires: now.Add(askingFor).Unix(),
 	})
 }
 
@@ -141,8 +142,9 @@ func (p *Provider) SignForPerson(ctx context.Context, person id.ID, resource, sc
 // name. As client and subject are the issuer, no client of anybody's has one
 // like it.
 func (p *Provider) SignForItself(ctx context.Context, resource, scope string) (string, error) {
-	return p.signAccessToken(ctx, &accessClaims{
-		Subject: p.Config.Issuer, ClientID: p.Config.Issuer, Audience: audience{resource}, Scope: scope, Expires: p.Now().Add(askingFor).Unix(),
+	now := p.Now()
+	return p.signAccessToken(ctx, now, &accessClaims{
+		Subject: p.Config.Issuer, ClientID: p.Config.Issuer, Audience: audience{resource}, Scope: scope, Expires: now.Add(askingFor).Unix(),
 	})
 }
 

@@ -48,6 +48,7 @@ func (p *Provider) handleToken(w http.ResponseWriter, r *http.Request) error {
 // that is who it says, that may use the grant, for resources that are its own,
 // and a key for the tokens to be bound to.
 func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
+	at := p.Now()
 	grantType := f.get("grant_type")
 	run, known := p.grantOf(grantType)
 	if !known {
@@ -82,7 +83,7 @@ func (p *Provider) token(r *http.Request, f form) (*tokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{grantType: grantType, client: client, resources: resources, jkt: jkt, x5t: x5t}
+	w := &work{at: at, grantType: grantType, client: client, resources: resources, jkt: jkt, x5t: x5t}
 	answer, err := run(withWork(r.Context(), w), r, f)
 	if err != nil {
 		return nil, err

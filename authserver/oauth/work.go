@@ -17,6 +17,9 @@ import (
 // write them in several pieces: here each is fetched once, and what is to be
 // written is collected, for one command at the end.
 type work struct {
+	// at is when the request came. What it issues is issued as of then, so that
+	// whatever is ended while it runs takes what it gives along: see revocation.Entry.
+	at        time.Time
 	grantType string
 	client    *oidc.Client
 	resources []string                   // asked for in this request (RFC 8707)
@@ -84,7 +87,6 @@ func (s *workStorage) CreateAuthorizeCodeSession(ctx context.Context, signature 
 	if err != nil {
 		return err
 	}
-	now := s.p.Now()
 	w.codeHash = []byte(signature)
 	w.code = &authorizationCode{
 		GrantID: grantID, ClientID: w.client.ID, Subject: login.subject, SID: login.sid,
@@ -93,7 +95,7 @@ func (s *workStorage) CreateAuthorizeCodeSession(ctx context.Context, signature 
 		JKT:         request.GetRequestForm().Get("dpop_jkt"),
 		Scopes:      request.GetGrantedScopes(), Resources: request.GetGrantedAudience(), Details: w.details,
 		Login:    grantSession{AuthTime: login.authTime, ACR: login.acr, AMR: login.amr, Risk: login.risk, Claims: login.claims},
-		IssuedAt: now, ExpiresAt: now.Add(s.p.codeLifespan(w.client)),
+		IssuedAt: w.at, ExpiresAt: w.at.Add(s.p.codeLifespan(w.client)),
 	}
 	return nil
 }
