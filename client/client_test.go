@@ -170,6 +170,10 @@ func kitchen(ctx context.Context, t *testing.T, c *client.Client, family string,
 		func(r *client.Recurring) (string, int64, bool) {
 			return r.ID, r.Version, r.Every == 2 && r.NextOn != ""
 		})
+	keep(ctx, t, c.Favourites(family), client.FavouriteChange{Name: new("Rye bread")}, client.FavouriteChange{Quantity: new(2.0)},
+		func(f *client.Favourite) (string, int64, bool) {
+			return f.ID, f.Version, f.Quantity != nil && *f.Quantity == 2
+		})
 	keep(ctx, t, c.Webhooks(family), client.WebhookChange{URL: new("https://example.com/larder")}, client.WebhookChange{Enabled: new(false)},
 		func(w *client.Webhook) (string, int64, bool) { return w.ID, w.Version, !w.Enabled })
 	soup := keep(ctx, t, c.Recipes(family), client.RecipeChange{Name: new("Soup"), Servings: new(2), Ingredients: []client.Ingredient{{Text: "1 l water"}}},
@@ -243,9 +247,9 @@ func sameMembers(t *testing.T, api string) {
 	for name, v := range map[string]any{
 		"Family": client.Family{}, "List": client.List{}, "Item": client.Item{}, "Problem": client.Problem{},
 		"FeedChange": client.Change{}, "SyncAnswer": client.Synced{},
-		"Store": client.Store{}, "Recipe": client.Recipe{}, "Stock": client.Stock{}, "Recurring": client.Recurring{}, "Webhook": client.Webhook{}, "Rules": client.Rules{},
+		"Store": client.Store{}, "Recipe": client.Recipe{}, "Stock": client.Stock{}, "Recurring": client.Recurring{}, "Favourite": client.Favourite{}, "Webhook": client.Webhook{}, "Rules": client.Rules{},
 		"NewIngredient": client.Ingredient{}, "StoreChange": client.StoreChange{}, "RecipeChange": client.RecipeChange{}, "StockChange": client.StockChange{},
-		"RecurringChange": client.RecurringChange{}, "WebhookChange": client.WebhookChange{},
+		"RecurringChange": client.RecurringChange{}, "FavouriteChange": client.FavouriteChange{}, "WebhookChange": client.WebhookChange{},
 	} {
 		var members []string
 		for f := range reflect.TypeOf(v).Fields() {

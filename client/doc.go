@@ -3,7 +3,7 @@
 //
 //	New(address, token) ──> Lists, Items …  iterators over all pages
 //	                   ├──> AddItem, UpdateItem, Check …
-//	                   ├──> Stores, Recipes, Pantry, Recurring, Webhooks ──> All, Get, Create, Update, Remove
+//	                   ├──> Stores, Recipes, Pantry, Recurring, Favourites, Webhooks ──> All, Get, Create, Update, Remove
 //	                   ├──> Sync   operations made offline, and what others did
 //	                   └──> Feed   what happens, over broken connections
 //	                          │

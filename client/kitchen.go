@@ -71,6 +71,11 @@ func (c *Client) Recurring(family string) *Collection[Recurring, RecurringChange
 	return collection[Recurring, RecurringChange](c, family, "recurring")
 }
 
+// Favourites are what a family always likes to see suggested. To create one of a name that is there returns that one.
+func (c *Client) Favourites(family string) *Collection[Favourite, FavouriteChange] {
+	return collection[Favourite, FavouriteChange](c, family, "favourites")
+}
+
 // Webhooks are the addresses that are told of what happens.
 func (c *Client) Webhooks(family string) *Collection[Webhook, WebhookChange] {
 	return collection[Webhook, WebhookChange](c, family, "webhooks")
@@ -187,6 +192,27 @@ type RecurringChange struct {
 	Every    *int     `json:"every,omitempty"`
 	Period   *string  `json:"period,omitempty"`
 	NextOn   *string  `json:"next_on,omitempty"`
+}
+
+// Favourite is something that a family always likes to see suggested.
+type Favourite struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Quantity  *float64  `json:"quantity"`
+	Unit      string    `json:"unit"`
+	Category  string    `json:"category"`
+	Version   int64     `json:"version"`
+	CreatedBy string    `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// FavouriteChange changes or makes a favourite.
+type FavouriteChange struct {
+	Name     *string  `json:"name,omitempty"`
+	Quantity *float64 `json:"quantity,omitempty"`
+	Unit     *string  `json:"unit,omitempty"`
+	Category *string  `json:"category,omitempty"`
 }
 
 // Webhook is an address that is told of what happens. Secret is there when it was just made, and never again.

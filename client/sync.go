@@ -14,7 +14,7 @@ const operationsAtOnce = 100
 type Operation struct {
 	OperationID string `json:"operation_id"`
 	// Op is item.add, item.edit, item.move, item.check, item.uncheck or item.remove, or one of add, edit and remove
-	// for list, store, recipe, pantry and recurring.
+	// for list, store, recipe, pantry, recurring and favourite.
 	Op     string          `json:"op"`
 	ListID string          `json:"list_id,omitempty"` // of an item
 	ItemID string          `json:"item_id,omitempty"` // of an item; when it is added, made by the client
@@ -35,7 +35,7 @@ type Result struct {
 	OperationID string   `json:"operation_id"`
 	Status      string   `json:"status"` // applied, merged, conflict or rejected
 	Conflicts   []string `json:"conflicts"`
-	// Current is the thing as it is now, an Item, List, Store, Recipe, Stock or Recurring; null if it is gone.
+	// Current is the thing as it is now, an Item, List, Store, Recipe, Stock, Recurring or Favourite; null if it is gone.
 	Current  json.RawMessage `json:"current"`
 	Replayed bool            `json:"replayed"`
 	Error    *RejectedError  `json:"error"`
@@ -52,27 +52,29 @@ type RejectedError struct {
 // Synced is an answer: what became of the operations, in their order, and what changed after the cursor. Reset means
 // that everything has to be read afresh. Keep the Cursor.
 type Synced struct {
-	Results   []Result    `json:"results"`
-	Cursor    string      `json:"cursor"`
-	Reset     bool        `json:"reset"`
-	More      bool        `json:"more"`
-	Lists     []List      `json:"lists"`
-	Items     []Item      `json:"items"`
-	Stores    []Store     `json:"stores"`
-	Recipes   []Recipe    `json:"recipes"`
-	Pantry    []Stock     `json:"pantry"`
-	Recurring []Recurring `json:"recurring"`
-	Removed   Removed     `json:"removed"`
+	Results    []Result    `json:"results"`
+	Cursor     string      `json:"cursor"`
+	Reset      bool        `json:"reset"`
+	More       bool        `json:"more"`
+	Lists      []List      `json:"lists"`
+	Items      []Item      `json:"items"`
+	Stores     []Store     `json:"stores"`
+	Recipes    []Recipe    `json:"recipes"`
+	Pantry     []Stock     `json:"pantry"`
+	Recurring  []Recurring `json:"recurring"`
+	Favourites []Favourite `json:"favourites"`
+	Removed    Removed     `json:"removed"`
 }
 
 // Removed holds the ids of what is gone. The items of a removed list, and what recurred on it, are not named.
 type Removed struct {
-	Lists     []string `json:"lists"`
-	Items     []string `json:"items"`
-	Stores    []string `json:"stores"`
-	Recipes   []string `json:"recipes"`
-	Pantry    []string `json:"pantry"`
-	Recurring []string `json:"recurring"`
+	Lists      []string `json:"lists"`
+	Items      []string `json:"items"`
+	Stores     []string `json:"stores"`
+	Recipes    []string `json:"recipes"`
+	Pantry     []string `json:"pantry"`
+	Recurring  []string `json:"recurring"`
+	Favourites []string `json:"favourites"`
 }
 
 // Sync hands in operations, in their order, and takes what others did after the cursor, "" at the first time. It goes

@@ -115,7 +115,7 @@ func (m *mischief) begin() {
 	m.callers = []caller{h.admin, h.admin, h.admin, h.member, h.guest, h.alien, m.scoped(prefix+"ann", "lists:read"), {machine}, {}, {"no.such.token"}}
 	m.ids = map[string][]string{
 		"family_id": {h.id}, "list_id": {h.shared, h.granted, h.private}, "item_id": {h.item, h.grantedItem, h.secretItem},
-		"store_id": {h.store}, "stock_id": {h.stock}, "recipe_id": {h.recipe}, "webhook_id": {h.hook},
+		"store_id": {h.store}, "stock_id": {h.stock}, "recipe_id": {h.recipe}, "webhook_id": {h.hook}, "favourite_id": {h.favourite},
 		"user_id": {prefix + "bob", prefix + "gus"}, "client_id": {"machine"},
 	}
 	if m.done == nil {

@@ -24,7 +24,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{recurring_id}", h.recurring, "{favourite_id}", id.New().String(), "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
+		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{recurring_id}", h.recurring, "{favourite_id}", h.favourite, "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -40,6 +40,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"PATCH /v1/families/{family_id}/stores/{store_id}":                   map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/stores/{store_id}/prices":             map[string]any{"name": "Mine", "amount": 1, "currency": "EUR"},
 		"POST /v1/families/{family_id}/favourites":                           map[string]any{"name": "Mine"},
+		"PATCH /v1/families/{family_id}/favourites/{favourite_id}":           map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/pantry":                               map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/pantry/{stock_id}":                   map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/recurring":                            map[string]any{"name": "Mine", "list_id": h.shared, "period": "day"},
@@ -74,7 +75,7 @@ func (h *household) probeOperations() []any {
 	}
 	for op, thing := range map[string]string{
 		"list.add": id.New().String(), "list.edit": h.shared, "list.remove": h.shared,
-		"store.add": id.New().String(), "store.remove": h.store, "recipe.remove": h.recipe, "pantry.remove": h.stock, "recurring.remove": h.recurring,
+		"store.add": id.New().String(), "store.remove": h.store, "recipe.remove": h.recipe, "pantry.remove": h.stock, "recurring.remove": h.recurring, "favourite.remove": h.favourite,
 	} {
 		all = append(all, map[string]any{"operation_id": id.New(), "op": op, "id": thing, "fields": map[string]any{"name": map[string]any{"value": "Mine now"}}})
 	}
@@ -147,6 +148,7 @@ SELECT jsonb_build_array(
   (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.id) FROM grocery.prices p WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.id) FROM grocery.pantry p WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(r) ORDER BY r.id) FROM grocery.recipes r WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.id) FROM grocery.favourites t WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(w) - 'after_tx' - 'after_seq' ORDER BY w.id) FROM grocery.webhooks w WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.seq) FROM grocery.change_feed c WHERE family_id = $1))::text`, h.id).Scan(&all)
 	if err != nil {

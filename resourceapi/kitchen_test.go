@@ -30,6 +30,7 @@ type kitchenAnswer struct {
 	Results                            []kitchenResult
 	Cursor                             string
 	Stores, Recipes, Pantry, Recurring []struct{ ID, Name string }
+	Favourites                         []struct{ ID, Name string }
 	Removed                            map[string][]string
 }
 
@@ -100,6 +101,16 @@ func TestTheKitchenIsKeptOffline(t *testing.T) {
 			[]string{"every"},
 			map[string]any{"every": 2.0, "quantity": 1.0, "note": "size 4", "next_on": soon},
 			map[string]string{`{"period":{"value":"hour"}}`: "/fields/period/value", `{"next_on":{"base":"` + soon + `","value":"2001-01-01"}}`: "/next_on"},
+		},
+		{
+			"favourite", "favourites",
+			map[string]any{"name": change("", "Bread"), "unit": change("", "loaves")},
+			map[string]any{"quantity": 2},
+			map[string]any{"category": change("", "Bakery")},
+			map[string]any{"quantity": change(1, 3), "name": change("Bread", "Rye bread")},
+			[]string{"quantity"},
+			map[string]any{"quantity": 2.0, "name": "Rye bread", "unit": "loaves", "category": "Bakery"},
+			map[string]string{`{"quantity":{"value":0}}`: "/fields/quantity/value"},
 		},
 	} {
 		t.Run(kind.noun, func(t *testing.T) {
@@ -179,6 +190,7 @@ func TestSyncBringsTheKitchen(t *testing.T) {
 	h.want(t, 201, h.admin, "POST", h.path+"/stores/"+h.store+"/prices", map[string]any{"name": "Milk", "amount": 99, "currency": "EUR"})
 	h.want(t, 204, h.admin, "DELETE", h.path+"/recipes/"+h.recipe, nil)
 	h.want(t, 200, h.admin, "PATCH", h.path+"/pantry/"+h.stock, map[string]any{"quantity": 4})
+	h.want(t, 201, h.admin, "POST", h.path+"/favourites", map[string]any{"name": "Tea"})
 	// The clock moves what recurs, and those who follow hear of it.
 	if _, err := h.db.Owner.Exec(t.Context(), `UPDATE grocery.recurring SET next_at = now() - interval '1 minute' WHERE family_id = $1`, h.id); err != nil {
 		t.Fatal(err)
@@ -187,19 +199,57 @@ func TestSyncBringsTheKitchen(t *testing.T) {
 	h.settle(t)
 	got := h.syncKitchen(t, h.member, before.Cursor)
 	var names []string
-	for _, things := range [][]struct{ ID, Name string }{got.Stores, got.Recipes, got.Pantry, got.Recurring} {
+	for _, things := range [][]struct{ ID, Name string }{got.Stores, got.Recipes, got.Pantry, got.Recurring, got.Favourites} {
 		for _, one := range things {
 			names = append(names, one.Name)
 		}
 	}
-	if diff := cmp.Diff([]string{"Bazaar", "Rice", "Bread"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"Bazaar", "Rice", "Bread", "Tea"}, names); diff != "" {
 		t.Errorf("what changed (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string][]string{"lists": {}, "items": {}, "stores": {}, "recipes": {h.recipe}, "pantry": {}, "recurring": {}}, got.Removed); diff != "" {
+	if diff := cmp.Diff(map[string][]string{"lists": {}, "items": {}, "stores": {}, "recipes": {h.recipe}, "pantry": {}, "recurring": {}, "favourites": {}}, got.Removed); diff != "" {
 		t.Errorf("what is gone (-want +got):\n%s", diff)
 	}
 	raw := string(h.want(t, 200, h.guest, "POST", h.path+"/sync", map[string]any{"cursor": guests.Cursor}).body)
-	if slices.ContainsFunc([]string{"Bazaar", "Rice", h.recipe}, func(s string) bool { return strings.Contains(raw, s) }) {
+	if slices.ContainsFunc([]string{"Bazaar", "Rice", "Tea", h.recipe}, func(s string) bool { return strings.Contains(raw, s) }) {
 		t.Errorf("a guest is told of the kitchen: %s", raw)
+	}
+}
+
+// TestAFavouriteIsThereOnce has two phones make the same thing a favourite, each by an id of its own.
+func TestAFavouriteIsThereOnce(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	favour := func(name string) op {
+		return op{"operation_id": id.New().String(), "op": "favourite.add", "id": id.New().String(), "fields": map[string]any{"name": change("", name)}}
+	}
+	first := h.syncKitchen(t, h.member, "", favour("Oat milk")).Results[0]
+	second := favour(" oat  MILK")
+	for range 2 { // the answer to the first attempt was lost
+		got := h.syncKitchen(t, h.admin, "", second).Results[0]
+		if got.Status != "merged" || first.Status != "applied" || got.Current["id"] != first.Current["id"] {
+			t.Errorf("the second of a name: %+v, the first: %+v", got, first)
+		}
+	}
+	tea := h.syncKitchen(t, h.member, "", favour("Tea")).Results[0].Current
+	rename := op{"op": "favourite.edit", "id": tea["id"], "fields": map[string]any{"name": change("Tea", "Oat milk")}}
+	if got := h.syncKitchen(t, h.member, "", rename).Results[0]; got.Error == nil || got.Error.Status != 409 {
+		t.Errorf("renamed to one that is there: %+v", got)
+	}
+	together(4, func(n int) int { // whoever wins the race, there is one
+		c := h.member
+		if n%2 == 0 {
+			c = h.admin
+		}
+		got := h.syncKitchen(t, c, "", favour("Salt")).Results[0]
+		if got.Current["name"] != "Salt" {
+			t.Errorf("in a race: %+v", got)
+		}
+		return n
+	})
+	var all struct{ Favourites []struct{ Name string } }
+	h.want(t, 200, h.member, "GET", h.path+"/favourites", nil).into(t, &all)
+	if diff := cmp.Diff([]struct{ Name string }{{"Honey"}, {"Oat milk"}, {"Salt"}, {"Tea"}}, all.Favourites); diff != "" {
+		t.Errorf("in the end (-want +got):\n%s", diff)
 	}
 }

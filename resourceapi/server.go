@@ -199,14 +199,17 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders 
 	lists, items := &list.Lists{DB: db, Cursors: cursors}, &item.Items{DB: db, Cursors: cursors}
 	items.Mount(rt)
 	lists.Mount(rt)
-	stores, pantries, recipes := store.New(db), pantry.New(db, items), recipe.New(db, items)
-	shelves := map[string]sync.Shelf{stores.Noun: stores, pantries.Noun: pantries, recipes.Noun: recipes, orders.Noun: orders}
+	stores, pantries, recipes, favourites := store.New(db), pantry.New(db, items), recipe.New(db, items), suggest.NewFavourites(db)
+	shelves := map[string]sync.Shelf{
+		stores.Noun: stores, pantries.Noun: pantries, recipes.Noun: recipes, orders.Noun: orders, favourites.Noun: favourites,
+	}
 	(&sync.Sync{DB: db, Items: items, Lists: lists, Kitchen: shelves}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&rules.Rules{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db, Mails: mails}).Mount(rt)
 	stores.Mount(rt)
 	(&suggest.Suggestions{DB: db}).Mount(rt)
+	favourites.Mount(rt)
 	pantries.Mount(rt)
 	recipes.Mount(rt)
 	orders.Mount(rt)

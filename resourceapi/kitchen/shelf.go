@@ -8,6 +8,7 @@ import (
 
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/shopping"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
@@ -43,12 +44,15 @@ type Change[T any] interface {
 
 // SQL are the statements on a sort of things. The first parameter is the family.
 type SQL struct {
-	All    string // in the order in which they are shown, and bounded
-	Some   string // $2: ids
-	Count  string
-	Insert string // $2: id, $3…: Values, the last one: who
-	Update string // $2: id, $3…: Values
-	Delete string // $2: id
+	All  string // in the order in which they are shown, and bounded
+	Some string // $2: ids
+	// Namesake finds the thing of a name, $2: shopping.Key. It is then what
+	// somebody who adds another of that name gets. "": names may repeat.
+	Namesake string
+	Count    string
+	Insert   string // $2: id, $3…: Values, the last one: who
+	Update   string // $2: id, $3…: Values
+	Delete   string // $2: id
 }
 
 // Events are what the feed calls what happens.
@@ -105,16 +109,20 @@ func (s *Shelf[T, C, P]) selectOne(ctx context.Context, family, thing id.ID) (*T
 	})
 }
 
-// state is what an addition meets: the thing of that id, if there is one, and how many
-// there are.
+// state is what an addition meets: the things of that id and of that name, if there
+// are such, and how many there are.
 type state[T any] struct {
-	there *T
-	count int
+	there, namesake *T
+	count           int
 }
 
-func (s *Shelf[T, C, P]) look(tx *tenant.Tx, thing id.ID) *state[T] {
+// look queues the reading of the state. name is "" for what is no addition.
+func (s *Shelf[T, C, P]) look(tx *tenant.Tx, thing id.ID, name string) *state[T] {
 	found := &state[T]{}
 	tenant.Maybe(tx, &found.there, scan[T, P], s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
+	if s.SQL.Namesake != "" && name != "" {
+		tenant.Maybe(tx, &found.namesake, scan[T, P], s.SQL.Namesake, tx.Family, shopping.Key(name))
+	}
 	tx.Row(func(row pgx.Row) error { return row.Scan(&found.count) }, s.SQL.Count, tx.Family)
 	return found
 }
@@ -122,9 +130,13 @@ func (s *Shelf[T, C, P]) look(tx *tenant.Tx, thing id.ID) *state[T] {
 func (s *Shelf[T, C, P]) create(ctx context.Context, family id.ID, draft *T) (*T, error) {
 	made := new(T)
 	return made, s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		found := s.look(tx, P(draft).Common().ID)
+		found := s.look(tx, P(draft).Common().ID, P(draft).Common().Name)
 		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
 			return err
+		}
+		if found.there == nil && found.namesake != nil {
+			*made = *found.namesake
+			return nil
 		}
 		if found.there == nil {
 			return s.insert(ctx, tx, found.count, draft, made)

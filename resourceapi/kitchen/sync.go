@@ -1,6 +1,7 @@
 package kitchen
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -46,24 +47,39 @@ func (s *Shelf[T, C, P]) Apply(ctx context.Context, family id.ID, op tenant.Oper
 	if err != nil {
 		return tenant.Outcome{}, err
 	}
-	return s.apply(ctx, family, op, o)
+	var draft P // of an addition
+	if o.Op == s.Noun+".add" {
+		if draft, err = s.draftOf(o); err != nil {
+			return tenant.Outcome{}, err
+		}
+	}
+	return s.apply(ctx, family, op, o, draft)
 }
 
-func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Operation, o *operation) (out tenant.Outcome, err error) {
+func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Operation, o *operation, draft P) (out tenant.Outcome, err error) {
 	var now *T // what is there afterwards; nil when it is gone
+	var name string
+	if draft != nil {
+		name = draft.Common().Name
+	}
 	err = s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		once, found := tx.Once(op), s.look(tx, o.ID)
+		once, found := tx.Once(op), s.look(tx, o.ID, name)
 		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
 			return err
 		}
 		if err := once.Check(); err != nil {
 			return err
 		}
-		if now = found.there; once.Before != nil {
+		if now = cmp.Or(found.there, found.namesake); once.Before != nil {
 			out = *once.Before
 			return nil
 		}
-		if now, out, err = s.carryOut(ctx, tx, o, now, found.count); err != nil {
+		if draft != nil {
+			now, out, err = s.add(ctx, tx, draft, found)
+		} else {
+			now, out, err = s.carryOut(ctx, tx, o, now)
+		}
+		if err != nil {
 			return err
 		}
 		once.Done(out)
@@ -75,27 +91,31 @@ func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Oper
 	return out, err
 }
 
-// carryOut queues what the operation does to there, which is nil for a thing
-// that is not there.
-func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operation, there *T, count int) (now *T, out tenant.Outcome, err error) {
+// add queues the addition of the draft. What is there already is the outcome
+// instead: a thing of that id came by another way, or so long ago that it is
+// forgotten; one of that name goes by another id.
+func (s *Shelf[T, C, P]) add(ctx context.Context, tx *tenant.Tx, draft P, found *state[T]) (now *T, out tenant.Outcome, err error) {
+	switch {
+	case found.there != nil && P(found.there).Common().CreatedBy != tx.Principal():
+		return nil, out, taken()
+	case found.there != nil:
+		return found.there, tenant.Outcome{Status: tenant.Applied}, nil
+	case found.namesake != nil:
+		return found.namesake, tenant.Outcome{Status: tenant.Merged}, nil
+	}
+	now = new(T)
+	return now, tenant.Outcome{Status: tenant.Applied}, s.insert(ctx, tx, found.count, draft, now)
+}
+
+// carryOut queues what the operation, no addition, does to there, which is nil
+// for a thing that is not there.
+func (s *Shelf[T, C, P]) carryOut(ctx context.Context, tx *tenant.Tx, o *operation, there *T) (now *T, out tenant.Outcome, err error) {
 	out.Status = tenant.Applied
 	stale := false // the client had not seen what is there
 	if there != nil && o.Version != 0 && P(there).Common().Version != o.Version {
 		stale, out.Status = true, tenant.Merged
 	}
 	switch {
-	case o.Op == s.Noun+".add" && there == nil:
-		draft, err := s.draftOf(o)
-		if err != nil {
-			return nil, out, err
-		}
-		now = new(T)
-		return now, out, s.insert(ctx, tx, count, draft, now)
-	case o.Op == s.Noun+".add": // it came by another way, or so long ago that it is forgotten
-		if P(there).Common().CreatedBy != tx.Principal() {
-			return nil, out, taken()
-		}
-		return there, out, nil
 	case o.Op == s.Noun+".remove" && there == nil:
 		return nil, out, nil
 	case o.Op == s.Noun+".remove" && stale, there == nil: // what somebody did would be lost; or somebody removed it

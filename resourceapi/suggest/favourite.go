@@ -1,28 +1,52 @@
 package suggest
 
 import (
-	"context"
-	"net/http"
-	"time"
-
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
-	"larder/internal/id"
 	"larder/internal/shopping"
 	"larder/internal/valid"
-	"larder/internal/web"
-	"larder/resourceapi/policy"
+	"larder/resourceapi/kitchen"
 	"larder/resourceapi/tenant"
 )
 
+const maxFavourites = 200 // of one family
+
+// Favourites answers for what a family always likes to see suggested.
+type Favourites = kitchen.Shelf[Favourite, change, *Favourite]
+
+// Favourite is something that the family always likes to see suggested. There is
+// one of a name.
+type Favourite struct {
+	kitchen.Entry
+	Quantity *float64 `json:"quantity"`
+	Unit     string   `json:"unit"`
+	Category string   `json:"category"`
+}
+
+// NewFavourites returns the favourites of db's families.
+func NewFavourites(db *tenant.DB) *Favourites {
+	return &Favourites{
+		DB: db, Noun: "favourite", Path: "favourites", Param: "favourite_id",
+		Events: kitchen.Events{Added: "favourite.created", Changed: "favourite.updated", Removed: "favourite.deleted"},
+		SQL: kitchen.SQL{
+			All: selectFavourites, Some: selectSome, Namesake: selectNamesake,
+			Count: countFavourites, Insert: insertFavourite, Update: updateFavourite, Delete: deleteFavourite,
+		},
+		Most: maxFavourites, Full: "The family has too many favourites. Delete some first.",
+	}
+}
+
 const (
 	selectFavourites = `
-SELECT id, name, quantity::float8, unit, category, created_by, created_at
+SELECT id, name, quantity::float8, unit, category, version, created_by, created_at, updated_at
   FROM grocery.favourites WHERE family_id = $1 ORDER BY name_key LIMIT 200`
 
-	selectFavourite = `
-SELECT id, name, quantity::float8, unit, category, created_by, created_at
+	selectSome = `
+SELECT id, name, quantity::float8, unit, category, version, created_by, created_at, updated_at
+  FROM grocery.favourites WHERE family_id = $1 AND id = ANY ($2)`
+
+	selectNamesake = `
+SELECT id, name, quantity::float8, unit, category, version, created_by, created_at, updated_at
   FROM grocery.favourites WHERE family_id = $1 AND name_key = $2`
 
 	countFavourites = `SELECT count(*) FROM grocery.favourites WHERE family_id = $1`
@@ -30,149 +54,43 @@ SELECT id, name, quantity::float8, unit, category, created_by, created_at
 	insertFavourite = `
 INSERT INTO grocery.favourites (family_id, id, name, name_key, quantity, unit, category, created_by)
 VALUES ($1, $2, $3, $4, $5::float8, $6, $7, $8)
-RETURNING id, name, quantity::float8, unit, category, created_by, created_at`
+RETURNING id, name, quantity::float8, unit, category, version, created_by, created_at, updated_at`
+
+	updateFavourite = `
+UPDATE grocery.favourites
+   SET name = $3, name_key = $4, quantity = $5::float8, unit = $6, category = $7, version = version + 1, updated_at = now()
+ WHERE family_id = $1 AND id = $2
+RETURNING id, name, quantity::float8, unit, category, version, created_by, created_at, updated_at`
 
 	deleteFavourite = `DELETE FROM grocery.favourites WHERE family_id = $1 AND id = $2`
-
-	maxFavourites = 200 // of one family
 )
 
-// Favourite is something that the family always likes to see suggested.
-type Favourite struct {
-	ID        id.ID     `json:"id"`
-	Name      string    `json:"name"`
-	Quantity  *float64  `json:"quantity"`
-	Unit      string    `json:"unit"`
-	Category  string    `json:"category"`
-	CreatedBy string    `json:"created_by"`
-	CreatedAt time.Time `json:"created_at"`
+// Scan reads a row.
+func (t *Favourite) Scan(row pgx.Row) error {
+	return row.Scan(&t.ID, &t.Name, &t.Quantity, &t.Unit, &t.Category, &t.Version, &t.CreatedBy, &t.CreatedAt, &t.UpdatedAt)
 }
 
-func (f *Favourite) scan(row pgx.Row) error {
-	return row.Scan(&f.ID, &f.Name, &f.Quantity, &f.Unit, &f.Category, &f.CreatedBy, &f.CreatedAt)
+// Values are those that are written.
+func (t *Favourite) Values() []any {
+	return []any{t.Name, shopping.Key(t.Name), t.Quantity, t.Unit, t.Category}
 }
 
-func (h *Suggestions) favourites(w http.ResponseWriter, r *http.Request) error {
-	family, err := web.ID(r, "family_id")
-	if err != nil {
-		return err
-	}
-	ctx, all := r.Context(), []Favourite{}
-	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tenant.Rows(tx, &all, (*Favourite).scan, selectFavourites, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
-	})
-	if err != nil {
-		return err
-	}
-	return web.JSON(w, http.StatusOK, map[string]any{"favourites": all})
+type change struct {
+	Name     valid.Field[string]  `json:"name"`
+	Quantity valid.Field[float64] `json:"quantity"`
+	Unit     valid.Field[string]  `json:"unit"`
+	Category valid.Field[string]  `json:"category"`
 }
 
-type draft struct {
-	Name     string   `json:"name"`
-	Quantity *float64 `json:"quantity"`
-	Unit     string   `json:"unit"`
-	Category string   `json:"category"`
-}
-
-func (d *draft) check() error {
+// Apply makes of a favourite what is asked for.
+func (c change) Apply(to *Favourite) error {
 	var f valid.Form
-	d.Name = f.Text("/name", d.Name, 1, 200)
-	d.Unit = f.Text("/unit", d.Unit, 0, 32)
-	d.Category = f.Text("/category", d.Category, 0, 64)
-	if d.Quantity != nil && !shopping.ValidQuantity(*d.Quantity) {
+	to.Name = f.Text("/name", c.Name.Or(&f, "/name", to.Name), 1, 200)
+	to.Quantity = c.Quantity.OrNull(to.Quantity)
+	to.Unit = f.Text("/unit", c.Unit.Or(&f, "/unit", to.Unit), 0, 32)
+	to.Category = f.Text("/category", c.Category.Or(&f, "/category", to.Category), 0, 64)
+	if to.Quantity != nil && !shopping.ValidQuantity(*to.Quantity) {
 		f.Fault("/quantity", "must be more than 0, with at most three decimals")
 	}
 	return f.Err()
-}
-
-func (h *Suggestions) create(w http.ResponseWriter, r *http.Request) error {
-	family, err := web.ID(r, "family_id")
-	if err != nil {
-		return err
-	}
-	var d draft
-	if err := web.DecodeJSON(r, &d); err != nil {
-		return err
-	}
-	if err := d.check(); err != nil {
-		return err
-	}
-	made, err := h.insert(r.Context(), family, d)
-	if fault.Is(err, fault.Conflict) { // another may have won a race for the name: then it is there
-		made, err = h.insert(r.Context(), family, d)
-	}
-	if err != nil {
-		return err
-	}
-	return web.JSON(w, http.StatusCreated, made)
-}
-
-// insert makes a favourite; one of that name that is there already is the
-// answer.
-func (h *Suggestions) insert(ctx context.Context, family id.ID, d draft) (*Favourite, error) {
-	var f Favourite
-	return &f, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		var (
-			there *Favourite
-			count int
-			key   = shopping.Key(d.Name)
-		)
-		tenant.Maybe(tx, &there, (*Favourite).scan, selectFavourite, family, key)
-		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countFavourites, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		if there != nil {
-			f = *there
-			return nil
-		}
-		if count >= maxFavourites {
-			return fault.New(fault.Conflict, "The family has too many favourites. Delete some first.").WithCode("too_many")
-		}
-		made := id.New()
-		tx.Row(f.scan, insertFavourite, family, made, d.Name, key, d.Quantity, d.Unit, d.Category, tx.Principal())
-		tx.Record(ctx, tenant.Change{Event: "favourite.created", Entity: made.String(), Version: 1})
-		return nil
-	})
-}
-
-func (h *Suggestions) remove(w http.ResponseWriter, r *http.Request) error {
-	family, err := web.ID(r, "family_id")
-	if err != nil {
-		return err
-	}
-	favourite, err := web.ID(r, "favourite_id")
-	if err != nil {
-		return err
-	}
-	ctx := r.Context()
-	err = h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
-			return err
-		}
-		there, err := tx.Exec(ctx, deleteFavourite, family, favourite)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return fault.New(fault.NotFound, "There is no such favourite here.")
-		}
-		tx.Record(ctx, tenant.Change{Event: "favourite.deleted", Entity: favourite.String()})
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

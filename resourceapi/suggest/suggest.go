@@ -36,7 +36,7 @@ SELECT name, quantity, unit, category, favourite, uses, last_at
 
 const maxQuery = 200 // characters
 
-// Suggestions answers with suggestions and favourites.
+// Suggestions answers with suggestions.
 type Suggestions struct {
 	DB *tenant.DB
 }
@@ -52,12 +52,9 @@ type Suggestion struct {
 	LastAt    *time.Time `json:"last_at"`
 }
 
-// Mount adds the routes.
+// Mount adds the route.
 func (h *Suggestions) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/suggestions", h.suggest)
-	rt.Handle(http.MethodGet, "/v1/families/{family_id}/favourites", h.favourites)
-	rt.Handle(http.MethodPost, "/v1/families/{family_id}/favourites", h.create)
-	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/favourites/{favourite_id}", h.remove)
 }
 
 func (h *Suggestions) suggest(w http.ResponseWriter, r *http.Request) error {

@@ -518,14 +518,16 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        /** Something that the family always likes to see suggested */
+        get: operations["getFavourite"];
         put?: never;
         post?: never;
         /** Take a favourite away */
         delete: operations["deleteFavourite"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change a favourite */
+        patch: operations["updateFavourite"];
         trace?: never;
     };
     "/v1/families/{family_id}/feed": {
@@ -1936,6 +1938,15 @@ export interface components {
             /** @description At most three decimals */
             quantity: number | null;
             unit: string;
+            updated_at: components["schemas"]["Time"];
+            version: number;
+        };
+        FavouriteChange: {
+            category?: string;
+            name?: components["schemas"]["Name"];
+            /** @description At most three decimals */
+            quantity?: number | null;
+            unit?: string;
         };
         Favourites: {
             favourites: components["schemas"]["Favourite"][];
@@ -2131,7 +2142,7 @@ export interface components {
              */
             id: string;
             /** @enum {string} */
-            op: "store.add" | "store.edit" | "store.remove" | "recipe.add" | "recipe.edit" | "recipe.remove" | "pantry.add" | "pantry.edit" | "pantry.remove" | "recurring.add" | "recurring.edit" | "recurring.remove";
+            op: "store.add" | "store.edit" | "store.remove" | "recipe.add" | "recipe.edit" | "recipe.remove" | "pantry.add" | "pantry.edit" | "pantry.remove" | "recurring.add" | "recurring.edit" | "recurring.remove" | "favourite.add" | "favourite.edit" | "favourite.remove";
             operation_id: components["schemas"]["ID"];
             /** @description That of the thing which the client knew; absent if it does not know */
             version?: number;
@@ -2302,6 +2313,7 @@ export interface components {
         };
         NewFavourite: {
             category?: string;
+            id?: components["schemas"]["ID"];
             name: components["schemas"]["Name"];
             /** @description At most three decimals */
             quantity?: number | null;
@@ -2883,6 +2895,7 @@ export interface components {
         };
         SyncAnswer: {
             cursor: string;
+            favourites: components["schemas"]["Favourite"][];
             items: components["schemas"]["Item"][];
             lists: components["schemas"]["List"][];
             more: boolean;
@@ -2891,6 +2904,7 @@ export interface components {
             recurring: components["schemas"]["Recurring"][];
             /** @description Ids of what is gone. The items of a removed list and what recurred on it are not named one by one. */
             removed: {
+                favourites: components["schemas"]["ID"][];
                 items: components["schemas"]["ID"][];
                 lists: components["schemas"]["ID"][];
                 pantry: components["schemas"]["ID"][];
@@ -2902,8 +2916,8 @@ export interface components {
             results: {
                 /** @description Members that were not changed; after, where an item was to go behind one that is gone */
                 conflicts?: string[];
-                /** @description The thing as it is now; null when it is gone */
-                current: components["schemas"]["Item"] | components["schemas"]["List"] | components["schemas"]["Store"] | components["schemas"]["Recipe"] | components["schemas"]["Stock"] | components["schemas"]["Recurring"] | null;
+                /** @description The thing as it is now; null when it is gone. A favourite that was there by that name when it was added has another id, which is the one to use. */
+                current: components["schemas"]["Item"] | components["schemas"]["List"] | components["schemas"]["Store"] | components["schemas"]["Recipe"] | components["schemas"]["Stock"] | components["schemas"]["Recurring"] | components["schemas"]["Favourite"] | null;
                 error?: {
                     code?: string;
                     detail: string;
@@ -4914,7 +4928,9 @@ export interface operations {
                      *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "name": "Milk",
                      *           "quantity": 2,
-                     *           "unit": "l"
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
                      *         }
                      *       ]
                      *     }
@@ -4959,6 +4975,8 @@ export interface operations {
             /** @description Make something a favourite */
             201: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
                     [name: string]: unknown;
@@ -4972,7 +4990,9 @@ export interface operations {
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
                      *       "quantity": 2,
-                     *       "unit": "l"
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
                      *     }
                      */
                     "application/json": components["schemas"]["Favourite"];
@@ -4990,10 +5010,70 @@ export interface operations {
             503: components["responses"]["E503"];
         };
     };
+    getFavourite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version already here */
+                "If-None-Match"?: components["parameters"]["if_none_match"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The favourite */
+                favourite_id: components["parameters"]["favourite_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something that the family always likes to see suggested */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Favourite"];
+                };
+            };
+            /** @description You have this version already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
     deleteFavourite: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+            };
             path: {
                 /** @description The family */
                 family_id: components["parameters"]["family_id"];
@@ -5017,6 +5097,73 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            412: components["responses"]["E412"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    updateFavourite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The favourite */
+                favourite_id: components["parameters"]["favourite_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "quantity": 3
+                 *     }
+                 */
+                "application/json": components["schemas"]["FavouriteChange"];
+            };
+        };
+        responses: {
+            /** @description Change a favourite */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "category": "Dairy",
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Favourite"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            412: components["responses"]["E412"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
@@ -8447,6 +8594,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "cursor": "7412-0-1763769600-5f0c2a11",
+                     *       "favourites": [
+                     *         {
+                     *           "category": "Dairy",
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "quantity": 2,
+                     *           "unit": "l",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
                      *       "items": [
                      *         {
                      *           "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
@@ -8545,6 +8705,9 @@ export interface operations {
                      *         }
                      *       ],
                      *       "removed": {
+                     *         "favourites": [
+                     *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
+                     *         ],
                      *         "items": [
                      *           "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1"
                      *         ],
