@@ -216,7 +216,7 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 				continue
 			}
 			want := http.StatusForbidden
-			if strings.Contains(route, "{store_id}") || strings.Contains(route, "{stock_id}") || strings.Contains(route, "{recipe_id}") || strings.Contains(route, "{recurring_id}") { // what he may not know of at all
+			if strings.Contains(route, "{store_id}") || strings.Contains(route, "{stock_id}") || strings.Contains(route, "{recipe_id}") || strings.Contains(route, "{recurring_id}") || strings.Contains(route, "{favourite_id}") { // what he may not know of at all
 				want = http.StatusNotFound
 			}
 			if got := h.do(t, h.guest, method, path, body, "If-Match", "*"); got.status != want {
