@@ -43,8 +43,12 @@ func (c *connection) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Flush keeps no buffer while there is nothing to say.
+// Flush keeps no buffer while there is nothing to say. Nothing is not written:
+// that would fail as soon as the deadline of what was written last is over.
 func (c *connection) Flush() error {
+	if len(c.held) == 0 {
+		return nil
+	}
 	text := c.held
 	c.held = nil
 	_, err := c.Conn.Write(text)
@@ -136,9 +140,15 @@ func (o *writer) beat() error {
 }
 
 func (o *writer) write(text []byte) error {
-	_ = o.SetWriteDeadline(o.now().Add(writeTimeout))
+	o.hurry()
 	_, err := o.Write(text)
 	return err
 }
 
-func (o *writer) flush() error { return o.Flush() }
+func (o *writer) flush() error {
+	o.hurry()
+	return o.Flush()
+}
+
+// hurry gives the client as long as it has to take what comes.
+func (o *writer) hurry() { _ = o.SetWriteDeadline(o.now().Add(writeTimeout)) }
