@@ -264,7 +264,7 @@ func (s *server) detailNames() *detailname.Names {
 // one.
 func (s *server) rememberSignIn(ctx context.Context, r *http.Request, login oidc.Login) error {
 	return s.signIns.Remember(ctx, risk.Visit{
-		User: login.Subject, Device: session.Devices{Secure: s.cfg.secure()}.Device(r), Source: limit.Source(r), UserAgent: r.UserAgent(),
+		User: login.Subject, SID: login.SID, Device: session.Devices{Secure: s.cfg.secure()}.Device(r), Source: limit.Source(r), UserAgent: r.UserAgent(),
 		RequestID: web.RequestID(ctx), Risk: login.Risk,
 	})
 }

@@ -26,9 +26,11 @@ const (
 	maxPage = 200 // users
 )
 
-// SessionEnder signs a person out everywhere.
+// SessionEnder signs a person out.
 type SessionEnder interface {
 	EndUser(ctx context.Context, subject id.ID) (int, error)
+	// EndOwn ends those sessions of a person that choose picks.
+	EndOwn(ctx context.Context, subject id.ID, choose func(sid string) bool) (int, error)
 }
 
 // Accounts keeps users in schema auth.

@@ -17,7 +17,7 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, login *
 		err = h.Accounts.SetPassword(r.Context(), Person(user.ID), user.ID, secret.String(form.Get("password")))
 	}
 	if err != nil && correctable(err) {
-		return h.renderSecurity(w, r, user, err)
+		return h.renderSecurity(w, r, login, user, err)
 	}
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@
 //	           Authenticate, User, List, Disable
 //	           SetClaims, RequestEmail and ConfirmEmail, Reset,
 //	           RequestDeletion, Keep and DeleteDue
+//	           Disown
 //	Handler    /login, /account, /account/security, /account/email/{token}
 //	Throttle   how often a password may be guessed, by Redis and PostgreSQL
 //
@@ -15,6 +16,11 @@
 // An attack that shows itself by its many sources or accounts closes the door to
 // browsers that are not recognised for some minutes. The owner of an account
 // hears of it by mail, and has the browser let in that opens the link there.
+//
+// Of a sign-in at a new browser its owner hears by mail too. Whoever says that it
+// was not them, by the link there or among the recent sign-ins, ends it, its
+// grants and what the browser was spared, and has the password asked for with a
+// code by mail at new browsers until there is another.
 //
 // Somebody without an account, with a wrong password or with a disabled account
 // gets the same answer after the same work: an unknown account is checked

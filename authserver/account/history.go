@@ -20,18 +20,20 @@ type SignIn struct {
 	Device    string // such as "Firefox on Windows"
 	Address   string // IP address, "" when unknown
 	Place     string // such as "Lyon, France", "" when unknown
+	// SID is the session that it began, "" when that is not known.
+	SID string
 }
 
 // SignIns returns the last ten sign-ins to an account, newest first.
 func (a *Accounts) SignIns(ctx context.Context, user id.ID) ([]SignIn, error) {
-	rows, err := a.DB.Query(ctx, selectSignIns, user.String(), fewSignIns)
+	rows, err := a.DB.Query(ctx, selectSignIns, user.String(), fewSignIns, user)
 	if err != nil {
 		return nil, postgres.Translate(err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (SignIn, error) {
 		var one SignIn
 		var agent string
-		err := row.Scan(&one.At, &one.Succeeded, &agent, &one.Address)
+		err := row.Scan(&one.At, &one.Succeeded, &agent, &one.Address, &one.SID)
 		one.Device = useragent.Describe(agent)
 		return one, err
 	})

@@ -10,6 +10,7 @@ import (
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/risk"
 	"larder/internal/web"
 )
 
@@ -97,6 +98,8 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, "/login", h.login)
 	rt.Handle(http.MethodGet, unlockPath+"/{token}", h.showUnlock)
 	rt.Handle(http.MethodPost, unlockPath+"/{token}", h.useUnlock)
+	rt.Handle(http.MethodGet, risk.NewsPath+"/{token}", h.showNews)
+	rt.Handle(http.MethodPost, risk.NewsPath+"/{token}", h.disownNews)
 	rt.Handle(http.MethodGet, "/account", h.showAccount)
 	rt.Handle(http.MethodPost, "/account", h.changeAccount)
 	rt.Handle(http.MethodGet, emailPath+"/{token}", h.showEmailLink)

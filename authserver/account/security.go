@@ -27,6 +27,8 @@ type securityPage struct {
 	HasPassword   bool
 	Factors       oidc.Factors
 	SignIns       []SignIn
+	SID           string // of this browser's session
+	Disowned      bool   // a sign-in was somebody else's
 	Notice, Alert string
 	Field         string // that the alert is about, "" for none
 }
@@ -39,12 +41,12 @@ func (h *Handler) showSecurity(w http.ResponseWriter, r *http.Request) error {
 	if login == nil {
 		return web.SeeOther(w, r, oidc.Onward{Page: "security"}.Via("/login"))
 	}
-	return h.renderSecurity(w, r, user, nil)
+	return h.renderSecurity(w, r, login, user, nil)
 }
 
 // renderSecurity shows the page, with the words of what went wrong if something
 // did.
-func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *oidc.User, failed error) error {
+func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, login *oidc.Login, user *oidc.User, failed error) error {
 	device, _ := h.Devices.Ensure(w, r)
 	factors, err := h.Factors.View(r.Context(), user.ID, device)
 	if err != nil {
@@ -57,11 +59,13 @@ func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, user *o
 	for i := range signIns {
 		signIns[i].Place = h.Places.Name(signIns[i].Address, h.Languages.Language(r))
 	}
-	page, status := securityPage{Email: user.Email, HasPassword: user.HasPassword, Factors: factors, SignIns: signIns}, http.StatusOK
+	page, status := securityPage{Email: user.Email, HasPassword: user.HasPassword, Factors: factors, SignIns: signIns, SID: login.SID}, http.StatusOK
 	switch {
 	case failed != nil:
 		page.Alert, status = explain(w, failed)
 		page.Field = web.Field(failed)
+	case r.URL.Query().Get("done") == "not-me":
+		page.Disowned = true
 	case r.URL.Query().Get("done") == "password":
 		page.Notice = "Your password is changed. Every other device is signed out."
 	}
@@ -83,6 +87,9 @@ func (h *Handler) changeSecurity(w http.ResponseWriter, r *http.Request) error {
 	}
 	if form.Get("action") == "password" {
 		return h.changePassword(w, r, login, user, form)
+	}
+	if form.Get("action") == "not-me" {
+		return h.disownSignIn(w, r, login, form.Get("sid"))
 	}
 	return h.Factors.Act(w, r, login, form)
 }

@@ -58,11 +58,20 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 
 	// A sign-in that failed has the account as its target and nobody as its actor.
 	selectSignIns = `
-SELECT occurred_at, result = 'success', coalesce(user_agent, ''), coalesce(source_ip, '') FROM (
-  (SELECT occurred_at, result, user_agent, source_ip FROM auth.audit_events
+SELECT occurred_at, result = 'success', coalesce(user_agent, ''), coalesce(source_ip, ''), coalesce(sid, '') FROM (
+  (SELECT occurred_at, result, user_agent, source_ip, sid FROM auth.audit_events
+     LEFT JOIN auth.recognised_devices d ON d.user_id = $3 AND d.request_id = audit_events.request_id
     WHERE actor_id = $1 AND action = 'login.succeeded' ORDER BY occurred_at DESC LIMIT $2)
   UNION ALL
-  (SELECT occurred_at, result, user_agent, source_ip FROM auth.audit_events
+  (SELECT occurred_at, result, user_agent, source_ip, NULL FROM auth.audit_events
     WHERE target = $1 AND action IN ('login.failed', 'reauthentication.failed') ORDER BY occurred_at DESC LIMIT $2)) AS tries
  ORDER BY occurred_at DESC LIMIT $2`
+
+	// Whoever was there knows the password of the time, and a later one not.
+	disownDevice = `
+WITH gone AS (DELETE FROM auth.recognised_devices WHERE user_id = $1 AND sid = $2 RETURNING device_hash, last_at),
+     untrusted AS (DELETE FROM auth.trusted_devices t USING gone WHERE t.user_id = $1 AND t.device_hash = gone.device_hash)
+UPDATE auth.passwords p SET breached_at = $3 FROM gone WHERE p.user_id = $1 AND p.breached_at IS NULL AND p.changed_at <= gone.last_at`
+	existsSignIn = `SELECT EXISTS (SELECT 1 FROM auth.recognised_devices WHERE user_id = $1 AND sid = $2)`
+	disownGrants = `UPDATE auth.grants SET revoked_at = $3, revoked_reason = 'disowned' WHERE user_id = $1 AND sid = $2 AND revoked_at IS NULL`
 )

@@ -6,7 +6,8 @@
 //	    medium  nothing more; resource servers see it
 //	    high    a second factor or a code by mail, or refusal
 //	sign-in complete --> Remember --> the device is recognised; if it is new,
-//	                                  its owner gets a mail
+//	                                  its owner gets a mail with a link to
+//	                                  say that it was somebody else
 //
 // The signals are few and each is one that the owner would understand: a browser
 // never seen, a network never seen, a journey faster than an aeroplane, a

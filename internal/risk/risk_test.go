@@ -18,6 +18,7 @@ import (
 
 	"larder/internal/audit"
 	"larder/internal/id"
+	"larder/internal/link"
 	"larder/internal/mail"
 	"larder/internal/pgtest"
 	"larder/internal/risk"
@@ -133,6 +134,7 @@ func setup(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{user: id.New(), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), letters: &letters{}, db: pgtest.New(t)}
 	f.SignIns = &risk.SignIns{DB: f.db.Auth, Jobs: f.letters, Places: world(t), Now: func() time.Time { return f.now }}
+	f.Links = &link.Links{DB: f.db.Auth, Now: f.Now}
 	b := &pgx.Batch{}
 	b.Queue(`INSERT INTO auth.users (id, name) VALUES ($1, 'Ada Baker')`, f.user)
 	b.Queue(`INSERT INTO auth.emails (canonical, user_id, address) VALUES ('ada@example.com', $1, 'Ada@example.com')`, f.user)
@@ -145,7 +147,7 @@ func setup(t *testing.T) *fixture {
 
 func (f *fixture) visit(t *testing.T, device, source string) {
 	t.Helper()
-	err := f.Remember(t.Context(), risk.Visit{User: f.user, Device: device, Source: source, UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"})
+	err := f.Remember(t.Context(), risk.Visit{User: f.user, SID: "session " + device, Device: device, Source: source, UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +230,15 @@ func TestTheOwnerHearsOfANewBrowser(t *testing.T) {
 		Template: "new_sign_in", To: "Ada@example.com", Name: "Ada Baker",
 		Facts: map[string]string{"device": "Firefox on Linux", "where": "Geneva, Switzerland (198.51.100.1)", "when": "1 March 2026 at 12:00 UTC"},
 	}}
+	found, err := f.Links.Find(t.Context(), risk.NewsPurpose, f.letters.all[0].Link.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	news, told := risk.News{}, risk.News{User: f.user, SID: "session b", Device: "Firefox on Linux", Where: "Geneva, Switzerland (198.51.100.1)", At: f.now}
+	if err := found.Into(&news); err != nil || news != told {
+		t.Errorf("the link is about %+v, want %+v; %v", news, told, err)
+	}
+	want[0].Link = &mail.Link{Purpose: risk.NewsPurpose, Path: risk.NewsPath, ID: found.ID}
 	if diff := cmp.Diff(want, f.letters.all); diff != "" {
 		t.Errorf("mails (-want +got):\n%s", diff)
 	}

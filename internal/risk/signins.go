@@ -10,6 +10,7 @@ import (
 
 	"larder/internal/audit"
 	"larder/internal/id"
+	"larder/internal/link"
 	"larder/internal/mail"
 	"larder/internal/postgres"
 	"larder/internal/secret"
@@ -35,7 +36,8 @@ type Jobs interface {
 // SignIns keeps where people sign in, in schema auth.
 type SignIns struct {
 	DB     *pgxpool.Pool
-	Jobs   Jobs    // nil writes to nobody
+	Jobs   Jobs // nil writes to nobody
+	Links  *link.Links
 	Places *Places // nil knows no places
 	Now    func() time.Time
 }
@@ -104,9 +106,28 @@ func tooFast(from, to Place, elapsed time.Duration) bool {
 	return far > nearby && far/max(elapsed, leastElapsed).Hours() > fastest
 }
 
+// The link in the mail about a new browser, by which its reader says that it was
+// somebody else. It lives as long as people leave mail unread, for all it does is
+// to end that one sign-in.
+const (
+	NewsPurpose = "new_sign_in"
+	NewsPath    = "/login/not-me"
+	newsLife    = 7 * 24 * time.Hour
+)
+
+// News is the sign-in that such a link is about.
+type News struct {
+	User   id.ID     `json:"user"`
+	SID    string    `json:"sid"`
+	Device string    `json:"device"` // such as "Firefox on Windows"
+	Where  string    `json:"where"`  // such as "Lyon, France (192.0.2.1)"
+	At     time.Time `json:"at"`
+}
+
 // Visit is a sign-in that is complete.
 type Visit struct {
 	User      id.ID
+	SID       string // of the session that it began
 	Device    string // "" for none
 	Source    string
 	UserAgent string
@@ -127,7 +148,7 @@ func (s *SignIns) Remember(ctx context.Context, v Visit) error {
 	}
 	return postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
 		var fresh, others bool
-		err := tx.QueryRow(ctx, upsertDevice, v.User, secret.Sum(v.Device), network(v.Source), place.Name, latitude, longitude, now).Scan(&fresh, &others)
+		err := tx.QueryRow(ctx, upsertDevice, v.User, secret.Sum(v.Device), network(v.Source), place.Name, latitude, longitude, now, v.SID, v.RequestID).Scan(&fresh, &others)
 		if err != nil || !fresh {
 			return err
 		}
@@ -152,7 +173,7 @@ func (s *SignIns) Remember(ctx context.Context, v Visit) error {
 // is, in the transaction of that proof.
 func (s *SignIns) Recognise(ctx context.Context, tx pgx.Tx, user id.ID, device, source string) error {
 	var fresh, others bool
-	err := tx.QueryRow(ctx, upsertDevice, user, secret.Sum(device), network(source), "", nil, nil, s.Now()).Scan(&fresh, &others)
+	err := tx.QueryRow(ctx, upsertDevice, user, secret.Sum(device), network(source), "", nil, nil, s.Now(), "", "").Scan(&fresh, &others)
 	if err != nil {
 		return err
 	}
@@ -173,8 +194,14 @@ func (s *SignIns) tell(ctx context.Context, tx pgx.Tx, v Visit, place Place, now
 	if place.Name != "" {
 		where = place.Name + " (" + v.Source + ")"
 	}
+	news := News{User: v.User, SID: v.SID, Device: useragent.Describe(v.UserAgent), Where: where, At: now}
+	linkID, err := s.Links.Issue(ctx, tx, link.New{Purpose: NewsPurpose, Subject: v.User.String() + " " + v.SID, Data: news, Life: newsLife})
+	if err != nil {
+		return err
+	}
 	return s.Jobs.Insert(ctx, tx, mail.Letter{
 		Template: "new_sign_in", To: to, Name: name,
-		Facts: map[string]string{"device": useragent.Describe(v.UserAgent), "where": where, "when": now.UTC().Format("2 January 2006 at 15:04 UTC")},
+		Facts: map[string]string{"device": news.Device, "where": news.Where, "when": now.UTC().Format("2 January 2006 at 15:04 UTC")},
+		Link:  &mail.Link{Purpose: NewsPurpose, Path: NewsPath, ID: linkID},
 	})
 }

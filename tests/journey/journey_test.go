@@ -27,12 +27,12 @@ func TestJourneys(t *testing.T) {
 	chromium := stack.Chromium(t)
 	t.Parallel()
 	journeys := []string{
-		"registering", "password", "profile", "second-step", "passkeys", "providers", "linking", "device", "consent", "step-up", "sessions",
-		"privacy", "scriptless",
+		"registering", "password", "profile", "second-step", "sent-codes", "passkeys", "providers", "linking", "device", "consent", "step-up", "sessions", "not-me",
+		"keys", "privacy", "scriptless",
 	}
 	s := start(t)
 	env := []string{
-		chromium, "BROWSER=" + launch(t, dir, chromium), "MAILS=" + s.Mails(), "LEAVE=" + leave(t),
+		chromium, "BROWSER=" + launch(t, dir, chromium), "MAILS=" + s.Mails(), "TEXTS=" + s.Texts(), "LEAVE=" + leave(t),
 	}
 	turns := make(chan struct{}, atOnce)
 	for _, name := range journeys {

@@ -121,6 +121,9 @@ func (s *Stack) Logs() (string, error) {
 // Mails is the folder that takes what the services write to people.
 func (s *Stack) Mails() string { return filepath.Join(s.config.Dir, "mail") }
 
+// Texts is the folder that takes the text messages.
+func (s *Stack) Texts() string { return filepath.Join(s.config.Dir, "sms") }
+
 func (s *Stack) pipe(ctx context.Context, stdin []byte, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
 	var stdout, stderr bytes.Buffer
@@ -212,7 +215,7 @@ func (s *Stack) environment() []string {
 		"AUTHSERVER_DATA_HOLDERS=" + s.API,
 		"AUTHSERVER_DEVELOPMENT=true",
 		"AUTHSERVER_MAIL_DIR=" + s.Mails(),
-		"AUTHSERVER_SMS_DIR=" + filepath.Join(c.Dir, "sms"),
+		"AUTHSERVER_SMS_DIR=" + s.Texts(),
 		"AUTHSERVER_DEMO_RESOURCEAPI_SECRET=" + secret,
 		"RESOURCEAPI_ADDR=" + s.API[len("http://"):],
 		"RESOURCEAPI_ISSUER=" + s.Issuer,

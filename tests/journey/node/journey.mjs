@@ -9,7 +9,7 @@ import { demo, done, goodbye, please } from './talk.mjs'
 
 export { assert, demo, done }
 
-const { BROWSER, JOURNEY, LEAVE, MAILS, PICTURES } = process.env
+const { BROWSER, JOURNEY, LEAVE, MAILS, PICTURES, TEXTS } = process.env
 const patience = 60_000 // milliseconds; a machine may be busy
 const axe = readFileSync('node_modules/axe-core/axe.min.js', 'utf8')
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
@@ -142,20 +142,31 @@ Visitor.pictures = 1
 
 const opened = new Set()
 
-// mail waits for a mail to an address and returns its text and the link in it, if there is one.
-export async function mail(to, subject) {
-  const link = new RegExp(`${demo.issuer.replaceAll('.', '\\.')}/[^\\s"<>]+`)
+// arrives waits for a message in a folder, reads each once, and returns what pick makes of it.
+async function arrives(folder, pick, missing) {
   for (const deadline = Date.now() + patience; Date.now() < deadline; await pause(50)) {
-    for (const file of readdirSync(MAILS).filter((name) => name.endsWith('.eml') && !opened.has(name)).sort()) {
-      const text = readFileSync(`${MAILS}/${file}`, 'utf8')
-      const [head] = text.split('\r\n\r\n', 1)
-      if (!head.includes(`<${to}>`) || !head.includes(`Subject: ${subject}`)) continue
+    for (const file of readdirSync(folder).filter((name) => /\.(eml|txt)$/.test(name)).sort().map((name) => `${folder}/${name}`)) {
+      if (opened.has(file)) continue
+      const found = pick(readFileSync(file, 'utf8'))
+      if (!found) continue
       opened.add(file)
-      return { text, link: link.exec(text)?.[0] }
+      return found
     }
   }
-  assert.fail(`no mail "${subject}" came to ${to}`)
+  assert.fail(missing)
 }
+
+// mail waits for a mail to an address and returns its text and the link in it, if there is one.
+export function mail(to, subject) {
+  const link = new RegExp(`${demo.issuer.replaceAll('.', '\\.')}/[^\\s"<>]+`)
+  return arrives(MAILS, (text) => {
+    const [head] = text.split('\r\n\r\n', 1)
+    return head.includes(`<${to}>`) && head.includes(`Subject: ${subject}`) && { text, link: link.exec(text)?.[0] }
+  }, `no mail "${subject}" came to ${to}`)
+}
+
+// text waits for a text message to a number and returns it.
+export const text = (to) => arrives(TEXTS, (message) => message.startsWith(`To: ${to}\n`) && message.split('\n\n')[1], `no text message came to ${to}`)
 
 // otp is what an authenticator app shows (RFC 6238), now or some steps from now.
 export function otp(secret, later = 0) {
