@@ -256,7 +256,9 @@ func (h *Handler) answerCode(w http.ResponseWriter, r *http.Request) error {
 	return web.SeeOther(w, r, to.Path())
 }
 
-// checker spends a code, or tells, for the audit log, why it refused.
+// checker spends a code, or tells, for the audit log, why it refused; its error
+// then is fault.Unauthenticated with words for the person, or nil for the usual
+// ones.
 type checker func(ctx context.Context, user id.ID, code string) (amr []string, reason string, err error)
 
 // messaged checks codes that were sent to a device.
@@ -264,7 +266,7 @@ func (h *Handler) messaged(device string) checker {
 	return func(ctx context.Context, user id.ID, code string) (amr []string, reason string, err error) {
 		amr, err = h.Messages.Check(ctx, user, device, code)
 		if fault.Is(err, fault.Unauthenticated) {
-			return nil, wrongCode, nil
+			return nil, wrongCode, err
 		}
 		return amr, "", err
 	}
@@ -281,11 +283,13 @@ func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string, chec
 		return nil, err
 	}
 	amr, reason, err := check(ctx, user, code)
-	if err != nil {
-		return nil, err
-	}
 	if reason != "" {
 		h.audit(r, "mfa.failed", audit.Failure, user, reason, "")
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case reason != "":
 		return nil, fault.New(fault.Unauthenticated, "This code is not right, or was used already. Wait for the next one and try again.")
 	}
 	return amr, h.Throttle.succeeded(ctx, bucket, user, device)

@@ -30,7 +30,7 @@ await tell(
     const code = await inMail()
     await other.types({ 'Code from the message': wrong(code) })
     await other.press('Continue')
-    await other.warned('not right')
+    await other.warned('Look at the newest message')
     await other.types({ 'Code from the message': code })
     await other.press('Continue')
     await other.sees(`Hello, ${who.name}`)
