@@ -147,7 +147,7 @@ func userFamily(role Role, verb string) bool {
 
 func machineMay(noun, verb string, res Resource) bool {
 	switch noun + "." + verb {
-	case "family.read", "family.update", "member.list", "list.list", "feed.read", "audit.read", "kitchen.read", "kitchen.keep":
+	case "family.read", "member.list", "list.list", "feed.read", "audit.read", "kitchen.read", "kitchen.keep":
 		return true
 	case "list.delete", "list.share":
 		return false
