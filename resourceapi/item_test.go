@@ -41,7 +41,10 @@ func TestItemsKeepTheirOrderThroughPagesAndMoves(t *testing.T) {
 	}
 	move := func(name string, after any) {
 		t.Helper()
-		h.want(t, 200, h.member, "PATCH", h.items(list)+"/"+ids[name], map[string]any{"after": after})
+		moved := h.want(t, 200, h.member, "PATCH", h.items(list)+"/"+ids[name], map[string]any{"after": after}).version()
+		if told := strings1(t, h.db.Owner, `SELECT version::text FROM grocery.change_feed WHERE entity_id = $1 ORDER BY seq DESC LIMIT 1`, ids[name]); told[0] != moved {
+			t.Errorf("%s has version %s, and the feed tells of %s", name, moved, told[0])
+		}
 	}
 	for limit := 1; limit <= 6; limit++ {
 		if diff := cmp.Diff("a b c d e", h.names(t, h.member, list, limit)); diff != "" {

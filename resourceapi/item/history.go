@@ -68,6 +68,13 @@ func (p *Past) scan(row pgx.Row) error {
 		&p.Photo, &p.CheckedAt, &p.CheckedBy, &p.position, &p.addedBy, &p.createdAt)
 }
 
+// is reports whether the item, which is checked off, is again what it was before
+// it was put back.
+func (p *Past) is(i *Item) bool {
+	return !p.Removed && p.CheckedAt != nil && p.CheckedAt.Equal(*i.CheckedAt) && equal(p.Quantity, i.Quantity) && p.Name == i.Name && p.Unit == i.Unit &&
+		p.Note == i.Note && p.Category == i.Category && p.Barcode == i.Barcode && p.Photo == i.Photo
+}
+
 func (h *Items) history(w http.ResponseWriter, r *http.Request) error {
 	at, err := path(r)
 	if err != nil {
@@ -143,7 +150,8 @@ func (u *undoing) revert(ctx context.Context, to *Item, guard func(version int64
 		}
 		return fault.New(fault.NotFound, "There is no such item here.")
 	}
-	checked := u.there.CheckedAt != nil && (u.last == nil || u.there.CheckedAt.After(u.last.ChangedAt))
+	// Being checked off is not remembered: it came last if it came after what is, or if an undoing put it back as it was.
+	checked := u.there.CheckedAt != nil && (u.last == nil || u.there.CheckedAt.After(u.last.ChangedAt) || u.last.is(u.there))
 	action, event := policy.ItemEdit, "item.updated"
 	if checked || u.last != nil && u.last.CheckedAt != nil && u.there.CheckedAt == nil {
 		action, event = policy.ItemCheck, "item.checked"

@@ -22,9 +22,10 @@ SELECT i.position, (SELECT n.position FROM grocery.items n
 	selectFirst = `SELECT min(position) FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id <> $3`
 	selectLast  = `SELECT max(position) FROM grocery.items WHERE family_id = $1 AND list_id = $2`
 
+	// renumber leaves the item alone that is to move, so that it changes once.
 	renumber = `
 UPDATE grocery.items i SET position = o.n * $3::float8, version = i.version + 1, updated_at = now()
-  FROM (SELECT id, row_number() OVER (ORDER BY position, id) AS n FROM grocery.items WHERE family_id = $1 AND list_id = $2) o
+  FROM (SELECT id, row_number() OVER (ORDER BY position, id) AS n FROM grocery.items WHERE family_id = $1 AND list_id = $2 AND id <> $4) o
  WHERE i.family_id = $1 AND i.list_id = $2 AND i.id = o.id`
 
 	gap = 1024.0 // between neighbours
@@ -87,7 +88,7 @@ func (h *Items) position(ctx context.Context, tx *tenant.Tx, at where, s *spot) 
 	if middle, ok := s.between(); ok {
 		return middle, nil
 	}
-	tx.Queue(renumber, at.family, at.list, gap)
+	tx.Queue(renumber, at.family, at.list, gap, at.item)
 	again := queueSpot(tx, at, s.after, s.atEnd)
 	tx.Record(ctx, tenant.Change{Event: "list.renumbered", List: at.list, Entity: at.list.String()})
 	if err := tx.Send(ctx); err != nil {
