@@ -237,6 +237,13 @@ func TestGuestMayDoWhatWasGrantedAndNoMore(t *testing.T) {
 	}
 	h.want(t, 204, h.admin, "DELETE", h.path+"/lists/"+h.granted+"/permissions/gus", nil)
 	h.want(t, 404, h.guest, "GET", h.path+"/lists/"+h.granted, nil)
+
+	// Whoever is a guest again, begins with nothing.
+	h.want(t, 200, h.admin, "PUT", h.path+"/lists/"+h.granted+"/permissions/gus", map[string]any{"verbs": []string{"view"}})
+	for _, role := range []string{"member", "guest"} {
+		h.want(t, 200, h.admin, "PATCH", h.path+"/members/gus", map[string]any{"role": role})
+	}
+	h.want(t, 404, h.guest, "GET", h.path+"/lists/"+h.granted, nil)
 }
 
 func TestTheDatabaseAndNotTheTokenSaysWhatRoleSomebodyHas(t *testing.T) {

@@ -80,6 +80,12 @@ func TestRecurringItemsComeBack(t *testing.T) {
 	if err := h.db.Owner.QueryRow(t.Context(), `SELECT added_by FROM grocery.items WHERE name = 'Oat milk' AND checked_at IS NULL`).Scan(&actor); err != nil || actor != "system:clock" {
 		t.Errorf("added by %s: %v", actor, err)
 	}
+	// The family moves to where the day begins twelve hours earlier, or more.
+	h.want(t, 200, h.admin, "PATCH", h.path, map[string]any{"timezone": "Pacific/Auckland"})
+	var begins string
+	if err := h.db.Owner.QueryRow(t.Context(), `SELECT (next_at AT TIME ZONE 'Pacific/Auckland' - next_on)::text FROM grocery.recurring WHERE family_id = $1 AND name = 'Oat milk'`, h.id).Scan(&begins); err != nil || begins != "04:00:00" {
+		t.Errorf("its day begins at %s: %v", begins, err)
+	}
 	h.want(t, 204, h.member, "DELETE", at, nil)
 	comeDue()
 	h.want(t, 404, h.member, "GET", at, nil)

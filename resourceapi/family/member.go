@@ -46,6 +46,7 @@ UPDATE grocery.family_members SET role = $3, display_name = $4, expires_at = $5,
  WHERE family_id = $1 AND user_id = $2 RETURNING version`
 
 	deleteMember = `DELETE FROM grocery.family_members WHERE family_id = $1 AND user_id = $2`
+	deleteGrants = `DELETE FROM grocery.list_permissions WHERE family_id = $1 AND user_id = $2`
 )
 
 func (m *Member) scan(row pgx.Row) error {
@@ -152,6 +153,9 @@ func (h *Families) updateMember(ctx context.Context, family id.ID, user string, 
 		}
 		if user != tx.Caller.Subject {
 			m.Permissions = m.permitted(ctx, tx)
+		}
+		if m.Role != "guest" { // else he would have it all again if he became one once more
+			tx.Queue(deleteGrants, family, user)
 		}
 		tx.Row(func(row pgx.Row) error { return row.Scan(&m.Version) }, updateMember, family, user, m.Role, m.DisplayName, m.ExpiresAt)
 		tx.Record(ctx, tenant.Change{

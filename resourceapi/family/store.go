@@ -38,6 +38,9 @@ SELECT id, name, timezone, currency, history_days, '', version, created_at, upda
 UPDATE grocery.families SET name = $2, timezone = $3, currency = $4, history_days = $5, version = version + 1, updated_at = now() WHERE id = $1
 RETURNING version, updated_at`
 
+	// moveRecurring has what recurs begin its day where the family lives now.
+	moveRecurring = `UPDATE grocery.recurring SET next_at = (next_on + time '04:00') AT TIME ZONE $2 WHERE family_id = $1`
+
 	deleteFeed       = `DELETE FROM grocery.change_feed WHERE family_id = $1`
 	deleteOperations = `DELETE FROM grocery.operations WHERE family_id = $1`
 	deleteFamily     = `DELETE FROM grocery.families WHERE id = $1`
@@ -140,6 +143,9 @@ func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family)
 			return err
 		}
 		f.Permissions = permitted(ctx, tx)
+		if f.Timezone != before.Timezone {
+			tx.Queue(moveRecurring, family, f.Timezone)
+		}
 		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone, f.Currency, f.HistoryDays)
 		tx.Record(ctx, tenant.Change{
 			Event: "family.updated", Entity: family.String(), Version: f.Version + 1,
