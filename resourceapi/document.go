@@ -105,7 +105,7 @@ func describeConventions(method, path string, operation map[string]any) {
 			headers["RateLimit-Policy"] = map[string]any{"$ref": "#/components/headers/RateLimitPolicy"}
 		}
 	}
-	if method != "post" && method != "patch" || !strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/sync") {
+	if method != "post" && method != "patch" || !strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/sync") || path == "/v1/erasures" {
 		return
 	}
 	answer("409")

@@ -61,7 +61,13 @@ func TestAnErasedPersonIsGone(t *testing.T) {
 	h.want(t, 200, c, "POST", h.path+"/sync", map[string]any{"operations": []any{map[string]any{
 		"operation_id": id.New(), "op": "item.add", "list_id": shared, "item_id": id.New(), "fields": map[string]any{"name": map[string]any{"base": "", "value": "Jam"}},
 	}}})
-	if len(h.traces(t, member)) < 10 {
+	hours := []any{
+		map[string]any{"members": []string{member, "gus"}, "from": "07:00", "until": "20:00"}, map[string]any{"members": []string{member}, "from": "21:00", "until": "22:00"},
+	}
+	h.want(t, 200, h.admin, "PUT", h.path+"/rules", map[string]any{"hours": hours}, "If-Match", `"1"`)
+	h.exec(t, `INSERT INTO grocery.webhook_deliveries (family_id, id, webhook_id, event, payload, status) VALUES ($1, gen_random_uuid(), $2, 'member.joined', $3, 'delivered')`,
+		h.id, h.hook, `{"type":"member.joined","timestamp":"2026-11-22T09:30:00Z","data":{"family_id":"`+h.id+`","entity_id":"`+member+`","actor":"user:`+member+`"}}`)
+	if len(h.traces(t, member)) < 12 {
 		t.Fatalf("the person left too few traces for this test: %v", h.traces(t, member))
 	}
 	for range 2 { // it may be said again
@@ -69,6 +75,12 @@ func TestAnErasedPersonIsGone(t *testing.T) {
 		if left := h.traces(t, member); len(left) > 0 {
 			t.Errorf("the person is still named in %v", left)
 		}
+	}
+	if got := h.want(t, 200, h.admin, "GET", h.path+"/rules", nil); !strings.Contains(string(got.body), `"hours":[{"members":["gus"],"days":[],"from":"07:00","until":"20:00"}]`) {
+		t.Errorf("the hours of the others: %s", got)
+	}
+	if got := h.want(t, 200, h.admin, "GET", h.path+"/webhooks/"+h.hook+"/deliveries", nil); !strings.Contains(string(got.body), `"entity_id":"deleted","actor":"user:deleted"`) {
+		t.Errorf("the message of who joined: %s", got)
 	}
 	h.want(t, 404, c, "GET", h.path, nil)
 	if got := h.want(t, 200, h.admin, "GET", h.items(shared)+"/"+open, nil).field(t, "added_by"); got != "user:deleted" {
@@ -88,7 +100,9 @@ func TestAFamilyOutlivesItsAdmin(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)
 	other := h.household(t, "other-")
-	h.erase(t, "ann")
+	other.join(t, h.admin, "member", nil)
+	h.want(t, 204, h.theIssuer(), "POST", "/v1/erasures", map[string]any{"user_id": "ann"}, "Idempotency-Key", id.New().String()) // which it ignores
+	other.want(t, 404, h.admin, "GET", other.path, nil)
 	if got := h.want(t, 200, h.member, "GET", h.path+"/members", nil); !strings.Contains(string(got.body), `"role":"admin"`) || strings.Contains(string(got.body), "ann") {
 		t.Errorf("after the only admin is gone: %s", got)
 	}

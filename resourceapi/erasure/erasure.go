@@ -35,6 +35,20 @@ SELECT user_id, version FROM grocery.family_members WHERE family_id = $1 AND rol
 	deleteMember = `DELETE FROM grocery.family_members WHERE family_id = $1 AND user_id = $2`
 	forget       = `SELECT grocery.forget_person($1, $2)`
 
+	// forgetHours takes the person out of the hours that the family's rules set for
+	// some, and hours that are for nobody then out of the rules.
+	forgetHours = `
+UPDATE grocery.families SET rules_version = rules_version + 1, rules = jsonb_set(rules, '{hours}', (
+         SELECT coalesce(jsonb_agg(jsonb_set(h, '{members}', (h -> 'members') - $2)), '[]') FROM jsonb_array_elements(rules -> 'hours') h
+          WHERE (h -> 'members') - $2 <> '[]'))
+ WHERE id = $1 AND rules -> 'hours' @> jsonb_build_array(jsonb_build_object('members', jsonb_build_array($2::text)))`
+
+	// forgetMessages is for those that webhooks were sent, or are to be: they lie
+	// for 30 days.
+	forgetMessages = `
+UPDATE grocery.webhook_deliveries SET payload = replace(replace(payload, '"user:' || $2 || '"', '"user:deleted"'), '"' || $2 || '"', '"deleted"')
+ WHERE family_id = $1 AND position($2::text IN payload) > 0`
+
 	deleteFeed       = `DELETE FROM grocery.change_feed WHERE family_id = $1`
 	deleteOperations = `DELETE FROM grocery.operations WHERE family_id = $1`
 	deleteFamily     = `DELETE FROM grocery.families WHERE id = $1`
@@ -80,6 +94,7 @@ func (h *Erasures) create(w http.ResponseWriter, r *http.Request) error {
 // erase goes through the person's families. What is done when it fails is not
 // undone: whoever asked asks again.
 func (h *Erasures) erase(ctx context.Context, person string) error {
+	ctx = tenant.WithKey(ctx, nil) // each family has a transaction of its own, and doing it twice does no harm
 	families, err := h.DB.EraserTraces(ctx, person)
 	if err != nil {
 		return err
@@ -131,6 +146,8 @@ func leave(ctx context.Context, tx *tenant.Tx, person string) error {
 		})
 	}
 	tx.Queue(deleteMember, tx.Family, person)
+	tx.Queue(forgetHours, tx.Family, person)
+	tx.Queue(forgetMessages, tx.Family, person)
 	tx.Queue(forget, tx.Family, person)
 	if p.role != "" { // who follows the feed hears who left, as long as it remembers
 		tx.Record(ctx, tenant.Change{Event: "member.left", Entity: person, Details: details})

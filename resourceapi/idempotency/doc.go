@@ -10,6 +10,7 @@
 // Keys belong to a principal in a family and are kept for 24 hours, the answers
 // sealed. Whoever lost his standing in the family gets no old answer either. A
 // request that was refused or failed changed nothing, so that its key is free:
-// sent again, it is judged afresh. POST requests that change nothing, and those
-// to …/sync, whose operations have ids of their own, ignore the header.
+// sent again, it is judged afresh. POST requests that change nothing, those to
+// …/sync, whose operations have ids of their own, and erasures, which may be
+// said twice, ignore the header.
 package idempotency
