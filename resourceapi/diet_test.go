@@ -21,6 +21,7 @@ func TestOthersSeeWhatToAvoidAndNotWhose(t *testing.T) {
 	made := h.want(t, 200, h.member, "PUT", diet, map[string]any{"avoid": []string{"nuts", "nuts"}, "also": []string{"Coriander"}})
 	h.want(t, 200, h.guest, "PUT", diet, map[string]any{"avoid": []string{"milk"}})
 	h.want(t, 412, h.member, "PUT", diet, map[string]any{}, "If-Match", `"7"`)
+	h.want(t, 412, h.member, "DELETE", diet, nil, "If-Match", `"7"`)
 	h.want(t, 200, h.member, "PUT", diet, map[string]any{"avoid": []string{"nuts"}, "also": []string{"coriander"}}, "If-Match", made.header.Get("ETag"))
 	for name, body := range map[string]map[string]any{
 		"no allergen": {"avoid": []string{"carbs"}}, "no letters": {"also": []string{"--"}}, "another's": {"user_id": "ann"},

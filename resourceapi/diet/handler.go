@@ -122,7 +122,7 @@ func (h *Diets) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.delete(r.Context(), family); err != nil {
+	if err := h.delete(r.Context(), family, func(version int64) error { return precondition.Check(r, version) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -119,12 +119,18 @@ func (h *Diets) replace(ctx context.Context, family id.ID, s secret, guard func(
 	return d, err
 }
 
-func (h *Diets) delete(ctx context.Context, family id.ID) error {
+func (h *Diets) delete(ctx context.Context, family id.ID, guard func(version int64) error) error {
 	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
+		var there Diet
+		var box []byte
+		queueOwn(tx, lockDiet, &there, &box)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
 		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil {
+			return err
+		}
+		if err := guard(there.Version); err != nil {
 			return err
 		}
 		tx.Queue(deleteDiet, family, tx.Caller.Subject)

@@ -130,12 +130,15 @@ func (h *Webhooks) update(ctx context.Context, family, webhook id.ID, apply func
 	})
 }
 
-func (h *Webhooks) replaceSecret(ctx context.Context, family, webhook id.ID) (*Webhook, error) {
+func (h *Webhooks) replaceSecret(ctx context.Context, family, webhook id.ID, guard func(version int64) error) (*Webhook, error) {
 	var changed Webhook
 	secret := newSecret()
 	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(changed.scan, lockWebhook, family, webhook)
 		if err := find(ctx, tx, policy.WebhookManage); err != nil {
+			return err
+		}
+		if err := guard(changed.Version); err != nil {
 			return err
 		}
 		version := changed.Version + 1
@@ -147,11 +150,14 @@ func (h *Webhooks) replaceSecret(ctx context.Context, family, webhook id.ID) (*W
 	return &changed, err
 }
 
-func (h *Webhooks) delete(ctx context.Context, family, webhook id.ID) error {
+func (h *Webhooks) delete(ctx context.Context, family, webhook id.ID, guard func(version int64) error) error {
 	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var there Webhook
 		tx.Row(there.scan, lockWebhook, family, webhook)
 		if err := find(ctx, tx, policy.WebhookManage); err != nil {
+			return err
+		}
+		if err := guard(there.Version); err != nil {
 			return err
 		}
 		tx.Queue(deleteWebhook, family, webhook)

@@ -163,7 +163,9 @@ func (h *Webhooks) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, found.Version)
+	if precondition.NotModified(w, r, found.Version) {
+		return nil
+	}
 	return web.JSON(w, http.StatusOK, found)
 }
 
@@ -210,7 +212,7 @@ func (h *Webhooks) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.delete(r.Context(), family, webhook); err != nil {
+	if err := h.delete(r.Context(), family, webhook, func(version int64) error { return precondition.Check(r, version) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -222,7 +224,7 @@ func (h *Webhooks) rotate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	changed, err := h.replaceSecret(r.Context(), family, webhook)
+	changed, err := h.replaceSecret(r.Context(), family, webhook, func(version int64) error { return precondition.Check(r, version) })
 	if err != nil {
 		return err
 	}
