@@ -246,7 +246,7 @@ export interface paths {
          * Forget a person whose account was deleted
          * @description For the identity provider alone, with a token that it makes for itself. Memberships, personal lists and diets go; where the
          *     person was the only admin, the member who is there longest becomes one, and a family without any ends. What the person made
-         *     for a family stays, made by `user:deleted`. Saying it again does no harm.
+         *     for a family stays, made by `user:deleted`. Saying it again does no harm, so that it takes no `Idempotency-Key`.
          */
         post: operations["erasePerson"];
         delete?: never;
@@ -3944,10 +3944,7 @@ export interface operations {
     erasePerson: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
-                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
@@ -3977,10 +3974,8 @@ export interface operations {
             400: components["responses"]["E400"];
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
-            409: components["responses"]["E409"];
             413: components["responses"]["E413"];
             415: components["responses"]["E415"];
-            422: components["responses"]["E422"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
@@ -4696,7 +4691,10 @@ export interface operations {
     deleteDiet: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+            };
             path: {
                 /** @description The family */
                 family_id: components["parameters"]["family_id"];
@@ -4718,6 +4716,7 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            412: components["responses"]["E412"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
@@ -8923,7 +8922,10 @@ export interface operations {
     getWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The version already here */
+                "If-None-Match"?: components["parameters"]["if_none_match"];
+            };
             path: {
                 /** @description The family */
                 family_id: components["parameters"]["family_id"];
@@ -8962,6 +8964,13 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
+            /** @description You have this version already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["E400"];
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
@@ -8973,7 +8982,10 @@ export interface operations {
     deleteWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+            };
             path: {
                 /** @description The family */
                 family_id: components["parameters"]["family_id"];
@@ -8997,6 +9009,7 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            412: components["responses"]["E412"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
@@ -9209,6 +9222,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
                 /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
                 "Idempotency-Key"?: components["parameters"]["idempotency_key"];
             };
@@ -9255,6 +9270,7 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            412: components["responses"]["E412"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
             503: components["responses"]["E503"];
