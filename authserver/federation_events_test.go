@@ -138,6 +138,37 @@ func TestOf32DeliveriesOfAnEventAtOnceOneIsActedOn(t *testing.T) {
 	}
 }
 
+// The identity goes with the transaction, the sessions after it: a provider that
+// got no answer sends the event again, and it ends them then.
+func TestAnEventThatCameToNoEndIsFinishedWhenItComesAgain(t *testing.T) {
+	t.Parallel()
+	w := goAbroad(t)
+	address, redis := through(t, w.env["AUTHSERVER_REDIS_URL"])
+	redis.set(true)
+	w.replicas = append(w.replicas, w.with("AUTHSERVER_REDIS_URL", address).startReady(t))
+	redis.set(false)
+	for provider, event := range map[string]string{"google": "account-purged", "apple": "consent-revoked"} {
+		email := provider + "@example.com"
+		v := w.visitor(t)
+		v.expect(w.via(v, provider, email), 303, "/account")
+		body := w.event(t, provider, event, email)
+		if got := w.tell(t, 2, provider, body); got != http.StatusServiceUnavailable {
+			t.Errorf("%s: without Redis: %d", provider, got)
+		}
+		if n := w.count(t, `SELECT count(*) FROM auth.identities WHERE subject = $1`, w.provider(provider).Subject(email)); n != 0 {
+			t.Errorf("%s: %d identities", provider, n)
+		}
+		v.expect(v.get("/account"), 200, "Hello")
+		if got := w.tell(t, 0, provider, body); got != taken(provider) {
+			t.Errorf("%s: again: %d", provider, got)
+		}
+		v.expect(v.get("/account"), 303, "/login")
+	}
+	if n := w.count(t, `SELECT count(*) FROM auth.audit_events WHERE action = 'identity.event'`); n != 2 {
+		t.Errorf("%d events were acted on, want 2", n)
+	}
+}
+
 func TestAnEventThatIsNotRightDoesNothing(t *testing.T) {
 	t.Parallel()
 	w := goAbroad(t)

@@ -13,6 +13,7 @@ import (
 
 	"larder/internal/audit"
 	"larder/internal/fault"
+	"larder/internal/id"
 	"larder/internal/postgres"
 )
 
@@ -63,6 +64,9 @@ type event struct {
 	subject string // "" when it is about nobody
 	reason  string
 }
+
+// claim is the mark of the delivery that acts on the event.
+func (e event) claim() string { return e.id + " " + e.kind }
 
 // errEvent says that an event is not to be believed. Its text may be told.
 var errEvent = errors.New("the token is not one for us")
@@ -168,7 +172,7 @@ func (s *Identities) act(ctx context.Context, p *Provider, events []event) error
 			return err
 		}
 	}
-	_, err := s.DB.Exec(ctx, insertEvent, p.issuer, events[0].id, s.Now())
+	_, err := s.DB.Exec(ctx, insertEvent, p.issuer, events[0].id, s.Now(), nil)
 	return postgres.Translate(err)
 }
 
@@ -178,7 +182,7 @@ func (s *Identities) actOn(ctx context.Context, p *Provider, e event) error {
 	}
 	known, err := s.find(ctx, p.issuer, e.subject)
 	if fault.Is(err, fault.NotFound) {
-		return nil // somebody who is not here, or not any more
+		return s.finish(ctx, p, e)
 	}
 	if err != nil {
 		return err
@@ -197,13 +201,28 @@ func (s *Identities) actOn(ctx context.Context, p *Provider, e event) error {
 	return err
 }
 
+// finish signs out whom an earlier delivery of an event unlinked: the sessions
+// end after the transaction, and may have stayed. Of somebody who is not here
+// nothing was begun.
+func (s *Identities) finish(ctx context.Context, p *Provider, e event) error {
+	var user id.ID
+	err := s.DB.QueryRow(ctx, selectBegun, p.issuer, e.claim()).Scan(&user)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return postgres.Translate(err)
+	}
+	return s.Accounts.SignOut(ctx, user, "provider_"+e.kind, func(pgx.Tx) error { return nil })
+}
+
 func (s *Identities) apply(ctx context.Context, tx pgx.Tx, p *Provider, e event, what effect, known *Identity) error {
 	var hasPassword bool
 	if err := tx.QueryRow(ctx, lockUser, known.UserID).Scan(&hasPassword); err != nil {
 		return err
 	}
 	by, now := audit.Actor{Kind: "system", ID: p.Name}, s.Now()
-	claimed, err := tx.Exec(ctx, insertEvent, p.issuer, e.id+" "+e.kind, now)
+	claimed, err := tx.Exec(ctx, insertEvent, p.issuer, e.claim(), now, known.UserID)
 	if err != nil || claimed.RowsAffected() == 0 {
 		return err // another delivery did it, and whoever is signed out may be signed out again
 	}

@@ -27,7 +27,8 @@ UPDATE auth.identities SET email = $2, private_relay = $3, refresh_token = coale
 	// After the wait for the lock: a statement sees what was there when it began.
 	selectOwnWay = `SELECT EXISTS (SELECT 1 FROM auth.passwords WHERE user_id = $1) OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1)`
 
-	insertEvent     = `INSERT INTO auth.federation_events (issuer, jti, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	insertEvent     = `INSERT INTO auth.federation_events (issuer, jti, received_at, user_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	selectBegun     = `SELECT user_id FROM auth.federation_events WHERE issuer = $1 AND jti = $2 AND user_id IS NOT NULL`
 	updateSuspended = `UPDATE auth.identities SET suspended_at = $2 WHERE id = $1`
 	updateRelayOff  = `UPDATE auth.identities SET relay_off_at = $2 WHERE id = $1`
 )
