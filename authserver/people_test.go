@@ -334,7 +334,7 @@ func TestARegistrationLeadsBackToTheAppThatAsked(t *testing.T) {
 	}
 	for _, ask := range []struct{ path, action string }{{"/register", "register"}, {"/forgot", "reset"}} {
 		v.expect(v.get(ask.path+"?flow="+flow), 200, `name="flow" value="`+flow+`"`)
-		v.expect(v.press(ask.path, ask.action, "flow", flow, "name", "Nina", "email", "nina@example.com", "password", testPassword), 200, "")
+		v.expect(v.press(ask.path, ask.action, "flow", flow, "name", "Nina", "email", "nina@example.com", "password", testPassword), 200, `href="/login?flow=`+flow)
 		v.expect(v.press(w.link(t, "nina@example.com"), "verify", "password", otherPassword), 200, `href="/login?flow=`+flow)
 	}
 	// In another browser the request is not there, and the page leads to a plain sign-in.

@@ -11,7 +11,7 @@ import (
 type policy struct {
 	forms  string
 	frames string // "" for none
-	popup  bool   // it may be in a window that a client opened, and lead back to it
+	client bool   // to one
 }
 
 // setHeaders sets what every page carries.
@@ -23,7 +23,10 @@ type policy struct {
 //
 // Cross-Origin-Opener-Policy would cut a window off from the page that opened it,
 // and for good: clients that sign people in by a popup would take it for closed.
-func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
+// People may come by any page on their way to a client, when they register or
+// after an error too; only their account is where that way does not lead, but for
+// setting up what the client demands.
+func (p *Renderer) setHeaders(h http.Header, path string, f *frame, leads policy) {
 	frames, scripts := "", ""
 	if leads.frames != "" {
 		frames = "frame-src " + leads.frames + "; "
@@ -36,10 +39,10 @@ func (p *Renderer) setHeaders(h http.Header, f *frame, leads policy) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
-	if leads.popup {
-		h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
-	} else {
+	if strings.HasPrefix(path, "/account") && !leads.client {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	} else {
+		h.Set("Cross-Origin-Opener-Policy", "unsafe-none")
 	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")

@@ -44,13 +44,18 @@ var renderers sync.Map
 // serve renders one page as a browser would get it.
 func serve(t *testing.T, issuer string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *httptest.ResponseRecorder {
 	t.Helper()
+	return serveAt(t, issuer, "/page", h)
+}
+
+func serveAt(t *testing.T, issuer, path string, h func(*page.Renderer, http.ResponseWriter, *http.Request) error) *httptest.ResponseRecorder {
+	t.Helper()
 	p := renderer(t, issuer)
 	rt := web.NewRouter(p.Error)
 	p.Mount(rt)
-	rt.Handle(http.MethodGet, "/page", func(w http.ResponseWriter, r *http.Request) error { return h(p, w, r) })
+	rt.Handle(http.MethodGet, path, func(w http.ResponseWriter, r *http.Request) error { return h(p, w, r) })
 	obs := &web.Observer{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now, Report: p.Error}
 	rec := httptest.NewRecorder()
-	obs.Wrap(rt, prometheus.NewRegistry()).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.example/page", nil))
+	obs.Wrap(rt, prometheus.NewRegistry()).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.example"+path, nil))
 	return rec
 }
 
@@ -69,8 +74,8 @@ func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *h
 			"SignedInAt": time.Now(), "DeleteAt": nil, "Notice": "", "Alert": s, "Field": s, "NewEmail": s, "Nudge": true,
 		}),
 		"security": named("security", values{
-			"Email": s, "HasPassword": true, "Factors": oidc.Factors{}, "Notice": "", "Alert": s, "Field": "password",
-			"SignIns": []values{{"At": time.Now(), "Succeeded": true, "Device": s, "Address": s, "Place": s}},
+			"Email": s, "HasPassword": true, "Factors": oidc.Factors{}, "Notice": "", "Alert": s, "Field": "password", "SID": "", "Disowned": true,
+			"SignIns": []values{{"At": time.Now(), "Succeeded": true, "Device": s, "Address": s, "Place": s, "SID": s}},
 		}),
 		"consent": named("consent", values{
 			"Flow": s, "Session": s, "App": app, "UserName": s, "UserEmail": s, "ReturnHost": s,
@@ -196,33 +201,29 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	}
 }
 
-// A client that signs people in, or out, in a popup keeps hold of the window; nobody keeps hold of the others.
-func TestOnlyPagesOnTheWayToAClientStayInItsPopup(t *testing.T) {
-	for want, shown := range map[string][]func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error{
-		"unsafe-none": {
-			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-				return p.RenderFlow(w, r, http.StatusOK, "login", "https://app.example/cb", loginValues)
-			},
-			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-				return p.LoggedOut(w, r, oidc.LoggedOut{ReturnURI: "https://app.example/"})
-			},
-		},
-		"same-origin": {
-			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-				return p.RenderFlow(w, r, http.StatusOK, "login", "", loginValues)
-			},
-			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-				return p.Render(w, r, http.StatusOK, "login", loginValues)
-			},
-			func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
-				return p.LoggedOut(w, r, oidc.LoggedOut{})
-			},
-		},
+// A client that signs people in, or out, in a popup keeps hold of the window, whatever they come by; nobody keeps hold
+// of their account.
+func TestOnlyTheAccountLeavesAPopup(t *testing.T) {
+	leading := func(to string) func(*page.Renderer, http.ResponseWriter, *http.Request) error {
+		return func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+			return p.RenderFlow(w, r, http.StatusOK, "login", to, loginValues)
+		}
+	}
+	for _, c := range []struct{ path, to, want string }{
+		{"/login", "https://app.example/cb", "unsafe-none"},
+		{"/login", "", "unsafe-none"},
+		{"/register", "", "unsafe-none"},
+		{"/account/security", "https://app.example/cb", "unsafe-none"},
+		{"/account/security", "", "same-origin"},
+		{"/account", "", "same-origin"},
 	} {
-		for i, h := range shown {
-			if got := serve(t, "https://id.example", h).Header().Get("Cross-Origin-Opener-Policy"); got != want {
-				t.Errorf("%d of %s: %q", i, want, got)
-			}
+		if got := serveAt(t, "https://id.example", c.path, leading(c.to)).Header().Get("Cross-Origin-Opener-Policy"); got != c.want {
+			t.Errorf("%s, which leads to %q: %q, want %q", c.path, c.to, got, c.want)
+		}
+	}
+	for name, h := range everyPage("plain") {
+		if got := serve(t, "https://id.example", h).Header().Get("Cross-Origin-Opener-Policy"); got != "unsafe-none" {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

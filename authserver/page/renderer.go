@@ -143,7 +143,7 @@ func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, status int, na
 // RenderFlow is Render for a page whose form sends the browser on, by
 // redirects, to a client's redirect URI, "" for none.
 func (p *Renderer) RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error {
-	return p.render(w, r, status, name, policy{forms: formTargets(redirectURI), popup: redirectURI != ""}, data)
+	return p.render(w, r, status, name, policy{forms: formTargets(redirectURI), client: redirectURI != ""}, data)
 }
 
 // ConfirmLogout asks whether to end the session (OpenID Connect RP-Initiated
@@ -164,7 +164,7 @@ func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.L
 	if page.Onward {
 		w.Header().Set("Refresh", "1; url="+page.ReturnURI)
 	}
-	return p.render(w, r, http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames), popup: page.ReturnURI != ""}, page)
+	return p.render(w, r, http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames)}, page)
 }
 
 // render writes nothing when it returns an error.
@@ -189,7 +189,7 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 	if err := t.ExecuteTemplate(&body, "layout", f); err != nil {
 		return fmt.Errorf("rendering page %s: %w", name, err)
 	}
-	p.setHeaders(w.Header(), &f, leads)
+	p.setHeaders(w.Header(), r.URL.Path, &f, leads)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", l.Tag)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))

@@ -80,6 +80,8 @@ type formPage struct {
 
 // sentPage is what register-sent.html shows.
 type sentPage struct {
+	Onward       string // the sign-in page, with the flow
+	Flow, Next   string
 	Email        string
 	Registration id.ID
 	Again        bool
@@ -130,7 +132,7 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, form url.Valu
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "register-sent", sentPage{Email: asked.Address, Registration: linkID})
+	return h.renderSent(w, r, http.StatusOK, sentPage{Flow: asked.Flow, Email: asked.Address, Registration: linkID})
 }
 
 func (h *Handler) begin(r *http.Request, device string, asked Registration, chosen secret.String) (id.ID, error) {
@@ -153,7 +155,7 @@ func (h *Handler) resend(w http.ResponseWriter, r *http.Request, form url.Values
 	if err != nil {
 		return fault.Wrap(fault.Invalid, "The form came without its registration.", err)
 	}
-	page, status := sentPage{Email: bounded(form.Get("email")), Registration: old, Again: true}, http.StatusOK
+	page, status := sentPage{Flow: oidc.OnwardFrom(form).Flow, Email: bounded(form.Get("email")), Registration: old, Again: true}, http.StatusOK
 	fresh, err := h.again(r, old)
 	switch {
 	case err == nil:
@@ -166,6 +168,11 @@ func (h *Handler) resend(w http.ResponseWriter, r *http.Request, form url.Values
 	case !fault.Is(err, fault.NotFound):
 		return err
 	}
+	return h.renderSent(w, r, status, page)
+}
+
+func (h *Handler) renderSent(w http.ResponseWriter, r *http.Request, status int, page sentPage) error {
+	page.Onward = oidc.Onward{Flow: page.Flow}.Via("/login")
 	return h.Pages.Render(w, r, status, "register-sent", page)
 }
 
