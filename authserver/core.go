@@ -109,6 +109,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	if cfg.program != "" {
 		c.accounts.Hasher.Workers = &password.Workers{Program: cfg.program}
 	}
+	c.sessions.Stands = c.accounts.Stands
 	c.signIns = &risk.SignIns{DB: db, Jobs: c.jobs, Links: c.links, Places: cfg.places, Now: now}
 	c.factors = &mfa.Factors{
 		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept, Service: cfg.Brand.Name,

@@ -120,7 +120,7 @@ func (a *Accounts) SetPassword(ctx context.Context, by audit.Actor, user id.ID, 
 // token ends. A user who is disabled already stays so, and is signed out again.
 func (a *Accounts) Disable(ctx context.Context, by audit.Actor, user id.ID) error {
 	now := a.Now()
-	return a.changeAndRevoke(ctx, user, "user_disabled", func(tx pgx.Tx) error {
+	return a.SignOut(ctx, user, "user_disabled", func(tx pgx.Tx) error {
 		return a.change(ctx, tx, updateDisabled, user, audit.Event{OccurredAt: now, Action: "user.disabled", Result: audit.Success, Actor: by, Target: user.String()})
 	})
 }
@@ -201,25 +201,20 @@ func (a *Accounts) change(ctx context.Context, tx pgx.Tx, update string, user id
 	return nil
 }
 
-// SignOut commits a change together with the end of everything that a person is
-// signed in to. reason is what the grants say of it.
+// SignOut commits a change together with the end of every grant, access token and
+// API key of the user, and then ends the sessions. reason is what the grants say of
+// it. Should Redis be gone for the sessions, the caller hears of it and can repeat
+// the call.
 func (a *Accounts) SignOut(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error {
-	return a.changeAndRevoke(ctx, user, reason, change)
-}
-
-// changeAndRevoke commits a change together with the end of every grant, access
-// token and API key of the user, and then ends the sessions. Should Redis be gone
-// for that, the caller hears of it and can repeat the call.
-func (a *Accounts) changeAndRevoke(ctx context.Context, user id.ID, reason string, change func(pgx.Tx) error) error {
 	now := a.Now()
 	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockUser, user); err != nil {
+			return err
+		}
 		if err := change(tx); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, revokeGrants, user, now, reason); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, lockUser, user); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, revokeKeys, user, now); err != nil {

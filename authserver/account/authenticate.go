@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/postgres"
@@ -15,31 +17,31 @@ import (
 
 // credentials is what one query says of an address. Its zero value is nobody.
 type credentials struct {
-	user     id.ID
-	disabled bool
-	hash     string
+	user        id.ID
+	disabled    bool
+	hash        string
+	passwordSet time.Time
 }
 
 // Authenticate returns the user who has this address and password. Whatever is
 // wrong with them, the answer is the same fault.Unauthenticated after the same
 // work. It does not limit attempts: that is the Throttle's.
 func (a *Accounts) Authenticate(ctx context.Context, email, pass string) (id.ID, error) {
-	user, reason, err := a.authenticate(ctx, email, pass, nil)
+	who, reason, err := a.authenticate(ctx, email, pass, nil)
 	if err != nil {
 		return id.ID{}, err
 	}
 	if reason != "" {
 		return id.ID{}, fault.New(fault.Unauthenticated, "The e-mail address or the password is not right.")
 	}
-	return user, nil
+	return who.user, nil
 }
 
-// authenticate tells, for the audit log only, why it failed; user is then whose
+// authenticate tells, for the audit log only, why it failed; c is then of whose
 // account was tried. before is asked when the hash is about to run.
-func (a *Accounts) authenticate(ctx context.Context, email, pass string, before func(context.Context) error) (user id.ID, reason string, err error) {
-	c, err := a.credentials(ctx, email)
-	if err != nil {
-		return id.ID{}, "", err
+func (a *Accounts) authenticate(ctx context.Context, email, pass string, before func(context.Context) error) (c credentials, reason string, err error) {
+	if c, err = a.credentials(ctx, email); err != nil {
+		return c, "", err
 	}
 	stored := c.hash
 	if stored == "" {
@@ -48,19 +50,29 @@ func (a *Accounts) authenticate(ctx context.Context, email, pass string, before 
 	ok, stale, err := a.Hasher.Verify(ctx, pass, stored, before)
 	switch {
 	case err != nil:
-		return c.user, "", err
+		return c, "", err
 	case c.user.IsZero():
-		return id.ID{}, "unknown_account", nil
+		return c, "unknown_account", nil
 	case !ok:
-		return c.user, "wrong_password", nil
+		return c, "wrong_password", nil
 	case c.disabled:
-		return c.user, "disabled", nil
+		return c, "disabled", nil
 	}
 	if stale {
 		a.rehash(ctx, c, pass)
 	}
 	a.checkBreach(ctx, c.user, pass)
-	return c.user, "", nil
+	return c, "", nil
+}
+
+// Stands reports whether the password by which somebody signs in is still theirs,
+// and the account open; see session.Sessions.
+func (a *Accounts) Stands(ctx context.Context, login oidc.Login) (stands bool, err error) {
+	if login.PasswordSet.IsZero() {
+		return true, nil
+	}
+	err = a.DB.QueryRow(ctx, selectStands, login.Subject, login.PasswordSet).Scan(&stands)
+	return stands, postgres.Translate(err)
 }
 
 func (a *Accounts) credentials(ctx context.Context, email string) (credentials, error) {
@@ -70,9 +82,13 @@ func (a *Accounts) credentials(ctx context.Context, email string) (credentials, 
 		canonical = ""
 	}
 	var c credentials
-	err = a.DB.QueryRow(ctx, selectCredentials, canonical).Scan(&c.user, &c.disabled, &c.hash)
+	var set *time.Time
+	err = a.DB.QueryRow(ctx, selectCredentials, canonical).Scan(&c.user, &c.disabled, &c.hash, &set)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return credentials{}, nil
+	}
+	if set != nil {
+		c.passwordSet = *set
 	}
 	return c, postgres.Translate(err)
 }

@@ -29,7 +29,7 @@ func (a *Accounts) RequestDeletion(ctx context.Context, by audit.Actor, user id.
 	}
 	now := a.Now()
 	due := now.Add(Grace)
-	return a.changeAndRevoke(ctx, user, "user_deleted", func(tx pgx.Tx) error {
+	return a.SignOut(ctx, user, "user_deleted", func(tx pgx.Tx) error {
 		if err := a.tell(ctx, tx, u, "deletion_begun", map[string]string{"when": when(due)}); err != nil {
 			return err
 		}

@@ -109,6 +109,7 @@ func setup(t *testing.T) *place {
 		DB: db.Auth, Sessions: p.sessions, Now: time.Now,
 		Hasher: password.NewHasher(password.Params{Memory: 1 << 10, Time: 1, Threads: 1}, 2, 64),
 	}
+	p.sessions.Stands = p.accounts.Stands
 	p.signIns = &risk.SignIns{DB: db.Auth, Now: time.Now}
 	p.sessions.Started = func(ctx context.Context, r *http.Request, login oidc.Login) error {
 		return p.signIns.Remember(ctx, risk.Visit{User: login.Subject, Device: session.Devices{}.Device(r), Source: r.Header.Get("Test-Source"), Risk: login.Risk})

@@ -162,33 +162,38 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	email := form.Get("email")
 	device, _ := h.Devices.Ensure(w, r)
-	user, err := h.signIn(r, email, form.Get("password"), device)
-	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) {
+	onward, err := h.enter(w, r, to, email, form.Get("password"), device)
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.RateLimited) || fault.Is(err, fault.Forbidden) {
 		return h.refuse(w, r, req, loginPage{Flow: to.Flow, Next: to.Page, Email: email}, err)
 	}
 	if err != nil {
 		return err
 	}
-	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
+	return web.SeeOther(w, r, onward)
+}
+
+// enter returns where the browser goes once the password was right.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, to oidc.Onward, email, pass, device string) (onward string, err error) {
+	login, err := h.signIn(r, email, pass, device)
+	if err != nil {
+		return "", err
+	}
 	owes, err := h.Factors.Weigh(r, &login, device)
-	if fault.Is(err, fault.Forbidden) {
-		return h.refuse(w, r, req, loginPage{Flow: to.Flow, Next: to.Page, Email: email}, err)
-	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	if owes {
 		if err := h.Sessions.Hold(r.Context(), w, r, login); err != nil {
-			return err
+			return "", err
 		}
-		h.audit(r, "login.password_accepted", audit.Success, user, "")
-		return web.SeeOther(w, r, to.Via("/login/mfa"))
+		h.audit(r, "login.password_accepted", audit.Success, login.Subject, "")
+		return to.Via("/login/mfa"), nil
 	}
 	if err := h.Sessions.Start(r.Context(), w, r, login); err != nil {
-		return err
+		return "", err
 	}
-	h.audit(r, "login.succeeded", audit.Success, user, "")
-	return web.SeeOther(w, r, to.Path())
+	h.audit(r, "login.succeeded", audit.Success, login.Subject, "")
+	return to.Path(), nil
 }
 
 // loginElsewhere sends the browser to the provider whose button was pressed.
@@ -211,26 +216,28 @@ func (h *Handler) offered() []oidc.SignInProvider {
 }
 
 // signIn is one attempt, throttled and audited.
-func (h *Handler) signIn(r *http.Request, email, pass, device string) (id.ID, error) {
+func (h *Handler) signIn(r *http.Request, email, pass, device string) (oidc.Login, error) {
 	ctx := r.Context()
 	try, err := h.Throttle.open(ctx, email, h.Source(r), device)
 	if err != nil {
 		h.auditLimited(r, err)
-		return id.ID{}, err
+		return oidc.Login{}, err
 	}
-	user, reason, err := h.Accounts.authenticate(ctx, email, pass, try.count)
+	who, reason, err := h.Accounts.authenticate(ctx, email, pass, try.count)
 	if err != nil {
 		h.auditLimited(r, err)
-		return id.ID{}, err
+		return oidc.Login{}, err
 	}
 	if reason != "" {
-		h.audit(r, "login.failed", audit.Failure, user, reason)
-		if err := h.notice(r, try, user); err != nil {
-			return id.ID{}, err
+		h.audit(r, "login.failed", audit.Failure, who.user, reason)
+		if err := h.notice(r, try, who.user); err != nil {
+			return oidc.Login{}, err
 		}
-		return id.ID{}, fault.New(fault.Unauthenticated, "The email or the password is not right. Check both and try again.")
+		return oidc.Login{}, fault.New(fault.Unauthenticated, "The email or the password is not right. Check both and try again.")
 	}
-	return user, try.succeeded(ctx)
+	return oidc.Login{
+		Subject: who.user, AuthTime: h.Now(), ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}, PasswordSet: who.passwordSet,
+	}, try.succeeded(ctx)
 }
 
 // refuse shows the form again, with the address that was typed.

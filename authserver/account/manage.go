@@ -87,7 +87,7 @@ func (a *Accounts) setPassword(ctx context.Context, by audit.Actor, user id.ID, 
 		return err
 	}
 	now := a.Now()
-	return a.changeAndRevoke(ctx, user, "password_changed", func(tx pgx.Tx) error {
+	return a.SignOut(ctx, user, "password_changed", func(tx pgx.Tx) error {
 		if err := first(tx); err != nil {
 			return err
 		}

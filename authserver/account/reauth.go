@@ -46,7 +46,7 @@ func (h *Handler) CheckPassword(w http.ResponseWriter, r *http.Request, user *oi
 		h.auditReauth(r, audit.Denied, user.ID, err)
 		return err
 	}
-	if reason != "" || found != user.ID {
+	if reason != "" || found.user != user.ID {
 		h.audit(r, "reauthentication.failed", audit.Failure, user.ID, reason)
 		return fault.New(fault.Forbidden, "The password is not right. Nothing was changed.").WithCode("wrong_password")
 	}

@@ -19,9 +19,13 @@ ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.
 
 	//nolint:gosec // a statement, not a credential
 	selectCredentials = `
-SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, '')
+SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, ''), p.changed_at
   FROM auth.emails e JOIN auth.users u ON u.id = e.user_id LEFT JOIN auth.passwords p ON p.user_id = u.id
  WHERE e.canonical = $1`
+
+	selectStands = `
+SELECT EXISTS (SELECT 1 FROM auth.passwords p JOIN auth.users u ON u.id = p.user_id
+ WHERE p.user_id = $1 AND p.changed_at = $2 AND u.disabled_at IS NULL)`
 
 	userColumns = `
 SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profile, u.operator, u.disabled_at IS NOT NULL,
@@ -35,12 +39,11 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 	updateEnabled  = `UPDATE auth.users SET disabled_at = NULL, updated_at = $2 WHERE id = $1 AND disabled_at IS NOT NULL`
 	existsUser     = `SELECT EXISTS (SELECT 1 FROM auth.users WHERE id = $1)`
 
+	// Whoever is about to make a grant or a key holds a lock on the person, and has
+	// made it before the next statements look, or sees what was done here.
+	lockUser     = `SELECT id FROM auth.users WHERE id = $1 FOR UPDATE`
 	revokeGrants = `UPDATE auth.grants SET revoked_at = $2, revoked_reason = $3 WHERE user_id = $1 AND revoked_at IS NULL`
-
-	// Whoever is about to make a key holds the lock, and has made it before the
-	// second statement looks, or sees what was done here.
-	lockUser   = `SELECT id FROM auth.users WHERE id = $1 FOR UPDATE`
-	revokeKeys = `UPDATE auth.api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`
+	revokeKeys   = `UPDATE auth.api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`
 
 	lockProfile   = `SELECT profile FROM auth.users WHERE id = $1 FOR UPDATE`
 	updateProfile = `UPDATE auth.users SET name = coalesce(nullif($3, ''), name), updated_at = $2, profile = $4 WHERE id = $1`

@@ -24,6 +24,9 @@ ON CONFLICT (user_id, client_id) DO UPDATE SET granted_at = excluded.granted_at,
   scopes = ARRAY(SELECT unnest(c.scopes) UNION SELECT unnest(excluded.scopes) ORDER BY 1),
   resources = ARRAY(SELECT unnest(c.resources) UNION SELECT unnest(excluded.resources) ORDER BY 1)`
 
+	// As in package account: whoever is about to make a grant holds a lock on the
+	// person, and has made it before the next statements look, or sees the end.
+	lockUser      = `SELECT id FROM auth.users WHERE id = $1 FOR UPDATE`
 	deleteConsent = `DELETE FROM auth.consents WHERE user_id = $1 AND client_id = $2`
 
 	revokeGrants = `
@@ -74,7 +77,8 @@ func (c *Consents) Grant(ctx context.Context, user id.ID, clientID string, scope
 }
 
 // Withdraw forgets the consent and revokes every grant that the client has of
-// this person, in one transaction.
+// this person, in one transaction. Codes and approvals that the client has not
+// redeemed yet are worth nothing without the consent.
 func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) error {
 	now := c.Now()
 	longest := c.LongestToken
@@ -82,6 +86,9 @@ func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) er
 		longest = time.Hour
 	}
 	return postgres.InTx(ctx, c.DB, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockUser, user); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, deleteConsent, user, clientID); err != nil {
 			return err
 		}

@@ -296,13 +296,11 @@ func (h *Handler) tryCode(r *http.Request, user id.ID, device, code string, chec
 }
 
 // raise starts a session that says two factors, or that a second channel was
-// seen. Its auth_time stays that of the
-// password: a code alone does not make an old sign-in a fresh one.
+// seen. Its auth_time stays that of the first factor: a code alone does not make
+// an old sign-in a fresh one.
 func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login, amr []string) error {
-	raised := oidc.Login{
-		Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime, ACR: oidc.ACRPassword,
-		AMR: append(first(login), amr...), Risk: login.Risk.Answer(),
-	}
+	raised := login.OneFactor()
+	raised.SID, raised.AMR, raised.Risk = login.SID, append(raised.AMR, amr...), login.Risk.Answer()
 	if slices.Contains(amr, oidc.AMRMFA) {
 		raised.ACR = oidc.ACRMFA
 	}
@@ -311,14 +309,6 @@ func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login
 	}
 	h.audit(r, "login.succeeded", audit.Success, login.Subject, "", raised.ACR)
 	return nil
-}
-
-// first is how the person got as far as the second factor.
-func first(login oidc.Login) []string {
-	if slices.Contains(login.AMR, oidc.AMRFederated) {
-		return []string{oidc.AMRFederated}
-	}
-	return []string{oidc.AMRPassword}
 }
 
 // Enrolled is Factors.Enrolled.

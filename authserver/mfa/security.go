@@ -184,11 +184,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if !last {
 		return web.SeeOther(w, r, "/account/security")
 	}
-	plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: first(*login)}
-	if slices.Contains(plain.AMR, oidc.AMRFederated) {
-		plain.ACR = oidc.ACRFederated
-	}
-	if err := h.Sessions.Start(r.Context(), w, r, plain); err != nil {
+	if err := h.Sessions.Start(r.Context(), w, r, login.OneFactor()); err != nil {
 		return err
 	}
 	return web.SeeOther(w, r, "/account/security")

@@ -61,6 +61,7 @@ func (h *harness) requestID(authReqID string) (requestID id.ID) {
 // sayYes is what the page does when the person presses the button.
 func (h *harness) sayYes(authReqID string, user oidc.User) error {
 	h.t.Helper()
+	h.agrees(user.ID, "phone")
 	return h.asked.Approve(h.t.Context(), h.requestID(authReqID), oidc.Login{
 		Subject: user.ID, SID: "browser", AuthTime: h.clock.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"},
 	})
@@ -72,9 +73,6 @@ func TestBackchannelGrantWaitsAndThenGivesTokens(t *testing.T) {
 	h := newHarness(t)
 	h.addPhoneLine(nil)
 	ada := h.addUser("Ada")
-	if _, err := h.consents.Covered(t.Context(), ada.ID, "phone", []string{"openid", "offline_access", "lists:read"}, []string{testAPI}); err != nil {
-		t.Fatal(err)
-	}
 	authReqID := h.ask(backchannelRequest())
 	refused(t, h.pollBackchannel(authReqID), 400, "authorization_pending")
 	refused(t, h.pollBackchannel(authReqID), 400, "slow_down")

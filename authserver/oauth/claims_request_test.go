@@ -146,6 +146,7 @@ func TestClaimsNeedConsentBeyondTheScopes(t *testing.T) {
 	if meaning := oidc.Meanings(parked.Scopes)[2]; meaning.Title != "See your phone number" {
 		t.Errorf("%+v", meaning)
 	}
+	h.agrees(login.Subject, "web")
 	h.flows.decide(flowID, login.SID, false)
 	code := callback(t, h.get(browser, "/authorize/continue?flow="+flowID), webRedirect).Get("code")
 	tokens := h.tokens(h.webExchange(code))

@@ -45,9 +45,7 @@ func (h *harness) poll(deviceCode string, namesAndValues ...string) answer {
 func (h *harness) approve(userCode string, user oidc.User) {
 	h.t.Helper()
 	login := oidc.Login{Subject: user.ID, SID: "browser", AuthTime: h.clock.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"}}
-	if _, err := h.consents.Covered(h.t.Context(), user.ID, "fridge", []string{"openid", "offline_access", "lists:read"}, []string{testAPI}); err != nil {
-		h.t.Fatal(err)
-	}
+	h.agrees(user.ID, "fridge")
 	if err := h.devices.Approve(h.t.Context(), strings.ReplaceAll(userCode, "-", ""), login); err != nil {
 		h.t.Fatal(err)
 	}

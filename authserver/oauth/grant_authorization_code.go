@@ -94,7 +94,7 @@ func (p *Provider) writeGrant(ctx context.Context, r *http.Request, w *work) err
 		}
 		return newError(invalidGrant, "The code has been used.").because(err)
 	case errors.Is(err, errGrantRefused):
-		return newError(invalidGrant, "The account is closed, or its person has signed out since.").because(err)
+		return newError(invalidGrant, "The account is closed, or its person has signed out or taken the access back since.").because(err)
 	default:
 		return err
 	}

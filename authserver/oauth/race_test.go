@@ -2,12 +2,21 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"larder/authserver/account"
+	"larder/authserver/consent"
+	"larder/authserver/oidc"
+	"larder/internal/id"
+	"larder/internal/postgres"
 )
 
 const racers = 32
@@ -193,3 +202,53 @@ func (h *harness) waits(n int) {
 		}
 	}
 }
+
+// Who takes back what they gave, signs out, or withdraws a consent takes along
+// what a code gives that is being redeemed at the same moment.
+func TestACodeUnderWayDoesNotOutliveWhatItsPersonTakesBack(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.addSPA()
+	h.addWeb()
+	accounts := &account.Accounts{DB: h.db.Auth, Sessions: noSessions{}, Now: h.clock.Now}
+	for name, end := range map[string]func(login oidc.Login, meanwhile func(pgx.Tx) error) error{
+		"all that was given": func(login oidc.Login, meanwhile func(pgx.Tx) error) error {
+			return accounts.SignOut(t.Context(), login.Subject, "password_changed", meanwhile)
+		},
+		"the session": func(login oidc.Login, meanwhile func(pgx.Tx) error) error {
+			return postgres.InTx(t.Context(), h.db.Auth, func(tx pgx.Tx) error {
+				_, _, err := h.p.revokeSession(t.Context(), tx, login.SID, "logout", h.clock.Now().Add(time.Hour))
+				return errors.Join(err, meanwhile(tx))
+			})
+		},
+	} {
+		browser := h.browser()
+		login := h.signIn(browser, h.addUser("Ada").ID)
+		code := h.code(browser, spaRequest())
+		answers := make(chan answer, 1)
+		err := end(login, func(pgx.Tx) error {
+			go func() { answers <- h.spaExchange(code) }()
+			h.waits(1) // for the end of this
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		refused(t, <-answers, http.StatusBadRequest, "invalid_grant")
+	}
+
+	browser := h.browser()
+	login := h.signIn(browser, h.addUser("Ada").ID)
+	code := h.code(browser, webRequest())
+	consents := &consent.Consents{DB: h.db.Auth, Now: h.clock.Now}
+	if err := consents.Withdraw(t.Context(), login.Subject, "web"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, h.webExchange(code), http.StatusBadRequest, "invalid_grant")
+	h.tokens(h.webExchange(h.code(browser, webRequest())))
+}
+
+// noSessions has nobody signed in.
+type noSessions struct{ account.SessionEnder }
+
+func (noSessions) EndUser(context.Context, id.ID) (int, error) { return 0, nil }

@@ -36,6 +36,9 @@ func (p *Provider) RevokeSession(ctx context.Context, sid string) error {
 // revokeSession returns the database's time of the revocation, and which
 // clients took part in the session.
 func (p *Provider) revokeSession(ctx context.Context, tx pgx.Tx, sid, reason string, expires time.Time) (at time.Time, clients []string, err error) {
+	if _, err = tx.Exec(ctx, lockSession, sid); err != nil {
+		return at, nil, err
+	}
 	if err = tx.QueryRow(ctx, revokeSession, sid, p.Now(), reason, expires).Scan(&at); err != nil {
 		return at, nil, err
 	}

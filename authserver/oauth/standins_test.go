@@ -219,7 +219,7 @@ func (s *testSessions) lives(sid string) bool {
 }
 
 // testConsents covers everything unless asked to wait for consent. What it
-// covers lies in auth.consents, where the refresh grant looks for it.
+// covers lies in auth.consents, where grants look for it.
 type testConsents struct {
 	db      *pgtest.DB
 	missing atomic.Bool
@@ -229,9 +229,22 @@ func (c *testConsents) Covered(ctx context.Context, user id.ID, clientID string,
 	if c.missing.Load() {
 		return false, nil
 	}
+	err := c.grant(ctx, user, clientID, scopes, resources)
+	return err == nil, err
+}
+
+func (c *testConsents) grant(ctx context.Context, user id.ID, clientID string, scopes, resources []string) error {
 	_, err := c.db.Owner.Exec(ctx, `INSERT INTO auth.consents (user_id, client_id, scopes, resources) VALUES ($1, $2, $3, $4)
 		ON CONFLICT DO NOTHING`, user, clientID, scopes, resources)
-	return err == nil, err
+	return err
+}
+
+// agrees is what a page does before it approves.
+func (h *harness) agrees(user id.ID, clientID string) {
+	h.t.Helper()
+	if err := h.consents.grant(h.t.Context(), user, clientID, []string{}, []string{}); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 type testUsers struct {

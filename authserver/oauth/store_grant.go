@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"larder/authserver/oidc"
@@ -59,14 +60,25 @@ type grantStore struct {
 	now         func() time.Time
 }
 
-// A grant of a disabled person is not written. One that was revoked before it
+// Whoever is about to write a grant waits for whoever just takes back what the
+// person gave (packages account and consent) or ends the session, and keeps the
+// next one of these waiting until it is written. What follows sees what they did.
+const (
+	lockGiver   = `SELECT pg_advisory_xact_lock_shared(hashtextextended('session ' || $2, 0)) FROM auth.users WHERE id = $1 FOR KEY SHARE`
+	lockSession = `SELECT pg_advisory_xact_lock(hashtextextended('session ' || $1, 0))`
+)
+
+// A grant of a disabled person is not written, nor one of whom the client has no
+// consent by now; $17 says that it needs none. One that was revoked before it
 // came to be, because its code was replayed meanwhile, is born revoked.
 const insertGrant = `
 INSERT INTO auth.grants (id, code_hash, client_id, user_id, sid, scopes, resources, session, salt,
                          created_at, idle_expires_at, expires_at, dpop_jkt, certificate_x5t, authorization_details, revoked_at, revoked_reason)
 SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, r.revoked_at, CASE WHEN r.revoked_at IS NOT NULL THEN 'code_replayed' END
   FROM auth.users u LEFT JOIN auth.revocations r ON r.kind = 'grant_id' AND r.value = $1::uuid::text
- WHERE u.id = $4 AND u.disabled_at IS NULL AND NOT EXISTS (
+ WHERE u.id = $4 AND u.disabled_at IS NULL
+   AND ($17 OR EXISTS (SELECT FROM auth.consents c WHERE c.user_id = $4 AND c.client_id = $3))
+   AND NOT EXISTS (
    SELECT FROM auth.revocations over
     WHERE (over.kind, over.value) IN (('sid', $5), ('sub', $4::uuid::text), ('client_id', $3)) AND over.revoked_at >= $16)`
 
@@ -79,8 +91,9 @@ INSERT INTO auth.session_clients (sid, client_id, user_id, expires_at) SELECT si
 ON CONFLICT (sid, client_id) DO UPDATE SET expires_at = excluded.expires_at`
 
 // errGrantRefused says that the person may not be acted for any more, or not
-// upon what was said before the session, the account's access or the client ended.
-var errGrantRefused = errors.New("the account is closed, or the session was ended")
+// upon what was said before the session, the consent, the account's access or the
+// client ended.
+var errGrantRefused = errors.New("the account is closed, the session was ended, or the consent withdrawn")
 
 // errCodeSpent says that a grant was made from this code before.
 var errCodeSpent = errors.New("the code has made a grant before")
@@ -92,14 +105,18 @@ func (s *grantStore) create(ctx context.Context, g *grant, codeHash []byte, clie
 	if client.HearsOfLogout() {
 		statement = insertParticipant
 	}
-	tag, err := s.db.Exec(ctx, statement, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
-		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, g.X5T, detailsColumn(g.Details), g.AskedAt)
-	switch err = postgres.Translate(err); {
+	var written int64
+	b := &pgx.Batch{} // one round trip, and one transaction
+	b.Queue(lockGiver, g.UserID, g.SID)
+	b.Queue(statement, g.ID, codeHash, g.ClientID, g.UserID, g.SID, g.Scopes, g.Resources, g.Session, g.Salt,
+		g.CreatedAt, g.IdleExpiresAt, g.ExpiresAt, g.JKT, g.X5T, detailsColumn(g.Details), g.AskedAt, client.Metadata.FirstParty).
+		Exec(func(tag pgconn.CommandTag) error { written = tag.RowsAffected(); return nil })
+	switch err := postgres.Translate(s.db.SendBatch(ctx, b).Close()); {
 	case fault.Is(err, fault.Conflict):
 		return errCodeSpent
 	case err != nil:
 		return err
-	case tag.RowsAffected() == 0:
+	case written == 0:
 		return errGrantRefused
 	}
 	return nil

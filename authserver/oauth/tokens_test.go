@@ -73,7 +73,7 @@ func (h *harness) grant(user id.ID, sid string, scopes ...string) (*grant, strin
 		Session: grantSession{AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{"pwd"}}, AskedAt: now, CreatedAt: now,
 		IdleExpiresAt: now.Add(30 * 24 * time.Hour), ExpiresAt: now.Add(90 * 24 * time.Hour),
 	}
-	if err := h.p.grants.create(h.t.Context(), g, []byte(rand.Text()), &oidc.Client{}); err != nil {
+	if err := h.p.grants.create(h.t.Context(), g, []byte(rand.Text()), &oidc.Client{Metadata: oidc.Metadata{FirstParty: true}}); err != nil {
 		h.t.Fatal(err)
 	}
 	return g, refreshToken{grantID: g.ID, salt: [saltSize]byte(g.Salt)}.encode(h.keys.mac[0])

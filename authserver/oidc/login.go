@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"slices"
 	"time"
 
 	"larder/internal/id"
@@ -15,8 +16,26 @@ type Login struct {
 	AuthTime time.Time // when the person last proved who they are
 	ACR      string    // authentication context class, see the ACR constants
 	AMR      []string  // RFC 8176, such as "pwd"
+	// PasswordSet is when the password was set that was given; zero without one. A
+	// session begins only while that is the password still.
+	PasswordSet time.Time
 	// Risk is how unlike its owner the sign-in looked; nil when nobody looked.
 	Risk *risk.Assessment
+}
+
+// OneFactor is the login without what was shown beside the first factor, as a
+// session of its own.
+func (l Login) OneFactor() Login {
+	l.SID, l.ACR = "", ACRPassword
+	switch {
+	case slices.Contains(l.AMR, AMRPassword):
+		l.AMR = []string{AMRPassword}
+	case slices.Contains(l.AMR, AMRFederated):
+		l.ACR, l.AMR = ACRFederated, []string{AMRFederated}
+	default: // a passkey, which was two by itself
+		l.AMR = slices.DeleteFunc(slices.Clone(l.AMR), func(method string) bool { return method == AMRMFA })
+	}
+	return l
 }
 
 // Authentication context classes.

@@ -153,7 +153,7 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 	rt := web.NewRouter(pages.Error)
 	keys.Mount(rt)
 	second.Mount(rt)
-	// A password was right for the person of the path.
+	// A password was right for the person of the path, or a provider vouches.
 	rt.Handle(http.MethodPost, "/password/{user}", func(w http.ResponseWriter, r *http.Request) error {
 		user, err := id.Parse(web.Var(r, "user"))
 		if err != nil {
@@ -165,6 +165,9 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 			return err
 		}
 		login := oidc.Login{Subject: user, AuthTime: p.now(), ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
+		if r.URL.Query().Has("elsewhere") {
+			login.ACR, login.AMR = oidc.ACRFederated, []string{oidc.AMRFederated}
+		}
 		if owes {
 			return sessions.Hold(r.Context(), w, r, login)
 		}

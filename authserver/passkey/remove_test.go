@@ -1,8 +1,10 @@
 package passkey_test
 
 import (
+	"net/http"
 	"testing"
 
+	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/id"
 )
@@ -44,6 +46,31 @@ VALUES ($1::uuid, $1::uuid, 'google', 'google', $1::uuid::text, 'nina@example.co
 		_, err := p.passkeys.Remove(t.Context(), user, key)
 		if has.goes && err != nil || !has.goes && !fault.Is(err, fault.Conflict) {
 			t.Errorf("removing the passkey %s: %v", name, err)
+		}
+	}
+}
+
+// Without the last factor a session says the first one, and no other.
+func TestWithoutAPasskeyTheSessionSaysHowItBegan(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for path, want := range map[string]string{"": oidc.ACRPassword + " pwd", "?elsewhere": oidc.ACRFederated + " fed"} {
+		user := p.create(t, id.New().String()+"@example.com")
+		if _, err := p.db.Owner.Exec(t.Context(), `INSERT INTO auth.passwords (user_id, hash, changed_at) VALUES ($1, 'x', now())`, user); err != nil {
+			t.Fatal(err)
+		}
+		b := p.browser(t)
+		b.do(http.MethodPost, "/password/"+user.String()+path, nil)
+		b.enrol(newDevice(t), "Phone")
+		keys, err := p.passkeys.List(t.Context(), user)
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%d passkeys, %v", len(keys), err)
+		}
+		if got := b.press("/account/security", "passkey-remove", "passkey", keys[0].ID.String()); got.status != http.StatusSeeOther {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if got := b.whoami(); got != user.String()+" "+want {
+			t.Errorf("%q: the session says %q, want %s", path, got, want)
 		}
 	}
 }

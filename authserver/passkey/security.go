@@ -122,11 +122,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Log
 		return err
 	}
 	if last {
-		plain := oidc.Login{Subject: login.Subject, AuthTime: login.AuthTime, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
-		if slices.Contains(login.AMR, oidc.AMRFederated) {
-			plain.AMR = []string{oidc.AMRFederated}
-		}
-		if err := h.Browsers.Start(r.Context(), w, r, plain); err != nil {
+		if err := h.Browsers.Start(r.Context(), w, r, login.OneFactor()); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/cache"
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/sealed"
 	"larder/internal/secret"
@@ -32,6 +34,11 @@ type Sessions struct {
 	Keyring func() *sealed.Keyring
 	Secure  bool // the issuer is https
 	Now     func() time.Time
+	// Stands, if not nil, reports whether somebody may still be signed in by what
+	// they gave. Start asks it once the session is there for EndUser to find: of a
+	// sign-in and a change of the password at once either the change sees the
+	// session, or the sign-in sees the change.
+	Stands func(ctx context.Context, login oidc.Login) (bool, error)
 	// Started, if not nil, is told of each sign-in that begins a session where
 	// the same person had none.
 	Started func(ctx context.Context, r *http.Request, login oidc.Login) error
@@ -66,7 +73,8 @@ func (s *Sessions) Current(r *http.Request) (*oidc.Login, error) {
 // Start signs a person in at this browser: a new session with a new cookie
 // takes the place of the browser's old one, if it has one. AuthTime defaults to
 // now. SID defaults to a fresh one, or to the old session's if that was the
-// same person's.
+// same person's. It fails with fault.Forbidden, and words for the page, when what
+// the person gave counts no more.
 func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error {
 	old, err := s.current(r)
 	if err != nil {
@@ -85,7 +93,7 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	cookie := secret.New().Reveal()
 	rec := &record{
 		key: keyOf(cookie), Subject: login.Subject, SID: login.SID, AuthTime: login.AuthTime.UTC(),
-		ACR: login.ACR, AMR: login.AMR, CreatedAt: now.UTC(), UsedAt: now.UTC(),
+		ACR: login.ACR, AMR: login.AMR, PasswordSet: login.PasswordSet, CreatedAt: now.UTC(), UsedAt: now.UTC(),
 		UserAgent: clip(r.UserAgent()), Risk: login.Risk,
 	}
 	again := old != nil && old.Subject == login.Subject
@@ -93,6 +101,9 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 		rec.Risk = old.Risk
 	}
 	if err := s.put(ctx, rec); err != nil {
+		return err
+	}
+	if err := s.lookAgain(ctx, rec, login); err != nil {
 		return err
 	}
 	if s.Greet != nil {
@@ -117,6 +128,21 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	http.SetCookie(w, newCookie("signin", "", s.Secure, -time.Second))
 	return s.dropHeld(ctx, r)
+}
+
+// lookAgain takes a session back that began too late, see Stands.
+func (s *Sessions) lookAgain(ctx context.Context, rec *record, login oidc.Login) error {
+	if s.Stands == nil {
+		return nil
+	}
+	stands, err := s.Stands(ctx, login)
+	if err == nil && !stands {
+		err = fault.New(fault.Forbidden, "Your password or your account changed while you signed in. Sign in again.")
+	}
+	if err != nil {
+		return errors.Join(err, s.remove(ctx, rec, true))
+	}
+	return nil
 }
 
 // End signs the person at this browser out; that nobody is signed in is fine.

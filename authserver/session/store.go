@@ -29,11 +29,12 @@ type record struct {
 	UsedAt    time.Time `json:"used_at"`
 	UserAgent string    `json:"user_agent,omitempty"` // when it began
 
-	Risk *risk.Assessment `json:"risk,omitempty"`
+	PasswordSet time.Time        `json:"password_set,omitzero"` // of the password that was given
+	Risk        *risk.Assessment `json:"risk,omitempty"`
 }
 
 func (rec *record) login() *oidc.Login {
-	return &oidc.Login{Subject: rec.Subject, SID: rec.SID, AuthTime: rec.AuthTime, ACR: rec.ACR, AMR: rec.AMR, Risk: rec.Risk}
+	return &oidc.Login{Subject: rec.Subject, SID: rec.SID, AuthTime: rec.AuthTime, ACR: rec.ACR, AMR: rec.AMR, PasswordSet: rec.PasswordSet, Risk: rec.Risk}
 }
 
 // The keys of Redis: a session by the hash of its cookie, which of them a sid
