@@ -96,6 +96,7 @@ func (p *Renderer) later(files fs.FS, names []string, l *language.Language) map[
 		shown := template.FuncMap{
 			"brand":    func() view { return p.brand },
 			"passkeys": func() bool { return p.passkeys },
+			"textfile": p.textFile,
 		}
 		return parse(template.New("layout").Option("missingkey=error").Funcs(words(l)).Funcs(shown), files, l)
 	})
@@ -117,6 +118,13 @@ func (p *Renderer) later(files fs.FS, names []string, l *language.Language) map[
 		})
 	}
 	return pages
+}
+
+// textFile is the address of a file that has the lines below a title: with it a
+// page that is shown once hands them over without a script.
+func (p *Renderer) textFile(title string, lines []string) template.URL {
+	text := p.brand.Name + ": " + title + "\r\n\r\n" + strings.Join(lines, "\r\n") + "\r\n"
+	return template.URL("data:text/plain;charset=utf-8," + url.PathEscape(text)) //nolint:gosec // made here, and escaped
 }
 
 func parse(into *template.Template, files fs.FS, l *language.Language) (*template.Template, error) {

@@ -5,6 +5,7 @@
 //   data-strength="path"   rates the form's new password while it is typed, and says so in its paragraph
 //   every form             says that it is busy once it is sent, and is sent once
 //   data-copy="id"         a button, hidden until now, that copies the text of the element
+//   data-print             a button, hidden until now, that prints the page
 //   .tabs                  shows the tab of the page
 (() => {
   "use strict";
@@ -63,12 +64,17 @@
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(source.textContent);
+        await navigator.clipboard.writeText(source.innerText.trim());
         button.textContent = button.dataset.copied;
       } catch {
         getSelection().selectAllChildren(source);
       }
     });
+  };
+
+  const paper = (button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
   };
 
   const send = (event) => {
@@ -88,6 +94,7 @@
     document.querySelectorAll("[data-reveal]").forEach(reveal);
     document.querySelectorAll("[data-strength]").forEach(rate);
     document.querySelectorAll("[data-copy]").forEach(copy);
+    document.querySelectorAll("[data-print]").forEach(paper);
     document.addEventListener("submit", send);
     const tab = document.querySelector(".tabs [aria-current]");
     if (tab) tab.closest("ul").scrollLeft = tab.offsetLeft - tab.closest("ul").clientWidth / 2 + tab.offsetWidth / 2;

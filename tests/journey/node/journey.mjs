@@ -124,6 +124,15 @@ export class Visitor {
 
   press(name) { return this.away(() => this.button(name).click()) }
   follows(name) { return this.away(() => this.tab.getByRole('link', { name, exact: true }).click()) }
+
+  // downloads follows a link to a file and returns the lines below its title.
+  async downloads(name) {
+    const [file] = await Promise.all([this.tab.waitForEvent('download'), this.tab.getByRole('link', { name, exact: true }).click()])
+    let text = ''
+    for await (const part of await file.createReadStream()) text += part
+    return text.split('\r\n').slice(2, -1)
+  }
+
   unfolds(name) { return this.tab.locator('summary', { hasText: name }).click() }
 
   async signsIn({ email, password }) {

@@ -30,6 +30,8 @@ await tell(
     secret = await tab.tab.locator('#totp-secret').innerText()
     await tab.types({ 'Code that the app shows now': otp(secret) })
     await tab.press('Turn it on')
+    assert.deepEqual([await tab.button('Copy').isVisible(), await tab.button('Print').isVisible()], [false, false])
+    assert.equal((await tab.downloads('Download')).length, 10)
     await tab.follows('I have saved them')
     await tab.reads('10 of 10')
   },
