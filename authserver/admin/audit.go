@@ -7,10 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
 	"larder/internal/postgres"
+	"larder/internal/valid"
 	"larder/internal/web"
 )
 
@@ -75,15 +75,14 @@ func (h *AuditHandler) list(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	collection := "admin/audit " + query.Get("action") + " " + query.Get("actor") + " " + query.Get("since")
 	before := place{At: h.Now().Add(time.Hour)} // replicas' clocks differ, by less than that
-	limit, err := page(r, h.Cursors(), collection, &before)
+	limit, err := h.Cursors().Page(r, collection, &before)
 	if err != nil {
 		return err
 	}
 	var since time.Time
 	if s := query.Get("since"); s != "" {
 		if since, err = time.Parse(time.RFC3339, s); err != nil {
-			return fault.New(fault.Invalid, "A parameter is not allowed.").
-				WithFields(fault.Field{Pointer: "since", Detail: "must be a time such as 2026-01-31T08:00:00Z"})
+			return valid.Parameter("since", "must be a time such as 2026-01-31T08:00:00Z")
 		}
 	}
 	rows, err := h.DB.Query(r.Context(), selectAudit, before.At, before.ID.String(), query.Get("action"), query.Get("actor"), since, limit)
@@ -97,11 +96,9 @@ func (h *AuditHandler) list(w http.ResponseWriter, r *http.Request) error {
 	answer := auditPage{Events: events}
 	if len(events) == limit {
 		last := events[limit-1]
-		cursor, err := h.Cursors().Seal(collection, place{last.OccurredAt, last.ID})
-		if err != nil {
+		if answer.Next, err = h.Cursors().Next(r, collection, place{last.OccurredAt, last.ID}); err != nil {
 			return err
 		}
-		answer.Next = paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, answer)
 }

@@ -71,7 +71,7 @@ type userPage struct {
 func (h *UserHandler) list(w http.ResponseWriter, r *http.Request) error {
 	const collection = "admin/users"
 	var after id.ID
-	limit, err := page(r, h.Cursors(), collection, &after)
+	limit, err := h.Cursors().Page(r, collection, &after)
 	if err != nil {
 		return err
 	}
@@ -84,11 +84,9 @@ func (h *UserHandler) list(w http.ResponseWriter, r *http.Request) error {
 		answer.Users = append(answer.Users, viewUser(&users[i]))
 	}
 	if len(users) == limit {
-		cursor, err := h.Cursors().Seal(collection, users[limit-1].ID)
-		if err != nil {
+		if answer.Next, err = h.Cursors().Next(r, collection, users[limit-1].ID); err != nil {
 			return err
 		}
-		answer.Next = paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, answer)
 }
@@ -152,18 +150,6 @@ func (h *UserHandler) answer(w http.ResponseWriter, r *http.Request, status int,
 		return err
 	}
 	return web.JSON(w, status, viewUser(u))
-}
-
-// page reads limit and, if there is one, the cursor of a collection.
-func page(r *http.Request, cursors paging.Signer, collection string, after any) (limit int, err error) {
-	query := r.URL.Query()
-	if limit, err = paging.Limit(query); err != nil {
-		return 0, err
-	}
-	if cursor := query.Get("cursor"); cursor != "" {
-		err = cursors.Open(collection, cursor, after)
-	}
-	return limit, err
 }
 
 // pathID reads {id}; what is no id is not found.

@@ -10,6 +10,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
+	"larder/internal/valid"
 	"larder/internal/web"
 )
 
@@ -61,20 +62,15 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, member, filter st
 	read func(narrowed, after id.ID, limit int) (any, id.ID, int, error),
 ) error {
 	query := r.URL.Query()
-	limit, err := paging.Limit(query)
-	if err != nil {
-		return err
-	}
 	narrowed, err := optionalID(query, filter)
 	if err != nil {
 		return err
 	}
 	collection := "admin/" + member + " " + query.Get(filter)
 	var after id.ID
-	if cursor := query.Get("cursor"); cursor != "" {
-		if err := h.Cursors().Open(collection, cursor, &after); err != nil {
-			return err
-		}
+	limit, err := h.Cursors().Page(r, collection, &after)
+	if err != nil {
+		return err
 	}
 	rows, last, n, err := read(narrowed, after, limit)
 	if err != nil {
@@ -82,11 +78,9 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, member, filter st
 	}
 	answer := map[string]any{member: rows}
 	if n == limit {
-		cursor, err := h.Cursors().Seal(collection, last)
-		if err != nil {
+		if answer["next"], err = h.Cursors().Next(r, collection, last); err != nil {
 			return err
 		}
-		answer["next"] = paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, answer)
 }
@@ -98,7 +92,7 @@ func optionalID(query url.Values, name string) (id.ID, error) {
 	}
 	v, err := id.Parse(s)
 	if err != nil {
-		return v, fault.New(fault.Invalid, "A parameter is not allowed.").WithFields(fault.Field{Pointer: name, Detail: "must be a UUID"})
+		return v, valid.Parameter(name, "must be a UUID")
 	}
 	return v, nil
 }

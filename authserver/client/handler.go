@@ -68,16 +68,10 @@ type clientPage struct {
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	limit, err := paging.Limit(query)
+	var after string
+	limit, err := h.Cursors().Page(r, collection, &after)
 	if err != nil {
 		return err
-	}
-	var after string
-	if cursor := query.Get("cursor"); cursor != "" {
-		if err := h.Cursors().Open(collection, cursor, &after); err != nil {
-			return err
-		}
 	}
 	some, err := h.Clients.List(r.Context(), after, limit)
 	if err != nil {
@@ -88,11 +82,9 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 		page.Clients = append(page.Clients, viewOf(c, ""))
 	}
 	if len(some) == limit {
-		cursor, err := h.Cursors().Seal(collection, some[limit-1].ID)
-		if err != nil {
+		if page.Next, err = h.Cursors().Next(r, collection, some[limit-1].ID); err != nil {
 			return err
 		}
-		page.Next = paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, page)
 }

@@ -8,6 +8,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
+	"larder/internal/valid"
 	"larder/internal/web"
 )
 
@@ -36,22 +37,18 @@ type grantPage struct {
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	limit, err := paging.Limit(query)
-	if err != nil {
-		return err
-	}
 	filter := Filter{ClientID: query.Get("client_id")}
 	if s := query.Get("user_id"); s != "" {
+		var err error
 		if filter.UserID, err = id.Parse(s); err != nil {
-			return fault.New(fault.Invalid, "A parameter is not allowed.").WithFields(fault.Field{Pointer: "user_id", Detail: "must be a UUID"})
+			return valid.Parameter("user_id", "must be a UUID")
 		}
 	}
 	collection := "admin/grants " + filter.UserID.String() + " " + filter.ClientID
 	var before id.ID
-	if cursor := query.Get("cursor"); cursor != "" {
-		if err := h.Cursors().Open(collection, cursor, &before); err != nil {
-			return err
-		}
+	limit, err := h.Cursors().Page(r, collection, &before)
+	if err != nil {
+		return err
 	}
 	all, err := h.Grants.List(r.Context(), filter, before, limit)
 	if err != nil {
@@ -59,11 +56,9 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer := grantPage{Grants: all}
 	if len(all) == limit {
-		cursor, err := h.Cursors().Seal(collection, all[limit-1].ID)
-		if err != nil {
+		if answer.Next, err = h.Cursors().Next(r, collection, all[limit-1].ID); err != nil {
 			return err
 		}
-		answer.Next = paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, answer)
 }

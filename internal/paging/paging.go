@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"larder/internal/fault"
+	"larder/internal/valid"
 )
 
 const (
@@ -28,8 +28,7 @@ func Limit(query url.Values) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > maxLimit {
-		return 0, fault.New(fault.Invalid, "A parameter is not allowed.").
-			WithFields(fault.Field{Pointer: "limit", Detail: "must be a whole number from 1 to " + strconv.Itoa(maxLimit)})
+		return 0, valid.Parameter("limit", "must be a whole number from 1 to "+strconv.Itoa(maxLimit))
 	}
 	return n, nil
 }
@@ -51,8 +50,7 @@ func (s Signer) Seal(collection string, v any) (string, error) {
 // Open reads into v a cursor that Seal made for the same collection. Any other
 // is fault.Invalid.
 func (s Signer) Open(collection, cursor string, v any) error {
-	refused := fault.New(fault.Invalid, "A parameter is not allowed.").
-		WithFields(fault.Field{Pointer: "cursor", Detail: "is not one that this collection gave out"})
+	refused := valid.Parameter("cursor", "is not one that this collection gave out")
 	if len(cursor) > maxCursor {
 		return refused
 	}
@@ -70,10 +68,24 @@ func (s Signer) mac(collection string, place []byte) []byte {
 	return h.Sum(nil)[:macSize]
 }
 
-// Next returns the relative address of the page that begins at cursor: that of
-// the request, with its other parameters kept.
-func Next(r *http.Request, cursor string) string {
+// Page reads what a request asks of a collection: how many rows, and into after
+// where they begin, which stays as it is for the first page.
+func (s Signer) Page(r *http.Request, collection string, after any) (limit int, err error) {
+	query := r.URL.Query()
+	if limit, err = Limit(query); err != nil {
+		return 0, err
+	}
+	if cursor := query.Get("cursor"); cursor != "" {
+		err = s.Open(collection, cursor, after)
+	}
+	return limit, err
+}
+
+// Next returns the relative address of the page of the collection that begins at
+// the place v: that of the request, with its other parameters kept.
+func (s Signer) Next(r *http.Request, collection string, v any) (string, error) {
+	cursor, err := s.Seal(collection, v)
 	query := r.URL.Query()
 	query.Set("cursor", cursor)
-	return r.URL.EscapedPath() + "?" + query.Encode()
+	return r.URL.EscapedPath() + "?" + query.Encode(), err
 }

@@ -47,8 +47,14 @@ func TestLimitIsBounded(t *testing.T) {
 
 func TestNextKeepsTheFilters(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("GET", "/v1/things?limit=2&cursor=old&kind=a%20b", nil)
-	if got, want := paging.Next(r, "new"), "/v1/things?cursor=new&kind=a+b&limit=2"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	signer := paging.Signer{Key: []byte("a key of this test")}
+	next, err := signer.Next(httptest.NewRequest("GET", "/v1/things?limit=2&cursor=old&kind=a%20b", nil), "things", 42)
+	r := httptest.NewRequest("GET", next, nil)
+	if q := r.URL.Query(); err != nil || r.URL.Path != "/v1/things" || q.Get("kind") != "a b" || len(q["cursor"]) != 1 {
+		t.Errorf("got %s, %v", next, err)
+	}
+	var place int
+	if limit, err := signer.Page(r, "things", &place); err != nil || limit != 2 || place != 42 {
+		t.Errorf("the next page: %d rows behind %d, %v", limit, place, err)
 	}
 }

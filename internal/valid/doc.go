@@ -5,6 +5,6 @@
 //	name := f.Text("/name", body.Name, 1, 200)
 //	if err := f.Err(); err != nil { return err }
 //
-// Field tells a member that is absent from one that is null, as a JSON merge
+// Parameter is for the one fault of a query. Field tells a member that is absent from one that is null, as a JSON merge
 // patch (RFC 7396) needs.
 package valid

@@ -33,6 +33,11 @@ func (f *Form) Err() error {
 	return fault.New(fault.Invalid, "The body has values that are not allowed.").WithFields(f.faults...)
 }
 
+// Parameter is the error of a query whose parameter is wrong.
+func Parameter(name, detail string) error {
+	return fault.New(fault.Invalid, "A parameter is not allowed.").WithFields(fault.Field{Pointer: name, Detail: detail})
+}
+
 // Text returns s without surrounding space. It must be well-formed text of
 // least to most characters, none of them a control character but newline and
 // tab.

@@ -68,10 +68,7 @@ func (h *Apps) list(w http.ResponseWriter, r *http.Request) error {
 	apps := []App{}
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &apps, (*App).scan, selectApps, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.AppList, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.AppList)
 	})
 	if err != nil {
 		return err

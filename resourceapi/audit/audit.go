@@ -8,9 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
+	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -87,37 +87,29 @@ type filter struct {
 	limit                         int
 }
 
-func (h *Log) filter(family id.ID, query url.Values) (f filter, collection string, err error) {
+func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string, err error) {
+	query := r.URL.Query()
 	f = filter{action: query.Get("action"), result: query.Get("result"), actor: query.Get("actor"), target: query.Get("target"), since: time.Unix(0, 0)}
 	f.before = place{h.DB.Now().Add(time.Hour), lastID()}
-	if f.limit, err = paging.Limit(query); err != nil {
-		return f, "", err
-	}
 	for _, bound := range []struct {
 		name string
 		to   *time.Time
 	}{{"since", &f.since}, {"until", &f.before.OccurredAt}} {
 		if s := query.Get(bound.name); s != "" {
 			if *bound.to, err = time.Parse(time.RFC3339, s); err != nil {
-				return f, "", parameter(bound.name, "must be a time such as 2026-01-31T08:00:00Z")
+				return f, "", valid.Parameter(bound.name, "must be a time such as 2026-01-31T08:00:00Z")
 			}
 		}
 	}
 	if f.result != "" && f.result != "success" && f.result != "failure" && f.result != "denied" {
-		return f, "", parameter("result", "must be success, failure or denied")
+		return f, "", valid.Parameter("result", "must be success, failure or denied")
 	}
 	if len(f.action) > 64 || len(f.actor) > 255 || len(f.target) > 255 {
-		return f, "", parameter("action", "is too long, or another filter is")
+		return f, "", valid.Parameter("action", "is too long, or another filter is")
 	}
 	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.action}, "r": {f.result}, "w": {f.actor}, "t": {f.target}, "s": {f.since.String()}}.Encode()
-	if cursor := query.Get("cursor"); cursor != "" {
-		err = h.Cursors.Open(collection, cursor, &f.before)
-	}
+	f.limit, err = h.Cursors.Page(r, collection, &f.before)
 	return f, collection, err
-}
-
-func parameter(name, detail string) error {
-	return fault.New(fault.Invalid, "A parameter is not allowed.").WithFields(fault.Field{Pointer: name, Detail: detail})
 }
 
 type page struct {
@@ -130,7 +122,7 @@ func (h *Log) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, collection, err := h.filter(family, r.URL.Query())
+	f, collection, err := h.filter(family, r)
 	if err != nil {
 		return err
 	}
@@ -141,11 +133,10 @@ func (h *Log) list(w http.ResponseWriter, r *http.Request) error {
 	p := page{Events: events}
 	if len(events) > f.limit {
 		last := events[f.limit-1]
-		cursor, err := h.Cursors.Seal(collection, place{last.OccurredAt, last.ID})
-		if err != nil {
+		p.Events = events[:f.limit]
+		if p.Next, err = h.Cursors.Next(r, collection, place{last.OccurredAt, last.ID}); err != nil {
 			return err
 		}
-		p.Events, p.Next = events[:f.limit], paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, p)
 }

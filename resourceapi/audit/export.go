@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"larder/internal/id"
-	"larder/internal/paging"
 	"larder/internal/web"
 )
 
@@ -24,7 +23,7 @@ func (h *Log) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, collection, err := h.filter(family, r.URL.Query())
+	f, collection, err := h.filter(family, r)
 	if err != nil {
 		return err
 	}
@@ -56,11 +55,11 @@ func (h *Log) stream(ctx context.Context, w http.ResponseWriter, r *http.Request
 		last := part[len(part)-1]
 		f.before = place{last.OccurredAt, last.ID}
 		if written >= exportLimit {
-			cursor, err := h.Cursors.Seal(collection, f.before)
+			next, err := h.Cursors.Next(r, collection, f.before)
 			if err != nil {
 				return err
 			}
-			return out.Encode(map[string]string{"next": paging.Next(r, cursor)})
+			return out.Encode(map[string]string{"next": next})
 		}
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			return err

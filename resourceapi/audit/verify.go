@@ -12,8 +12,8 @@ import (
 
 	"larder/internal/fault"
 	"larder/internal/id"
-	"larder/internal/paging"
 	"larder/internal/postgres"
+	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -232,7 +232,7 @@ func (h *Log) verify(w http.ResponseWriter, r *http.Request) error {
 	if token := r.URL.Query().Get("checkpoint"); token != "" {
 		c, err := h.Seals.open(token)
 		if err != nil || c.FamilyID != family {
-			return parameter("checkpoint", "is not one that this service gave for this family")
+			return valid.Parameter("checkpoint", "is not one that this service gave for this family")
 		}
 		kept = append(kept, c)
 	}
@@ -250,11 +250,9 @@ func (h *Log) verify(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case v.full:
-		cursor, err := h.Cursors.Seal(collection, link{v.at.seq, v.at.hash})
-		if err != nil {
+		if v.Next, err = h.Cursors.Next(r, collection, link{v.at.seq, v.at.hash}); err != nil {
 			return err
 		}
-		v.Next = paging.Next(r, cursor)
 	case v.Intact:
 		if v.Checkpoint, err = h.Seals.sign(Checkpoint{family, v.at.seq, v.at.hash, h.DB.Now().UTC()}); err != nil {
 			return err

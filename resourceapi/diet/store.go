@@ -68,10 +68,7 @@ func (h *Diets) selectOwn(ctx context.Context, family id.ID) (*Diet, error) {
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		var box []byte
 		queueOwn(tx, selectDiet, d, &box)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil || d.Version == 0 {
+		if err := tx.SendFor(ctx, policy.DietKeep); err != nil || d.Version == 0 {
 			return err
 		}
 		s, err := h.open(family, tx.Caller.Subject, box)
@@ -92,10 +89,7 @@ func (h *Diets) replace(ctx context.Context, family id.ID, s secret, guard func(
 	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var box []byte
 		queueOwn(tx, lockDiet, d, &box)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.DietKeep); err != nil {
 			return err
 		}
 		if err := guard(d.Version); err != nil {
@@ -124,10 +118,7 @@ func (h *Diets) delete(ctx context.Context, family id.ID, guard func(version int
 		var there Diet
 		var box []byte
 		queueOwn(tx, lockDiet, &there, &box)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.DietKeep, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.DietKeep); err != nil {
 			return err
 		}
 		if err := guard(there.Version); err != nil {

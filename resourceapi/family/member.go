@@ -69,10 +69,7 @@ func (h *Families) members(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &members, (*Member).scan, selectMembers, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.MemberList, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.MemberList); err != nil {
 			return err
 		}
 		for i := range members {

@@ -59,10 +59,7 @@ func (f *Family) settings() map[string]any {
 func (h *Families) Found(ctx context.Context, family id.ID, name, zone, displayName string) (*Family, error) {
 	made := &Family{ID: family}
 	return made, h.DB.Found(ctx, made.ID, func(tx *tenant.Tx) error {
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.FamilyCreate, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.FamilyCreate); err != nil {
 			return err
 		}
 		admin, err := tx.Within(tenant.Membership{Family: family, Role: string(policy.Admin), Timezone: zone})
@@ -115,10 +112,7 @@ func (h *Families) selectOne(ctx context.Context, family id.ID) (*Family, error)
 	var found Family
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(found.scan, selectFamily, family, tx.Caller.Subject)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.FamilyRead, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.FamilyRead); err != nil {
 			return err
 		}
 		found.Permissions = permitted(ctx, tx)
@@ -131,10 +125,7 @@ func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family)
 	var f Family
 	return &f, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(f.scan, lockFamily, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.FamilyUpdate, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.FamilyUpdate); err != nil {
 			return err
 		}
 		f.Role = tx.Role()
@@ -159,10 +150,7 @@ func (h *Families) delete(ctx context.Context, family id.ID, guard func(version 
 	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var f Family
 		tx.Row(f.scan, lockFamily, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.FamilyDelete, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.FamilyDelete); err != nil {
 			return err
 		}
 		if err := guard(f.Version); err != nil {

@@ -12,7 +12,6 @@ import (
 	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/bearer"
-	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
 
@@ -137,21 +136,7 @@ func (h *Feed) read(ctx context.Context, s *stream, after tenant.Cursor) (*tenan
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	var changes *tenant.Changes
-	err = h.DB.Read(ctx, s.family, func(tx *tenant.Tx) error {
-		changes = tx.Follow(after, pageSize)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if !tx.Inside() {
-			return fault.New(fault.NotFound, "There is no such family here.")
-		}
-		if err := tx.May(ctx, policy.FeedRead, tx.FamilyResource()); err != nil {
-			return err
-		}
-		changes.Page(ctx)
-		return nil
-	})
+	changes, err := h.DB.Follow(ctx, s.family, after, pageSize)
 	if err == nil {
 		s.lookAgain(h.DB.Now(), changes.Until)
 	}

@@ -3,13 +3,13 @@ package invite
 import (
 	"net/http"
 	"net/mail"
-	"slices"
 	"strconv"
 	"time"
 
 	"larder/internal/id"
 	"larder/internal/valid"
 	"larder/internal/web"
+	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
 
@@ -116,8 +116,7 @@ func (d *draft) checkGuest(f *valid.Form, now time.Time) {
 			f.Fault(pointer+"/list_id", "must name a list, once")
 		}
 		seen[g.ListID] = true
-		verbs := []string{"view", "check", "add", "edit", "manage"}
-		if len(g.Verbs) == 0 || len(g.Verbs) > len(verbs) || slices.ContainsFunc(g.Verbs, func(v string) bool { return !slices.Contains(verbs, v) }) {
+		if !policy.Grantable(g.Verbs) {
 			f.Fault(pointer+"/verbs", "must be some of view, check, add, edit, manage")
 		}
 	}

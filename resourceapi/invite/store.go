@@ -132,10 +132,7 @@ func (h *Invitations) selectOpen(ctx context.Context, family id.ID) ([]Invitatio
 	open := []Invitation{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &open, (*Invitation).scan, selectInvitations, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.InvitationList, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.InvitationList)
 	})
 	for i := range open {
 		if box := open[i].sealedEmail; box != nil && err == nil {

@@ -6,9 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
 	"larder/internal/id"
-	"larder/internal/paging"
+	"larder/internal/valid"
 	"larder/resourceapi/tenant"
 )
 
@@ -45,18 +44,15 @@ type withAisle struct {
 func (r withAisle) Scan(dest ...any) error { return r.Rows.Scan(append(dest, r.aisle)...) }
 
 // listByAisle is list, in the order of a store.
-func (h *Items) listByAisle(w http.ResponseWriter, r *http.Request, at where, store string, limit int) error {
+func (h *Items) listByAisle(w http.ResponseWriter, r *http.Request, at where, store string) error {
 	asked, err := id.Parse(store)
 	if err != nil {
-		return fault.New(fault.Invalid, "The query has values that are not allowed.").
-			WithFields(fault.Field{Pointer: "store", Detail: "must be the id of a store"})
+		return valid.Parameter("store", "must be the id of a store")
 	}
-	after := station{place: start()}
-	collection := "items/" + at.family.String() + "/" + at.list.String() + "/" + asked.String()
-	if cursor := r.URL.Query().Get("cursor"); cursor != "" {
-		if err := h.Cursors.Open(collection, cursor, &after); err != nil {
-			return err
-		}
+	after, collection := station{place: start()}, "items/"+at.family.String()+"/"+at.list.String()+"/"+asked.String()
+	limit, err := h.Cursors.Page(r, collection, &after)
+	if err != nil {
+		return err
 	}
 	items, aisles, err := h.selectByAisle(r.Context(), at, asked, after, limit+1)
 	if err != nil {
@@ -66,11 +62,9 @@ func (h *Items) listByAisle(w http.ResponseWriter, r *http.Request, at where, st
 	if len(items) > limit {
 		items = items[:limit]
 		last := items[limit-1]
-		cursor, err := h.Cursors.Seal(collection, station{aisles[limit-1], place{last.Position, last.ID}})
-		if err != nil {
+		if next, err = h.Cursors.Next(r, collection, station{aisles[limit-1], place{last.Position, last.ID}}); err != nil {
 			return err
 		}
-		next = paging.Next(r, cursor)
 	}
 	return writePage(w, items, next)
 }

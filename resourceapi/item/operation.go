@@ -271,7 +271,7 @@ func (h *Items) add(ctx context.Context, d *deed) (tenant.Outcome, error) {
 	_, _ = d.Fields.merge(&made)
 	switch {
 	case d.there != nil && d.there.AddedBy != d.tx.Principal():
-		return tenant.Outcome{}, fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
+		return tenant.Outcome{}, tenant.Taken()
 	case d.there != nil: // it came by another way, or so long ago that it is forgotten
 		d.keep()
 		return d.outcome(), nil
@@ -372,10 +372,7 @@ func (h *Items) Current(ctx context.Context, family id.ID, items, whole []id.ID)
 				tx.Queue(asked.sql, family, asked.ids).Query(func(rows pgx.Rows) error { return scanInto(found, rows) })
 			}
 		}
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.FeedRead, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.FeedRead)
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"larder/internal/id"
-	"larder/internal/paging"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
@@ -29,20 +28,13 @@ func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	query := r.URL.Query()
-	limit, err := paging.Limit(query)
+	if store := r.URL.Query().Get("store"); store != "" {
+		return h.listByAisle(w, r, at, store)
+	}
+	after, collection := start(), "items/"+at.family.String()+"/"+at.list.String()
+	limit, err := h.Cursors.Page(r, collection, &after)
 	if err != nil {
 		return err
-	}
-	if store := query.Get("store"); store != "" {
-		return h.listByAisle(w, r, at, store, limit)
-	}
-	after := start()
-	collection := "items/" + at.family.String() + "/" + at.list.String()
-	if cursor := query.Get("cursor"); cursor != "" {
-		if err := h.Cursors.Open(collection, cursor, &after); err != nil {
-			return err
-		}
 	}
 	items, err := h.selectPage(r.Context(), at, after, limit+1)
 	if err != nil {
@@ -52,11 +44,9 @@ func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 	if len(items) > limit {
 		items = items[:limit]
 		last := items[limit-1]
-		cursor, err := h.Cursors.Seal(collection, place{last.Position, last.ID})
-		if err != nil {
+		if next, err = h.Cursors.Next(r, collection, place{last.Position, last.ID}); err != nil {
 			return err
 		}
-		next = paging.Next(r, cursor)
 	}
 	return writePage(w, items, next)
 }

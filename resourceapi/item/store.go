@@ -89,7 +89,7 @@ func (h *Items) insert(ctx context.Context, at where, d draft) (*Item, error) {
 		}
 		if there != nil {
 			if !d.same(there, tx.Principal()) {
-				return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
+				return tenant.Taken()
 			}
 			i = *there
 			i.Permissions = permitted(ctx, tx, facts)

@@ -86,18 +86,11 @@ func (s *Shelf[T, C, P]) Lock(tx *tenant.Tx, to P, thing id.ID) {
 	tx.Row(to.Scan, s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
 }
 
-func send(ctx context.Context, tx *tenant.Tx, action policy.Action) error {
-	if err := tx.Send(ctx); err != nil {
-		return err
-	}
-	return tx.May(ctx, action, tx.FamilyResource())
-}
-
 func (s *Shelf[T, C, P]) selectAll(ctx context.Context, family id.ID) ([]T, error) {
 	all := []T{}
 	return all, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &all, scan[T, P], s.SQL.All, family)
-		return send(ctx, tx, policy.KitchenRead)
+		return tx.SendFor(ctx, policy.KitchenRead)
 	})
 }
 
@@ -105,7 +98,7 @@ func (s *Shelf[T, C, P]) selectOne(ctx context.Context, family, thing id.ID) (*T
 	found := new(T)
 	return found, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		s.One(tx, found, thing)
-		return send(ctx, tx, policy.KitchenRead)
+		return tx.SendFor(ctx, policy.KitchenRead)
 	})
 }
 
@@ -131,7 +124,7 @@ func (s *Shelf[T, C, P]) create(ctx context.Context, family id.ID, draft *T) (*T
 	made := new(T)
 	return made, s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		found := s.look(tx, P(draft).Common().ID, P(draft).Common().Name)
-		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenKeep); err != nil {
 			return err
 		}
 		if found.there == nil && found.namesake != nil {
@@ -143,15 +136,11 @@ func (s *Shelf[T, C, P]) create(ctx context.Context, family id.ID, draft *T) (*T
 		}
 		there := P(found.there).Common()
 		if there.Name != P(draft).Common().Name || there.CreatedBy != tx.Principal() {
-			return taken()
+			return tenant.Taken()
 		}
 		*made = *found.there
 		return nil
 	})
-}
-
-func taken() error {
-	return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
 }
 
 // insert queues the draft; once that is sent, it is what was made.
@@ -179,7 +168,7 @@ func (s *Shelf[T, C, P]) update(ctx context.Context, family, thing id.ID, apply 
 	after := new(T)
 	return after, s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		s.Lock(tx, after, thing)
-		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenKeep); err != nil {
 			return err
 		}
 		before := *after
@@ -208,7 +197,7 @@ func (s *Shelf[T, C, P]) remove(ctx context.Context, family, thing id.ID, guard 
 	return s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		there := P(new(T))
 		s.Lock(tx, there, thing)
-		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenKeep); err != nil {
 			return err
 		}
 		if err := guard(there.Common().Version); err != nil {

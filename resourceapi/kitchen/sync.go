@@ -64,7 +64,7 @@ func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Oper
 	}
 	err = s.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		once, found := tx.Once(op), s.look(tx, o.ID, name)
-		if err := send(ctx, tx, policy.KitchenKeep); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenKeep); err != nil {
 			return err
 		}
 		if err := once.Check(); err != nil {
@@ -97,7 +97,7 @@ func (s *Shelf[T, C, P]) apply(ctx context.Context, family id.ID, op tenant.Oper
 func (s *Shelf[T, C, P]) add(ctx context.Context, tx *tenant.Tx, draft P, found *state[T]) (now *T, out tenant.Outcome, err error) {
 	switch {
 	case found.there != nil && P(found.there).Common().CreatedBy != tx.Principal():
-		return nil, out, taken()
+		return nil, out, tenant.Taken()
 	case found.there != nil:
 		return found.there, tenant.Outcome{Status: tenant.Applied}, nil
 	case found.namesake != nil:
@@ -158,7 +158,7 @@ func (s *Shelf[T, C, P]) Current(ctx context.Context, family id.ID, things []id.
 	var all []T
 	err := s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &all, scan[T, P], s.SQL.Some, family, things)
-		return send(ctx, tx, policy.KitchenRead)
+		return tx.SendFor(ctx, policy.KitchenRead)
 	})
 	found := make(map[id.ID]any, len(all))
 	for i := range all {

@@ -29,9 +29,6 @@ func (h *Lists) Current(ctx context.Context, family id.ID, lists []id.ID) (map[i
 			}
 			return rows.Err()
 		})
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.FeedRead, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.FeedRead)
 	})
 }

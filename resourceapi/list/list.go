@@ -133,17 +133,10 @@ func (h *Lists) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	query := r.URL.Query()
-	limit, err := paging.Limit(query)
+	after, collection := start(), "lists/"+family.String()
+	limit, err := h.Cursors.Page(r, collection, &after)
 	if err != nil {
 		return err
-	}
-	after := start()
-	collection := "lists/" + family.String()
-	if cursor := query.Get("cursor"); cursor != "" {
-		if err := h.Cursors.Open(collection, cursor, &after); err != nil {
-			return err
-		}
 	}
 	lists, err := h.selectPage(r.Context(), family, after, limit+1)
 	if err != nil {
@@ -152,11 +145,10 @@ func (h *Lists) list(w http.ResponseWriter, r *http.Request) error {
 	page := map[string]any{"lists": lists}
 	if len(lists) > limit {
 		last := lists[limit-1]
-		cursor, err := h.Cursors.Seal(collection, place{last.Position, last.ID})
-		if err != nil {
+		page["lists"] = lists[:limit]
+		if page["next"], err = h.Cursors.Next(r, collection, place{last.Position, last.ID}); err != nil {
 			return err
 		}
-		page["lists"], page["next"] = lists[:limit], paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, page)
 }

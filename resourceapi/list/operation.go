@@ -169,7 +169,7 @@ func (h *Lists) carryOut(ctx context.Context, d *deed) (tenant.Outcome, error) {
 		return out, d.add(ctx)
 	case d.Op == opAdd: // it came by another way, or so long ago that it is forgotten
 		if d.there.CreatedBy != d.tx.Principal() {
-			return out, taken()
+			return out, tenant.Taken()
 		}
 		return out, nil
 	case d.Op == opRemove && d.there == nil:

@@ -3,7 +3,6 @@ package list
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,8 +76,7 @@ type grant struct {
 
 func (g grant) check(now time.Time) error {
 	var f valid.Form
-	verbs := []string{"view", "check", "add", "edit", "manage"}
-	if len(g.Verbs) == 0 || len(g.Verbs) > len(verbs) || slices.ContainsFunc(g.Verbs, func(v string) bool { return !slices.Contains(verbs, v) }) {
+	if !policy.Grantable(g.Verbs) {
 		f.Fault("/verbs", "must be some of view, check, add, edit, manage")
 	}
 	if g.ExpiresAt != nil && !g.ExpiresAt.After(now) {

@@ -67,10 +67,7 @@ func (h *Lists) selectPage(ctx context.Context, family id.ID, after place, limit
 	lists := []List{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &lists, (*List).scan, selectLists, family, after.Position, after.ID, limit)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.ListList, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.ListList); err != nil {
 			return err
 		}
 		for i := range lists {
@@ -132,7 +129,7 @@ func (h *Lists) insert(ctx context.Context, family id.ID, d draft) (*List, error
 		}
 		if there != nil {
 			if there.Name != d.Name || there.Kind != d.Kind || there.CreatedBy != tx.Principal() {
-				return taken()
+				return tenant.Taken()
 			}
 			l = *there
 			l.Permissions = permitted(ctx, tx, tx.Seen(l.ID, l.Kind, l.Owner, l.CreatedBy))
@@ -193,10 +190,6 @@ func queueAssignee(tx *tenant.Tx, user *string) func(kind string) error {
 		}
 		return f.Err()
 	}
-}
-
-func taken() error {
-	return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
 }
 
 // look reads the list of this id, if the caller can see one, and the end of

@@ -254,3 +254,9 @@ func verbs() []Verb { return []Verb{View, Check, Add, Edit, Manage} }
 
 // IsVerb reports whether v is a verb.
 func IsVerb(v Verb) bool { return slices.Contains(verbs(), v) }
+
+// Grantable reports whether the words are what can be granted on a list: some
+// verbs, and no more than there are.
+func Grantable(words []string) bool {
+	return len(words) > 0 && len(words) <= len(verbs()) && !slices.ContainsFunc(words, func(w string) bool { return !IsVerb(Verb(w)) })
+}

@@ -79,10 +79,7 @@ func (h *Portable) readHead(ctx context.Context, family id.ID) (about json.RawMe
 				return err
 			})
 		}
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.ListList, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.ListList); err != nil {
 			return err
 		}
 		for _, p := range all {
@@ -121,10 +118,7 @@ func (h *Portable) readItems(ctx context.Context, family id.ID, after *place, ea
 			}
 			return rows.Err()
 		})
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.ListList, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.ListList)
 	})
 	if err != nil {
 		return false, err

@@ -75,20 +75,19 @@ type options struct {
 }
 
 func readOptions(query url.Values) (o options, err error) {
-	var f valid.Form
 	switch query.Get("dry_run") {
 	case "", "false":
 	case "true":
 		o.dryRun = true
 	default:
-		f.Fault("dry_run", "must be true or false")
+		return o, valid.Parameter("dry_run", "must be true or false")
 	}
 	if v := query.Get("list_id"); v != "" {
 		if o.list, err = id.Parse(v); err != nil {
-			f.Fault("list_id", "must be a UUID")
+			return o, valid.Parameter("list_id", "must be a UUID")
 		}
 	}
-	return o, f.Err()
+	return o, nil
 }
 
 func readFile(r *http.Request, onto id.ID) (*Document, error) {
@@ -197,10 +196,7 @@ func (in *intake) look(ctx context.Context) error {
 	tx.Row(func(row pgx.Row) error {
 		return row.Scan(&in.stores, &in.prices, &in.favourites, &in.recipes, &in.pantry, &in.recurring, &in.listCount, &in.lastList)
 	}, selectCounts, tx.Family)
-	if err := tx.Send(ctx); err != nil {
-		return err
-	}
-	return tx.May(ctx, policy.ListList, tx.FamilyResource())
+	return tx.SendFor(ctx, policy.ListList)
 }
 
 func gather[T any](to *[]id.ID, rows []T, of func(T) id.ID) {

@@ -117,10 +117,7 @@ func (h *Portable) readMine(ctx context.Context, family id.ID, subject string) (
 				return err
 			})
 		}
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.FamilyRead, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.FamilyRead)
 	})
 	if err != nil {
 		return nil, err

@@ -64,10 +64,7 @@ func (h *Recipes) putOnList(ctx context.Context, family, recipe id.ID, e errand)
 		var s Recipe
 		facts := tx.List(e.ListID)
 		h.One(tx, &s, recipe)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenRead, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenRead); err != nil {
 			return err
 		}
 		if err := tx.May(ctx, policy.ItemAdd, facts.Item()); err != nil {

@@ -184,10 +184,7 @@ func (h *Rules) read(ctx context.Context, family id.ID) (*set, error) {
 	var found set
 	return &found, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(found.scan, selectRules, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.RulesRead, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.RulesRead); err != nil {
 			return err
 		}
 		found.Permissions = tx.Permitted(ctx, tx.FamilyResource(), policy.RulesRead, policy.RulesChange)
@@ -200,10 +197,7 @@ func (h *Rules) replace(ctx context.Context, family id.ID, draft policy.Rules, g
 	return &kept, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var before set
 		tx.Row(before.scan, lockRules, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.RulesChange, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.RulesChange); err != nil {
 			return err
 		}
 		if err := guard(before.Version); err != nil {

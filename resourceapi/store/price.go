@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/shopping"
 	"larder/internal/valid"
@@ -70,8 +69,7 @@ func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
 	ctx, prices, query := r.Context(), []Price{}, r.URL.Query()
 	for _, asked := range []string{"name", "after"} {
 		if utf8.RuneCountInString(query.Get(asked)) > maxPriceName {
-			return fault.New(fault.Invalid, "The query has values that are not allowed.").
-				WithFields(fault.Field{Pointer: asked, Detail: "must have at most 200 characters"})
+			return valid.Parameter(asked, "must have at most 200 characters")
 		}
 	}
 	sql, key := selectLatest, shopping.Key(query.Get("after"))
@@ -83,10 +81,7 @@ func (h *Stores) prices(w http.ResponseWriter, r *http.Request) error {
 		var s Store
 		h.One(tx, &s, store)
 		tenant.Rows(tx, &prices, (*Price).scan, sql, family, store, key)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.KitchenRead)
 	})
 	if err != nil {
 		return err
@@ -147,10 +142,7 @@ func (h *Stores) insertPrice(ctx context.Context, family, store id.ID, d priceDr
 		h.Lock(tx, &s, store)
 		var usual string
 		tx.Row(func(row pgx.Row) error { return row.Scan(&usual) }, selectCurrency, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.KitchenKeep, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenKeep); err != nil {
 			return err
 		}
 		if d.Currency == "" {

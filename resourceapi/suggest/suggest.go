@@ -8,10 +8,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/paging"
 	"larder/internal/shopping"
+	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -70,14 +70,12 @@ func (h *Suggestions) suggest(w http.ResponseWriter, r *http.Request) error {
 	var list id.ID
 	if asked := query.Get("list_id"); asked != "" {
 		if list, err = id.Parse(asked); err != nil {
-			return fault.New(fault.Invalid, "The query has values that are not allowed.").
-				WithFields(fault.Field{Pointer: "list_id", Detail: "must be the id of a list"})
+			return valid.Parameter("list_id", "must be the id of a list")
 		}
 	}
 	q := strings.ReplaceAll(strings.ToValidUTF8(query.Get("q"), ""), "\x00", "")
 	if len([]rune(q)) > maxQuery {
-		return fault.New(fault.Invalid, "The query has values that are not allowed.").
-			WithFields(fault.Field{Pointer: "q", Detail: "must have at most 200 characters"})
+		return valid.Parameter("q", "must have at most 200 characters")
 	}
 	found, err := h.selectSuggestions(r.Context(), family, list, shopping.Key(q), limit)
 	if err != nil {
@@ -99,10 +97,7 @@ func (h *Suggestions) selectSuggestions(ctx context.Context, family, list id.ID,
 			}
 			return rows.Err()
 		})
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.KitchenRead, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.KitchenRead)
 	})
 	return found, err
 }

@@ -7,36 +7,15 @@ import (
 	"slices"
 	"strings"
 
-	"larder/internal/fault"
 	"larder/internal/id"
-	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
-
-// page reads what happened after the cursor.
-func (h *Sync) page(ctx context.Context, family id.ID, after tenant.Cursor) (*tenant.Changes, error) {
-	var p *tenant.Changes
-	return p, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		p = tx.Follow(after, maxChanges)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if !tx.Inside() {
-			return fault.New(fault.NotFound, "There is no such family here.")
-		}
-		if err := tx.May(ctx, policy.FeedRead, tx.FamilyResource()); err != nil {
-			return err
-		}
-		p.Page(ctx)
-		return nil
-	})
-}
 
 // since tells what became of everything that changed after the cursor. The
 // states are read after the changes: they may be newer, and then come once more
 // next time, but never older.
 func (h *Sync) since(ctx context.Context, family id.ID, after tenant.Cursor) (map[string]any, error) {
-	p, err := h.page(ctx, family, after)
+	p, err := h.DB.Follow(ctx, family, after, maxChanges)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (h *Sync) sync(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx := tenant.WithKey(r.Context(), nil) // each operation has an id of its own
 	// Who may not have the changes is told so before anything is changed.
-	if _, err := h.page(ctx, family, tenant.Cursor{}); err != nil {
+	if _, err := h.DB.Follow(ctx, family, tenant.Cursor{}, maxChanges); err != nil {
 		return err
 	}
 	results := make([]result, 0, len(operations))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/resourceapi/policy"
 )
@@ -65,15 +66,33 @@ type Changes struct {
 	full  bool
 }
 
-// Follow queues the reading of up to limit changes after the cursor; the zero
-// cursor reads none and asks where the feed ends. The caller's standing is
-// proven once more behind the rows: whoever lost it meanwhile gets none.
-// Page tells what came of it.
-func (tx *Tx) Follow(after Cursor, limit int) *Changes {
-	c := &Changes{tx: tx, after: after}
+// Follow reads up to limit changes after the cursor, as the caller may see them;
+// the zero cursor reads none and asks where the feed ends.
+func (db *DB) Follow(ctx context.Context, family id.ID, after Cursor, limit int) (*Changes, error) {
+	c := &Changes{after: after}
+	return c, db.Read(ctx, family, func(tx *Tx) error {
+		c.queue(tx, limit)
+		if err := tx.Send(ctx); err != nil {
+			return err
+		}
+		if !tx.Inside() {
+			return fault.New(fault.NotFound, notHere)
+		}
+		if err := tx.May(ctx, policy.FeedRead, tx.FamilyResource()); err != nil {
+			return err
+		}
+		c.settle(ctx)
+		return nil
+	})
+}
+
+// queue queues the reading. The caller's standing is proven once more behind the
+// rows: whoever lost it meanwhile gets none.
+func (c *Changes) queue(tx *Tx, limit int) {
+	c.tx = tx
 	tx.Row(func(row pgx.Row) error { return row.Scan(&c.xmin) }, selectXmin)
-	if !after.IsZero() {
-		tx.Queue(selectChanges, tx.Family, after.Tx, after.Seq, limit).Query(func(rows pgx.Rows) error {
+	if !c.after.IsZero() {
+		tx.Queue(selectChanges, tx.Family, c.after.Tx, c.after.Seq, limit).Query(func(rows pgx.Rows) error {
 			return c.scan(rows, limit)
 		})
 	}
@@ -92,7 +111,6 @@ func (tx *Tx) Follow(after Cursor, limit int) *Changes {
 		})
 	}
 	tx.Renew()
-	return c
 }
 
 func (c *Changes) scan(rows pgx.Rows, limit int) error {
@@ -114,16 +132,16 @@ func (c *Changes) scan(rows pgx.Rows, limit int) error {
 	return rows.Err()
 }
 
-// Page finishes what Follow began, after Send: it leaves out what the caller
-// may not know of.
-func (c *Changes) Page(ctx context.Context) *Changes {
+// settle says where the next page begins, or why there is none, and leaves out
+// what the caller may not know of.
+func (c *Changes) settle(ctx context.Context) {
 	now := c.tx.db.Now()
 	seen := c.tx.nouns(ctx)
 	reach := c.tx.reach(seen)
 	c.Next = Cursor{Tx: c.xmin, At: now, Reach: reach}
 	switch {
 	case c.after.IsZero():
-		return c
+		return
 	case c.after.Tx > c.xmin:
 		c.Reset = ResetUnknown
 	case now.Sub(c.after.At) > changesKept:
@@ -133,7 +151,7 @@ func (c *Changes) Page(ctx context.Context) *Changes {
 	}
 	if c.Reset != ResetNone {
 		c.Rows, c.Soon = nil, false
-		return c
+		return
 	}
 	if c.full {
 		c.Next = c.after // as far as was read, and not to the end
@@ -153,7 +171,6 @@ func (c *Changes) Page(ctx context.Context) *Changes {
 	for i := range c.Rows {
 		c.Rows[i].Cursor.At, c.Rows[i].Cursor.Reach = c.Rows[i].OccurredAt, reach
 	}
-	return c
 }
 
 // nouns lists what the caller may follow. That he sees a list, or is shown but

@@ -40,6 +40,14 @@ func (tx *Tx) May(ctx context.Context, action policy.Action, resource policy.Res
 	return tx.refusal(ctx, resource, d)
 }
 
+// SendFor is Send, and then May about the family itself.
+func (tx *Tx) SendFor(ctx context.Context, action policy.Action) error {
+	if err := tx.Send(ctx); err != nil {
+		return err
+	}
+	return tx.May(ctx, action, tx.FamilyResource())
+}
+
 // Can reports what May would say, without leave and without a trace.
 func (tx *Tx) Can(ctx context.Context, action policy.Action, resource policy.Resource) bool {
 	return tx.decide(ctx, action, resource).Allowed

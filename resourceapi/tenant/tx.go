@@ -129,18 +129,26 @@ func (tx *Tx) send(ctx context.Context) error {
 	return translate(results.Close())
 }
 
-// translate is postgres.Translate, and one case more: that row-level security
+// Taken refuses a thing whose id, or name, is another's.
+func Taken() *fault.Error {
+	return fault.New(fault.Conflict, "Something with this name or id exists already.").WithCode("id_taken")
+}
+
+// translate is postgres.Translate, and some cases more. That row-level security
 // refused what the policy had let pass is a defect, but the caller's answer is
 // a plain no.
 func translate(err error) error {
 	const (
 		insufficientPrivilege = "42501"
+		uniqueViolation       = "23505"
 		keyInUse              = "LR409" // grocery.claim
 	)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case insufficientPrivilege:
 			return fault.Wrap(fault.Forbidden, "This is not allowed.", err).WithCode("row_level_security")
+		case uniqueViolation: // by something that the caller may not see, or in a race
+			return Taken()
 		case keyInUse:
 			return fault.Wrap(fault.Conflict, "A request with this Idempotency-Key is under way. Try again in a moment.", errInUse).WithCode("idempotency_key_in_use")
 		}

@@ -10,7 +10,6 @@ import (
 
 	"larder/internal/fault"
 	"larder/internal/id"
-	"larder/internal/paging"
 	"larder/internal/web"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -64,17 +63,10 @@ func (h *Webhooks) deliveries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	query := r.URL.Query()
-	limit, err := paging.Limit(query)
+	before, collection := spot{CreatedAt: h.DB.Now().Add(time.Hour), ID: id.ID{15: 1}}, "deliveries/"+family.String()+"/"+webhook.String()
+	limit, err := h.Cursors.Page(r, collection, &before)
 	if err != nil {
 		return err
-	}
-	before := spot{CreatedAt: h.DB.Now().Add(time.Hour), ID: id.ID{15: 1}}
-	collection := "deliveries/" + family.String() + "/" + webhook.String()
-	if cursor := query.Get("cursor"); cursor != "" {
-		if err := h.Cursors.Open(collection, cursor, &before); err != nil {
-			return err
-		}
 	}
 	found, err := h.selectDeliveries(r.Context(), family, webhook, before, limit+1)
 	if err != nil {
@@ -83,11 +75,10 @@ func (h *Webhooks) deliveries(w http.ResponseWriter, r *http.Request) error {
 	page := map[string]any{"deliveries": found}
 	if len(found) > limit {
 		last := found[limit-1]
-		cursor, err := h.Cursors.Seal(collection, spot{last.CreatedAt, last.ID})
-		if err != nil {
+		page["deliveries"] = found[:limit]
+		if page["next"], err = h.Cursors.Next(r, collection, spot{last.CreatedAt, last.ID}); err != nil {
 			return err
 		}
-		page["deliveries"], page["next"] = found[:limit], paging.Next(r, cursor)
 	}
 	return web.JSON(w, http.StatusOK, page)
 }

@@ -58,10 +58,7 @@ func (h *Webhooks) selectAll(ctx context.Context, family id.ID) ([]Webhook, erro
 	all := []Webhook{}
 	return all, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &all, (*Webhook).scan, selectWebhooks, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		return tx.May(ctx, policy.WebhookList, tx.FamilyResource())
+		return tx.SendFor(ctx, policy.WebhookList)
 	})
 }
 
@@ -95,10 +92,7 @@ func (h *Webhooks) insert(ctx context.Context, family id.ID, d draft) (*Webhook,
 	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var count int
 		tx.Row(func(row pgx.Row) error { return row.Scan(&count) }, countWebhooks, family)
-		if err := tx.Send(ctx); err != nil {
-			return err
-		}
-		if err := tx.May(ctx, policy.WebhookManage, tx.FamilyResource()); err != nil {
+		if err := tx.SendFor(ctx, policy.WebhookManage); err != nil {
 			return err
 		}
 		if count >= maxWebhooks {
