@@ -390,6 +390,35 @@ func TestAnAddressIsNotEnoughToGetIntoItsAccount(t *testing.T) {
 	owner.expect(owner.signIn(email, testPassword), 303, "/account")
 }
 
+// Whoever has codes sent links an account by the password and such a code.
+func TestAnAccountIsLinkedAfterACodeByMail(t *testing.T) {
+	t.Parallel()
+	w := goAbroad(t)
+	const email = "nina@example.com"
+	v := w.join(t, email)
+	v.expect(v.signIn(email, testPassword), 303, "/account")
+	v.expect(v.press("/account/security", "mail-codes"), 303, "/account/security")
+
+	v = w.visitor(t)
+	v.expect(w.via(v, "google", email), 303, "/login/link")
+	v.expect(v.press("/login/link", "login", "password", testPassword), 303, "/login/mfa?next=identities")
+	if n := w.count(t, `SELECT count(*) FROM auth.identities`); n != 0 {
+		t.Fatalf("%d identities before the code", n)
+	}
+	v.expect(v.press("/login/mfa", "send", "channel", "email", "next", "identities"), 200, "")
+	mailed := w.next(t, email, func(l letter) bool { return l.subject == "Your Larder code" })
+	code := regexp.MustCompile(`(?m)^    ([0-9]{6})\r?$`).FindStringSubmatch(mailed.text)
+	if code == nil {
+		t.Fatalf("no code in %s", mailed.text)
+	}
+	v.expect(v.press("/login/mfa", "verify", "code", code[1], "next", "identities"), 303, "/account/identities")
+	v.expect(v.get("/account/identities"), 303, "/account")
+	v.expect(v.get("/account/identities"), 200, "Google")
+	if n := w.count(t, `SELECT count(*) FROM auth.identities`); n != 1 {
+		t.Errorf("%d identities after the code", n)
+	}
+}
+
 // enrol sets an authenticator app up and returns the recovery codes.
 func (w *town) enrol(t *testing.T, v *visitor) []string {
 	t.Helper()

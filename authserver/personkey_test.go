@@ -97,6 +97,19 @@ func TestPeopleMakeKeysOfTheirOwn(t *testing.T) {
 	v.expect(v.get("/account/keys?done=revoked"), 200, "You have no keys.")
 }
 
+// Whoever has codes sent shows one before something gets in in their name, as
+// before they change their factors.
+func TestWhoHasCodesSentShowsOneFirst(t *testing.T) {
+	_, _, v := keySmith(t)
+	v.expect(v.press("/account/security", "mail-codes"), 303, "")
+	for page, action := range map[string]string{"keys": "create", "identities": "google", "security": "totp"} {
+		got := v.press("/account/"+page, action, "name", "Display", "family", bakers, "lists:read", "on", "days", "30")
+		if at := got.Header.Get("Location"); got.StatusCode != 303 || at != "/login/mfa?next="+page {
+			t.Errorf("%s: %s %s", page, got.Status, at)
+		}
+	}
+}
+
 // A17 of the security cases.
 func TestPersonalKeysEndWithWhatTheyStandOn(t *testing.T) {
 	w, _, v := keySmith(t)

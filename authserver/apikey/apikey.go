@@ -214,15 +214,15 @@ func (s *Keys) revokeAll(ctx context.Context, tx pgx.Tx, statement string, subje
 	if err != nil {
 		return err
 	}
-	ended, err := pgx.CollectRows(rows, scanRevoked)
+	ended, err := pgx.CollectRows(rows, pgx.RowTo[id.ID])
 	if err != nil {
 		return err
 	}
 	if len(ended) == 0 && statement == revokeKey {
 		return fault.New(fault.NotFound, "There is no such API key.")
 	}
-	for _, k := range ended {
-		if err := revocation.Insert(ctx, tx, revocation.APIKey, k.id.String(), s.Now().Add(feedLife)); err != nil {
+	for _, key := range ended {
+		if err := revocation.Insert(ctx, tx, revocation.APIKey, key.String(), s.Now().Add(feedLife)); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ UPDATE auth.service_accounts SET disabled_at = coalesce(disabled_at, now()) WHER
 RETURNING id, family_id, name, created_by, created_at, disabled_at`
 
 	revokeAccountKeys = `
-UPDATE auth.api_keys SET revoked_at = now() WHERE service_account_id = $1 AND revoked_at IS NULL RETURNING id, expires_at`
+UPDATE auth.api_keys SET revoked_at = now() WHERE service_account_id = $1 AND revoked_at IS NULL RETURNING id`
 
 	insertKey = `
 INSERT INTO auth.api_keys (id, service_account_id, hash, hint, scopes, expires_at)
@@ -48,7 +48,7 @@ SELECT k.id, k.service_account_id, k.user_id, coalesce(k.name, s.name), coalesce
  ORDER BY k.id LIMIT $3`
 
 	revokeKey = `
-UPDATE auth.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id, expires_at`
+UPDATE auth.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id`
 
 	updateLastUsed = `
 UPDATE auth.api_keys k SET last_used_at = u.at, last_used_from = nullif(u.source, '')
@@ -96,14 +96,4 @@ type Key struct {
 func scanKey(row pgx.CollectableRow) (k Key, err error) {
 	return k, row.Scan(&k.ID, &k.ServiceAccountID, &k.UserID, &k.Name, &k.FamilyID, &k.Hint, &k.Scopes,
 		&k.CreatedAt, &k.ExpiresAt, &k.LastUsedAt, &k.RevokedAt)
-}
-
-// revoked is a key whose end must be told to everybody.
-type revoked struct {
-	id        id.ID
-	expiresAt *time.Time
-}
-
-func scanRevoked(row pgx.CollectableRow) (r revoked, err error) {
-	return r, row.Scan(&r.id, &r.expiresAt)
 }

@@ -266,16 +266,16 @@ func (c *check) resources() {
 
 // pages checks the links that people are shown.
 func (c *check) pages() {
-	for member, raw := range map[string]string{
-		"logo_uri": c.m.LogoURI, "client_uri": c.m.ClientURI, "policy_uri": c.m.PolicyURI, "tos_uri": c.m.TOSURI,
-		"initiate_login_uri": c.m.InitiateLoginURI,
+	for _, link := range []struct{ member, raw string }{
+		{"logo_uri", c.m.LogoURI}, {"client_uri", c.m.ClientURI}, {"policy_uri", c.m.PolicyURI}, {"tos_uri", c.m.TOSURI},
+		{"initiate_login_uri", c.m.InitiateLoginURI},
 	} {
-		if raw == "" {
+		if link.raw == "" {
 			continue
 		}
-		u, err := url.Parse(raw)
-		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || len(raw) > maxURI {
-			c.fault(member, "must be an https address")
+		u, err := url.Parse(link.raw)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || len(link.raw) > maxURI {
+			c.fault(link.member, "must be an https address")
 		}
 	}
 }

@@ -42,7 +42,9 @@ type Sessions interface {
 type Factors interface {
 	// Weigh decides what follows the first factor, and puts what it found into login.
 	Weigh(r *http.Request, login *oidc.Login, device string) (owes bool, err error)
-	Enrolled(ctx context.Context, user id.ID) (bool, error)
+	// Proof returns where the person has to go before they change how they get
+	// in, "" if nowhere.
+	Proof(ctx context.Context, login *oidc.Login, to oidc.Onward) (elsewhere string, err error)
 }
 
 // Passwords lets a person prove by password who they are; it fails with

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -131,7 +132,13 @@ func (s *Identities) register(ctx context.Context, p *Provider, who *profile, la
 // nameOf is a name for the account, which its owner can change. A relay address
 // says nothing about anybody.
 func nameOf(who *profile) string {
-	name := strings.TrimSpace(strings.Join(strings.Fields(strings.ToValidUTF8(who.Name, "")), " "))
+	said := strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(who.Name, ""))
+	name := strings.Join(strings.Fields(said), " ")
 	if runes := []rune(name); len(runes) > maxName {
 		name = string(runes[:maxName])
 	}

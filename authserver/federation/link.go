@@ -215,16 +215,19 @@ func (h *Handler) finishLink(w http.ResponseWriter, r *http.Request, found *prop
 	return web.SeeOther(w, r, found.To.Path())
 }
 
-// approved finishes a proposal whose second factor has been shown in this
-// session; it reports whether it has answered.
+// approved finishes a proposal whose second step has been shown in this session;
+// it reports whether it has answered.
 func (h *Handler) approved(w http.ResponseWriter, r *http.Request, login *oidc.Login) (bool, error) {
 	found, err := h.proposed(r)
 	if found == nil || err != nil || found.ApprovedAt.IsZero() {
 		return false, err
 	}
 	p := h.Identities.provider(found.Provider)
-	if p == nil || login.Subject != found.User || login.ACR != oidc.ACRMFA || login.AuthTime.Before(found.ApprovedAt.Truncate(time.Second)) {
+	if p == nil || login.Subject != found.User || login.AuthTime.Before(found.ApprovedAt.Truncate(time.Second)) {
 		return false, nil
+	}
+	if elsewhere, err := h.Factors.Proof(r.Context(), login, oidc.Onward{Page: "identities"}); elsewhere != "" || err != nil {
+		return false, err
 	}
 	return true, h.finishLink(w, r, found, p)
 }

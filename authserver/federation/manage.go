@@ -2,16 +2,12 @@ package federation
 
 import (
 	"net/http"
-	"time"
 
 	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/web"
 )
-
-// recently is how fresh a sign-in must be to link or unlink.
-const recently = 15 * time.Minute
 
 // identitiesPage is what identities.html shows.
 type identitiesPage struct {
@@ -38,8 +34,8 @@ func (h *Handler) showIdentities(w http.ResponseWriter, r *http.Request) error {
 }
 
 // changeIdentities answers the buttons of the page: the name of a provider links
-// an account there, unlink removes the one in the field "identity". Both need a
-// sign-in of the last minutes, and the second factor where there is one.
+// an account there, unlink removes the one in the field "identity". Both need
+// Proof.
 func (h *Handler) changeIdentities(w http.ResponseWriter, r *http.Request) error {
 	form, err := web.OwnForm(w, r, maxForm)
 	if err != nil {
@@ -49,7 +45,7 @@ func (h *Handler) changeIdentities(w http.ResponseWriter, r *http.Request) error
 	if login == nil || err != nil {
 		return err
 	}
-	elsewhere, err := h.proof(r, login)
+	elsewhere, err := h.Factors.Proof(r.Context(), login, oidc.Onward{Page: "identities"})
 	if err != nil {
 		return err
 	}
@@ -90,22 +86,6 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 		}
 	}
 	return nil, nil, web.SeeOther(w, r, oidc.Onward{Page: "identities"}.Via("/login"))
-}
-
-// proof returns where the person has to go first, "" if nowhere.
-func (h *Handler) proof(r *http.Request, login *oidc.Login) (string, error) {
-	to := oidc.Onward{Page: "identities"}
-	if h.Now().Sub(login.AuthTime) > recently {
-		return to.Via("/login"), nil
-	}
-	if login.ACR == oidc.ACRMFA {
-		return "", nil
-	}
-	enrolled, err := h.Factors.Enrolled(r.Context(), login.Subject)
-	if err != nil || !enrolled {
-		return "", err
-	}
-	return to.Via("/login/mfa"), nil
 }
 
 func (h *Handler) renderIdentities(w http.ResponseWriter, r *http.Request, user *oidc.User, failed error) error {

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -49,5 +50,23 @@ VALUES ($1::uuid, $1::uuid, decode(md5($1::uuid::text), 'hex'), 'x', 0, false, f
 		if has.goes && err != nil || !has.goes && !fault.Is(err, fault.Conflict) {
 			t.Errorf("unlinking Google %s: %v", name, err)
 		}
+	}
+}
+
+func TestANameFromElsewhereIsFitForAnAccount(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		" Ada \t Lovelace ":             "Ada Lovelace",
+		"Ada\x00\x1b[31mLovelace\u0085": "Ada [31mLovelace",
+		"Ada\xff":                       "Ada",
+		"\x07":                          "nina",
+		strings.Repeat("é", 150):        strings.Repeat("é", 100),
+	} {
+		if got := nameOf(&profile{Name: said, Email: "nina@example.com"}); got != want {
+			t.Errorf("%q becomes %q, want %q", said, got, want)
+		}
+	}
+	if got := nameOf(&profile{Email: "x7@privaterelay.appleid.com", PrivateRelay: true}); got != "New member" {
+		t.Errorf("a forwarding address becomes %q", got)
 	}
 }

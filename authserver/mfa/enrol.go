@@ -86,6 +86,9 @@ func (f *Factors) Confirm(ctx context.Context, user id.ID, sid, code string) (co
 	}
 	factor := id.New()
 	err = postgres.InTx(ctx, f.DB, func(tx pgx.Tx) error {
+		if _, err := lock(ctx, tx, user); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, upsertTOTP, user, factor, f.Keyring().Seal(secretPlace(factor), []byte(key.Secret())), step, now); err != nil {
 			return err
 		}

@@ -311,11 +311,6 @@ func (h *Handler) raise(w http.ResponseWriter, r *http.Request, login oidc.Login
 	return nil
 }
 
-// Enrolled is Factors.Enrolled.
-func (h *Handler) Enrolled(ctx context.Context, user id.ID) (bool, error) {
-	return h.Factors.Enrolled(ctx, user)
-}
-
 // resume returns the parked request of a flow, nil without a flow.
 func (h *Handler) resume(r *http.Request, flowID string) (*oidc.AuthRequest, error) {
 	if flowID == "" {

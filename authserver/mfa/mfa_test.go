@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -355,5 +356,47 @@ func TestTheCopyOfOnesDataHoldsNoSecret(t *testing.T) {
 	}
 	if strings.Contains(string(raw), shared) || strings.Contains(string(raw), codes[0]) {
 		t.Errorf("a secret stands in %s", raw)
+	}
+}
+
+// However the changes of somebody's factors meet, there are ten codes.
+func TestANewAppReplacesCodesThatAreBeingReplaced(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	user := p.create(t, "ada@example.com")
+	p.enrol(t, user)
+	key, err := p.factors.Propose(t.Context(), user, "a session", "ada@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := p.code(t, key.Secret())
+	other, err := p.db.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }()
+	for _, statement := range []string{ // those of Regenerate
+		`SELECT FROM auth.users WHERE id = $1 FOR NO KEY UPDATE`,
+		`DELETE FROM auth.recovery_codes WHERE user_id = $1`,
+		`INSERT INTO auth.recovery_codes (user_id, hash) SELECT $1, decode(md5(n::text), 'hex') FROM generate_series(1, 10) AS n`,
+	} {
+		if _, err := other.Exec(t.Context(), statement, user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.factors.Confirm(t.Context(), user, "a session", code)
+		done <- err
+	}()
+	p.db.Waits(t, 1)
+	if err := other.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.factors.View(t.Context(), user, ""); err != nil || v.RecoveryCodes != 10 {
+		t.Errorf("%d recovery codes, %v", v.RecoveryCodes, err)
 	}
 }

@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"context"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -15,7 +16,7 @@ import (
 	"larder/internal/web"
 )
 
-// recently is how fresh a sign-in must be to change factors.
+// recently is how fresh a sign-in must be for Proof.
 const recently = 15 * time.Minute
 
 // enrolPage is what totp.html shows.
@@ -67,7 +68,7 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 	default:
 		return web.NoButton()
 	}
-	elsewhere, err := h.proof(r, login, form)
+	elsewhere, err := h.Proof(r.Context(), login, back(form))
 	if err != nil {
 		return err
 	}
@@ -77,23 +78,23 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 	return act(w, r, login, form)
 }
 
-// proof returns where the person has to go first, "" if nowhere: to the sign-in
-// page after a while, and to the code if there is a factor that this session did
-// not show.
-func (h *Handler) proof(r *http.Request, login *oidc.Login, form url.Values) (string, error) {
-	to := back(form)
+// Proof returns where the person has to go before they change how they, or
+// something in their name, get in; "" if nowhere. To the sign-in page after a while,
+// and to the code if there is a factor, or a way for codes, that this session did
+// not show. From there they come back to what to names.
+func (h *Handler) Proof(ctx context.Context, login *oidc.Login, to oidc.Onward) (elsewhere string, err error) {
 	if h.Now().Sub(login.AuthTime) > recently {
 		return to.Via("/login"), nil
 	}
 	if login.ACR == oidc.ACRMFA {
 		return "", nil
 	}
-	enrolled, err := h.Factors.Enrolled(r.Context(), login.Subject)
+	enrolled, err := h.Factors.Enrolled(ctx, login.Subject)
 	if err != nil {
 		return "", err
 	}
 	if !enrolled {
-		ways, err := h.Messages.Ways(r.Context(), login.Subject)
+		ways, err := h.Messages.Ways(ctx, login.Subject)
 		if err != nil || len(ways) == 0 || slices.Contains(login.AMR, oidc.AMRChannels) {
 			return "", err
 		}

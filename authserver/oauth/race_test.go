@@ -173,7 +173,7 @@ func TestARefreshIsIssuedAsOfItsRequest(t *testing.T) {
 
 	answers := make(chan answer, 1)
 	go func() { answers <- h.spaRefresh(family.RefreshToken) }()
-	h.waits(1)
+	h.db.Waits(t, 1)
 	h.clock.Advance(2 * time.Second)
 	if err := hold.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -182,24 +182,6 @@ func TestARefreshIsIssuedAsOfItsRequest(t *testing.T) {
 	h.logOut(login)
 	if h.live(got.AccessToken) {
 		t.Error("the token lives on after the session, because it was issued late")
-	}
-}
-
-// waits returns once n statements in the test's database wait for a lock.
-func (h *harness) waits(n int) {
-	h.t.Helper()
-	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()`
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		var now int
-		if err := h.db.Owner.QueryRow(h.t.Context(), waiting).Scan(&now); err != nil {
-			h.t.Fatal(err)
-		}
-		if now >= n {
-			return
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatalf("%d statements wait, not %d", now, n)
-		}
 	}
 }
 
@@ -228,7 +210,7 @@ func TestACodeUnderWayDoesNotOutliveWhatItsPersonTakesBack(t *testing.T) {
 		answers := make(chan answer, 1)
 		err := end(login, func(pgx.Tx) error {
 			go func() { answers <- h.spaExchange(code) }()
-			h.waits(1) // for the end of this
+			h.db.Waits(t, 1) // for the end of this
 			return nil
 		})
 		if err != nil {

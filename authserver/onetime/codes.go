@@ -133,10 +133,15 @@ func (c *Codes) target(ctx context.Context, user id.ID, channel string) (target 
 }
 
 func (c *Codes) send(ctx context.Context, user id.ID, device, source, purpose, channel, target string) error {
-	for bucket, rates := range map[string][]limit.Rate{
-		"code-user:" + user.String(): sendRates(), "code-target:" + hex.EncodeToString(secret.Sum(target)[:16]): sendRates(), "code-source:" + source: sourceRates(),
+	for _, of := range []struct {
+		bucket string
+		rates  []limit.Rate
+	}{
+		{"code-user:" + user.String(), sendRates()},
+		{"code-target:" + hex.EncodeToString(secret.Sum(target)[:16]), sendRates()},
+		{"code-source:" + source, sourceRates()},
 	} {
-		if err := c.Limits.Take(ctx, bucket, rates...); err != nil {
+		if err := c.Limits.Take(ctx, of.bucket, of.rates...); err != nil {
 			return err
 		}
 	}

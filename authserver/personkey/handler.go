@@ -20,8 +20,6 @@ import (
 const (
 	maxForm = 16 << 10 // bytes
 	maxName = 60       // characters
-	// recently is how fresh a sign-in must be to make a key.
-	recently = 15 * time.Minute
 	// soon is how long before its end a key is marked on the page.
 	soon = 14 * 24 * time.Hour
 	// familyWrite is no scope for keys: a person who manages a family signs in.
@@ -38,9 +36,10 @@ type Users interface {
 	User(ctx context.Context, subject id.ID) (*oidc.User, error)
 }
 
-// Factors knows whether a person has a second factor.
+// Factors knows where a person has to go before they may make a key, "" if
+// nowhere.
 type Factors interface {
-	Enrolled(ctx context.Context, user id.ID) (bool, error)
+	Proof(ctx context.Context, login *oidc.Login, to oidc.Onward) (elsewhere string, err error)
 }
 
 // Pages renders.
@@ -64,6 +63,8 @@ func (h *Handler) Mount(rt *web.Router) {
 	rt.Handle(http.MethodGet, "/account/keys", h.show)
 	rt.Handle(http.MethodPost, "/account/keys", h.act)
 }
+
+func onward() oidc.Onward { return oidc.Onward{Page: "keys"} }
 
 // keysPage is what keys.html shows.
 type keysPage struct {
@@ -156,7 +157,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) create(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
-	elsewhere, err := h.proof(r.Context(), login)
+	elsewhere, err := h.Factors.Proof(r.Context(), login, onward())
 	if err != nil {
 		return err
 	}
@@ -218,23 +219,6 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	return web.SeeOther(w, r, "/account/keys?done=revoked")
 }
 
-// proof returns where the person has to go before a key can be made, "" if
-// nowhere.
-func (h *Handler) proof(ctx context.Context, login *oidc.Login) (string, error) {
-	to := oidc.Onward{Page: "keys"}
-	if h.Keys.Now().Sub(login.AuthTime) > recently {
-		return to.Via("/login"), nil
-	}
-	if login.ACR == oidc.ACRMFA {
-		return "", nil
-	}
-	enrolled, err := h.Factors.Enrolled(ctx, login.Subject)
-	if err != nil || !enrolled {
-		return "", err
-	}
-	return to.Via("/login/mfa"), nil
-}
-
 // present returns who is signed in; nobody is sent to the sign-in page.
 func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, error) {
 	login, err := h.Sessions.Current(r)
@@ -250,7 +234,7 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 			return nil, err
 		}
 	}
-	return nil, web.SeeOther(w, r, oidc.Onward{Page: "keys"}.Via("/login"))
+	return nil, web.SeeOther(w, r, onward().Via("/login"))
 }
 
 func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Login, name string, failed error) error {
@@ -258,7 +242,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if err != nil {
 		return err
 	}
-	elsewhere, err := h.proof(r.Context(), login)
+	elsewhere, err := h.Factors.Proof(r.Context(), login, onward())
 	if err != nil {
 		return err
 	}

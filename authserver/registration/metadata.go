@@ -61,20 +61,14 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*request, error) {
 
 // refuseUnsupported names the first member that asks for what we cannot do.
 func (req *request) refuseUnsupported() error {
-	for _, member := range []struct {
-		name, value string
-		fine        []string
-		detail      string
-	}{
-		{"software_statement", req.SoftwareStatement, nil, "is not supported"},
-		{"request_object_encryption_alg", req.RequestObjectEncAlg, nil, "is not supported"},
-	} {
-		if member.value != "" && !slices.Contains(member.fine, member.value) {
-			return invalidMetadata(member.name, member.detail)
-		}
-	}
-	if req.BackchannelUserCode {
-		return invalidMetadata("backchannel_user_code_parameter", "is not supported")
+	const not = "is not supported"
+	switch {
+	case req.SoftwareStatement != "":
+		return invalidMetadata("software_statement", not)
+	case req.RequestObjectEncAlg != "":
+		return invalidMetadata("request_object_encryption_alg", not)
+	case req.BackchannelUserCode:
+		return invalidMetadata("backchannel_user_code_parameter", not)
 	}
 	return nil
 }
@@ -141,12 +135,15 @@ func nameFrom(redirectURIs []string) string {
 
 // refuseReserved holds an update to RFC 7592 §2.2.
 func (req *request) refuseReserved(c *oidc.Client) error {
-	for name, value := range map[string]json.RawMessage{
-		"registration_access_token": req.RegistrationAccessToken, "registration_client_uri": req.RegistrationClientURI,
-		"client_secret_expires_at": req.SecretExpiresAt, "client_id_issued_at": req.IssuedAt,
+	for _, ours := range []struct {
+		name  string
+		value json.RawMessage
+	}{
+		{"registration_access_token", req.RegistrationAccessToken}, {"registration_client_uri", req.RegistrationClientURI},
+		{"client_secret_expires_at", req.SecretExpiresAt}, {"client_id_issued_at", req.IssuedAt},
 	} {
-		if len(value) > 0 {
-			return invalidMetadata(name, "must not be sent")
+		if len(ours.value) > 0 {
+			return invalidMetadata(ours.name, "must not be sent")
 		}
 	}
 	if req.ClientID != c.ID {
