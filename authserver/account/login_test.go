@@ -161,6 +161,7 @@ func TestFiftyAtOnceGetTenGuesses(t *testing.T) {
 
 // A14: strangers cannot lock the owner out of a device that signed in before.
 func TestStrangersDoNotLockTheOwnersDeviceOut(t *testing.T) {
+	t.Parallel()
 	p := setup(t)
 	p.accounts.Hasher = password.NewHasher(password.Params{Memory: 8, Time: 1, Threads: 1}, 2, 64)
 	p.create(t, "ada@example.com")

@@ -63,7 +63,7 @@ SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profi
 	selectSignIns = `
 SELECT occurred_at, result = 'success', coalesce(user_agent, ''), coalesce(source_ip, ''), coalesce(sid, '') FROM (
   (SELECT occurred_at, result, user_agent, source_ip, sid FROM auth.audit_events
-     LEFT JOIN auth.recognised_devices d ON d.user_id = $3 AND d.request_id = audit_events.request_id
+     LEFT JOIN auth.recognised_devices d ON d.user_id = $3 AND audit_events.request_id = ANY (d.request_ids)
     WHERE actor_id = $1 AND action = 'login.succeeded' ORDER BY occurred_at DESC LIMIT $2)
   UNION ALL
   (SELECT occurred_at, result, user_agent, source_ip, NULL FROM auth.audit_events

@@ -39,8 +39,7 @@ type Sessions struct {
 	// sign-in and a change of the password at once either the change sees the
 	// session, or the sign-in sees the change.
 	Stands func(ctx context.Context, login oidc.Login) (bool, error)
-	// Started, if not nil, is told of each sign-in that begins a session where
-	// the same person had none.
+	// Started, if not nil, is told of each sign-in.
 	Started func(ctx context.Context, r *http.Request, login oidc.Login) error
 	// Greet, if not nil, may add to the answer by which somebody signs in.
 	Greet func(ctx context.Context, w http.ResponseWriter, r *http.Request, subject id.ID)
@@ -114,7 +113,7 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 			return err
 		}
 	}
-	if s.Started != nil && !again {
+	if s.Started != nil {
 		if err := s.Started(ctx, r, *rec.login()); err != nil {
 			return err
 		}

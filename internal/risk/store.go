@@ -21,11 +21,11 @@ SELECT EXISTS (SELECT 1 FROM auth.recognised_devices WHERE user_id = $1 AND devi
 	// xmax is 0 in a row that this statement has made.
 	upsertDevice = `
 WITH others AS (SELECT EXISTS (SELECT 1 FROM auth.recognised_devices WHERE user_id = $1 AND device_hash <> $2) AS there)
-INSERT INTO auth.recognised_devices AS d (user_id, device_hash, network, place, latitude, longitude, first_at, last_at, sid, request_id)
-VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $7, nullif($8, ''), nullif($9, ''))
+INSERT INTO auth.recognised_devices AS d (user_id, device_hash, network, place, latitude, longitude, first_at, last_at, sid, request_ids)
+VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $7, nullif($8, ''), array_remove(ARRAY[$9], ''))
 ON CONFLICT (user_id, device_hash) DO UPDATE SET
   network = excluded.network, place = excluded.place, latitude = excluded.latitude, longitude = excluded.longitude, last_at = excluded.last_at,
-  sid = excluded.sid, request_id = excluded.request_id
+  sid = coalesce(excluded.sid, d.sid), request_ids = (excluded.request_ids || d.request_ids)[1:10]
 RETURNING xmax = 0, (SELECT there FROM others)`
 
 	deleteOldest = `

@@ -29,6 +29,7 @@ await tell(
     await tab.button('Print').waitFor()
     await tab.follows('I have saved them')
     await tab.sees('Security', '10 of 10')
+    await tab.readsNot('Not you?') // setting it up was a sign-in too, on this device
     await mail(who.email, 'An authenticator app was set up')
   },
   async function signsInWithACode() {
