@@ -87,3 +87,102 @@ func TestOthersSeeWhatToAvoidAndNotWhose(t *testing.T) {
 	h.want(t, 204, h.member, "DELETE", diet, nil)
 	h.want(t, 200, h.member, "GET", diet, nil)
 }
+
+// TestParentsKeepWhatTheirChildrenAvoid follows the record of a child: its admins read and change it, the child itself
+// reads it, everybody is warned, and nobody else learns of it.
+func TestParentsKeepWhatTheirChildrenAvoid(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	all := h.path + "/children"
+	var kept struct {
+		ID, Name    string
+		Avoid, Also []string
+		Version     int
+	}
+	draft := map[string]any{"id": id.New(), "name": " Mia ", "avoid": []string{"nuts", "nuts"}, "also": []string{"Kiwi"}}
+	made := h.want(t, 201, h.admin, "POST", all, draft)
+	made.into(t, &kept)
+	if kept.Name != "Mia" || strings.Join(kept.Avoid, " ") != "nuts" || strings.Join(kept.Also, " ") != "kiwi" || made.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("made: %s", made)
+	}
+	mia := all + "/" + kept.ID
+	if again := h.want(t, 201, h.admin, "POST", all, draft); !bytes.Equal(again.body, made.body) {
+		t.Errorf("the same again: %s", again)
+	}
+	h.want(t, 409, h.admin, "POST", all, map[string]any{"id": kept.ID, "name": "Max"})
+	for name, body := range map[string]map[string]any{
+		"nameless": {}, "no allergen": {"name": "M", "avoid": []string{"carbs"}}, "not of the family": {"name": "M", "user_id": "zed"},
+		"an admin": {"name": "M", "user_id": "ann"}, "no letters": {"name": "M", "also": []string{"--"}},
+	} {
+		if got := h.do(t, h.admin, "POST", all, body); got.status != 400 {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+
+	// It is for admins, signed in themselves, whatever the scopes.
+	family, err := id.Parse(h.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := h.issuer.APIKey(family, policy.Scopes()...)
+	h.want(t, 201, h.admin, "POST", h.path+"/apps", map[string]any{"client_id": "helper", "scopes": policy.Scopes()})
+	for name, c := range map[string]caller{
+		"a member": h.member, "a guest": h.guest, "a key": {key}, "an app": {h.issuer.AppToken("helper", policy.Scopes()...)}, "a reader": h.scoped("ann", "family:read"),
+	} {
+		for _, try := range [][2]string{{"GET", all}, {"GET", mia}, {"PATCH", mia}, {"DELETE", mia}} {
+			if got := h.do(t, c, try[0], try[1], map[string]any{}); got.status != 403 {
+				t.Errorf("%s: %s %s: got %s", name, try[0], try[1], got)
+			}
+		}
+	}
+
+	// A child with an account sees it in its own diet, and in its own copy.
+	h.want(t, 412, h.admin, "PATCH", mia, map[string]any{"user_id": "gus"}, "If-Match", `"7"`)
+	h.want(t, 200, h.admin, "PATCH", mia, map[string]any{"user_id": "gus", "avoid": []string{"nuts", "milk"}}, "If-Match", made.header.Get("ETag"))
+	h.want(t, 409, h.admin, "POST", all, map[string]any{"name": "Twice", "user_id": "gus"})
+	for _, path := range []string{h.path + "/diet", "/v1/me/export"} {
+		if got := h.want(t, 200, h.guest, "GET", path, nil); !strings.Contains(string(got.body), `"kept_by_admins":{"avoid":["milk","nuts"],"also":["kiwi"]}`) || strings.Contains(string(got.body), `"children":[{`) {
+			t.Errorf("the child's %s: %s", path, got)
+		}
+	}
+	for who, c := range map[string]caller{"Mia": h.admin, "nobody": h.member} {
+		if got := h.want(t, 200, c, "GET", "/v1/me/export", nil); strings.Contains(string(got.body), `"name":"Mia"`) != (who == "Mia") {
+			t.Errorf("the copy for a parent of %s: %s", who, got)
+		}
+	}
+	h.add(t, h.admin, h.granted, "Walnuts")
+	h.add(t, h.admin, h.granted, "Kiwi")
+	for _, c := range []caller{h.admin, h.member, h.guest} {
+		got := string(h.want(t, 200, c, "GET", h.path+"/lists/"+h.granted+"/warnings", nil).body)
+		if !strings.Contains(got, "contains nuts: avoid") || !strings.Contains(got, "contains kiwi: avoid") || strings.Contains(got, "Mia") {
+			t.Errorf("warnings: %s", got)
+		}
+	}
+
+	// At rest it is sealed for its row; no feed tells of it, and the log only who looked and changed.
+	var box []byte
+	if err := h.db.Owner.QueryRow(t.Context(), `SELECT box FROM grocery.children WHERE family_id = $1 AND id = $2`, h.id, kept.ID).Scan(&box); err != nil || bytes.Contains(box, []byte("Mia")) {
+		t.Errorf("in the database: %q, %v", box, err)
+	}
+	if found := strings1(t, h.db.Owner, `SELECT event FROM grocery.change_feed WHERE event LIKE 'child.%' AND private_to IS NULL`); len(found) > 0 {
+		t.Errorf("public changes: %v", found)
+	}
+	log := string(h.want(t, 200, h.admin, "GET", h.path+"/audit?limit=200", nil).body)
+	for _, action := range []string{"child.added", "child.seen", "child.changed"} {
+		if !strings.Contains(log, action) {
+			t.Errorf("the audit log has no %s", action)
+		}
+	}
+	if strings.Contains(log, "Mia") || strings.Contains(log, "nuts") {
+		t.Errorf("the audit log knows too much: %s", log)
+	}
+
+	// It goes with the child's membership, or when an admin says so.
+	h.want(t, 204, h.admin, "DELETE", h.path+"/members/gus", nil)
+	h.want(t, 404, h.admin, "GET", mia, nil)
+	h.want(t, 204, h.admin, "DELETE", all+"/"+h.child, nil)
+	h.want(t, 404, h.admin, "DELETE", all+"/"+h.child, nil)
+	if got := h.want(t, 200, h.admin, "GET", all, nil); string(bytes.TrimSpace(got.body)) != `{"children":[]}` {
+		t.Errorf("in the end: %s", got)
+	}
+}

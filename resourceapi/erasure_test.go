@@ -53,6 +53,7 @@ func TestAnErasedPersonIsGone(t *testing.T) {
 	h.want(t, 200, c, "PATCH", h.items(h.shared)+"/"+h.item, map[string]any{"note": "fresh"})
 	h.want(t, 200, h.admin, "PATCH", h.path+"/lists/"+shared, map[string]any{"assignee": member})
 	h.want(t, 200, c, "PUT", h.path+"/diet", map[string]any{"avoid": []string{"nuts"}})
+	h.want(t, 201, h.admin, "POST", h.path+"/children", map[string]any{"name": "Eve", "user_id": member, "avoid": []string{"eggs"}})
 	h.want(t, 201, c, "POST", h.path+"/stores", map[string]any{"name": "Market"})
 	h.want(t, 201, c, "POST", h.path+"/stores/"+h.store+"/prices", map[string]any{"name": "Milk", "amount": 99, "currency": "EUR"})
 	h.want(t, 201, c, "POST", h.path+"/pantry", map[string]any{"name": "Salt", "quantity": 1})

@@ -91,7 +91,7 @@ func TestNoRequestIsAnsweredOutsideTheDocument(t *testing.T) {
 
 // made is the parameter that the ids of what an operation makes are for.
 var made = map[string]string{
-	"addItem": "item_id", "addStock": "stock_id", "createFavourite": "favourite_id", "createInvitation": "invitation_id",
+	"addItem": "item_id", "addStock": "stock_id", "createFavourite": "favourite_id", "createInvitation": "invitation_id", "createChild": "child_id",
 	"addRecurring": "recurring_id", "createList": "list_id", "installApp": "client_id", "createRecipe": "recipe_id", "createStore": "store_id", "createWebhook": "webhook_id",
 }
 
@@ -115,7 +115,7 @@ func (m *mischief) begin() {
 	m.callers = []caller{h.admin, h.admin, h.admin, h.member, h.guest, h.alien, m.scoped(prefix+"ann", "lists:read"), {machine}, {}, {"no.such.token"}}
 	m.ids = map[string][]string{
 		"family_id": {h.id}, "list_id": {h.shared, h.granted, h.private}, "item_id": {h.item, h.grantedItem, h.secretItem},
-		"store_id": {h.store}, "stock_id": {h.stock}, "recipe_id": {h.recipe}, "webhook_id": {h.hook}, "favourite_id": {h.favourite},
+		"store_id": {h.store}, "stock_id": {h.stock}, "recipe_id": {h.recipe}, "webhook_id": {h.hook}, "favourite_id": {h.favourite}, "child_id": {h.child},
 		"user_id": {prefix + "bob", prefix + "gus"}, "client_id": {"machine"},
 	}
 	if m.done == nil {

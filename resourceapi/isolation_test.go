@@ -24,7 +24,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 	method, path, _ = strings.Cut(route, " ")
 	path = strings.NewReplacer(
 		"{family_id}", h.id, "{list_id}", h.shared, "{item_id}", h.item, "{user_id}", "bob",
-		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{recurring_id}", h.recurring, "{favourite_id}", h.favourite, "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
+		"{client_id}", "machine", "{store_id}", h.store, "{stock_id}", h.stock, "{recipe_id}", h.recipe, "{recurring_id}", h.recurring, "{favourite_id}", h.favourite, "{child_id}", h.child, "{invitation_id}", id.New().String(), "{webhook_id}", h.hook, "{delivery_id}", id.New().String(),
 	).Replace(path)
 	bodies := map[string]any{
 		"PATCH /v1/families/{family_id}":                                     map[string]any{"name": "Mine now"},
@@ -51,6 +51,8 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"POST /v1/families/{family_id}/import": map[string]any{"format": "larder.family", "version": 1, "lists": []any{
 			map[string]any{"id": id.New(), "kind": "shared", "name": "Mine"},
 		}},
+		"POST /v1/families/{family_id}/children":               map[string]any{"name": "Mine"},
+		"PATCH /v1/families/{family_id}/children/{child_id}":   map[string]any{"name": "Mine now"},
 		"PUT /v1/families/{family_id}/diet":                    map[string]any{"avoid": []string{"nuts"}},
 		"POST /v1/families/{family_id}/sync":                   map[string]any{"operations": h.probeOperations()},
 		"POST /v1/families/{family_id}/webhooks":               map[string]any{"url": "http://127.0.0.1:9/evil"},
@@ -149,6 +151,7 @@ SELECT jsonb_build_array(
   (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.id) FROM grocery.pantry p WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(r) ORDER BY r.id) FROM grocery.recipes r WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.id) FROM grocery.favourites t WHERE family_id = $1),
+  (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.id) FROM grocery.children c WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(w) - 'after_tx' - 'after_seq' ORDER BY w.id) FROM grocery.webhooks w WHERE family_id = $1),
   (SELECT jsonb_agg(to_jsonb(c) ORDER BY c.seq) FROM grocery.change_feed c WHERE family_id = $1))::text`, h.id).Scan(&all)
 	if err != nil {
@@ -167,7 +170,7 @@ func TestDatabaseAloneRefusesWhenThePolicyLayerIsOff(t *testing.T) {
 		method, path, body := h.probe(route)
 		for name, c := range map[string]caller{"another family's admin": other.admin, "a stranger": h.alien} {
 			got := h.do(t, c, method, path, body, "If-Match", "*")
-			for _, secret := range []string{"Weekly", "Milk", "Bakers", "ann", "gus"} {
+			for _, secret := range []string{"Weekly", "Milk", "Bakers", "Tim", "ann", "gus"} {
 				if strings.Contains(string(got.body), secret) {
 					t.Errorf("%s as %s shows %q: %s", route, name, secret, got.body)
 				}

@@ -39,6 +39,7 @@ func ofTheFamily(h *household) []trial {
 		{policy.KitchenRead, "GET", "/stores", nil},
 		{policy.KitchenKeep, "POST", "/stores", map[string]any{"name": id.New().String()}},
 		{policy.DietKeep, "GET", "/diet", nil},
+		{policy.ChildKeep, "GET", "/children", nil},
 		{policy.FeedRead, "POST", "/sync", map[string]any{}},
 		{policy.AuditRead, "GET", "/audit?limit=1", nil},
 		{policy.RulesRead, "GET", "/rules", nil},

@@ -176,6 +176,7 @@ type household struct {
 	hook                          string // a webhook that is never called
 	store, stock                  string
 	recipe, recurring, favourite  string
+	child                         string
 }
 
 func newHousehold(t testing.TB) *household {
@@ -206,6 +207,7 @@ func (s *service) household(t testing.TB, prefix string) *household {
 	h.stock = h.want(t, 201, h.admin, "POST", h.path+"/pantry", map[string]any{"name": "Rice", "quantity": 1, "unit": "kg"}).field(t, "id")
 	h.recipe = h.want(t, 201, h.admin, "POST", h.path+"/recipes", map[string]any{"name": "Toast", "servings": 1, "ingredients": []any{map[string]any{"text": "2 slices bread"}}}).field(t, "id")
 	h.favourite = h.want(t, 201, h.admin, "POST", h.path+"/favourites", map[string]any{"name": "Honey"}).field(t, "id")
+	h.child = h.want(t, 201, h.admin, "POST", h.path+"/children", map[string]any{"name": "Tim"}).field(t, "id")
 	h.recurring = h.want(t, 201, h.admin, "POST", h.path+"/recurring", map[string]any{"name": "Bread", "list_id": h.shared, "period": "week", "next_on": time.Now().AddDate(0, 1, 0).Format(time.DateOnly)}).field(t, "id")
 	return h
 }

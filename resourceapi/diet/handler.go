@@ -25,13 +25,14 @@ type Diets struct {
 	Keys *sealed.Keyring
 }
 
-// Diet is what somebody avoids, for himself or for a child that has no account:
-// allergens, and words of his own.
+// Diet is what somebody avoids: allergens, and words of his own. KeptByAdmins is
+// what the admins keep of him besides, as a child of the family.
 type Diet struct {
-	Avoid     []string   `json:"avoid"`
-	Also      []string   `json:"also"`
-	Version   int64      `json:"version"` // 0: nothing was said
-	UpdatedAt *time.Time `json:"updated_at"`
+	Avoid        []string   `json:"avoid"`
+	Also         []string   `json:"also"`
+	Version      int64      `json:"version"` // 0: nothing was said
+	UpdatedAt    *time.Time `json:"updated_at"`
+	KeptByAdmins *secret    `json:"kept_by_admins"`
 }
 
 // Warning is an item that somebody of the family avoids.
@@ -47,6 +48,7 @@ func (h *Diets) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPut, "/v1/families/{family_id}/diet", h.put)
 	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/diet", h.remove)
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/lists/{list_id}/warnings", h.warnings)
+	h.mountChildren(rt)
 }
 
 // secret is what lies in a box.
@@ -55,8 +57,7 @@ type secret struct {
 	Also  []string `json:"also"`
 }
 
-func (s *secret) check() error {
-	var f valid.Form
+func (s *secret) check(f *valid.Form) {
 	for i, a := range s.Avoid {
 		f.OneOf("/avoid/"+strconv.Itoa(i), a, allergens()...)
 	}
@@ -64,7 +65,7 @@ func (s *secret) check() error {
 	s.Avoid = slices.Compact(s.Avoid)
 	if len(s.Also) > maxAlso {
 		f.Fault("/also", "must be at most "+strconv.Itoa(maxAlso))
-		return f.Err()
+		return
 	}
 	for i, word := range s.Also {
 		pointer := "/also/" + strconv.Itoa(i)
@@ -75,7 +76,6 @@ func (s *secret) check() error {
 	}
 	slices.Sort(s.Also)
 	s.Also = slices.Compact(s.Also)
-	return f.Err()
 }
 
 func (h *Diets) get(w http.ResponseWriter, r *http.Request) error {
@@ -101,8 +101,9 @@ func (h *Diets) put(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &s); err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
-		return err
+	var f valid.Form
+	if s.check(&f); f.Err() != nil {
+		return f.Err()
 	}
 	guard := func(version int64) error { return precondition.Check(r, version) }
 	d, err := h.replace(r.Context(), family, s, guard)

@@ -18,6 +18,8 @@ import (
 const (
 	selectDiets = `SELECT user_id, avoid FROM grocery.diets WHERE family_id = $1 ORDER BY user_id LIMIT 500`
 
+	selectChildBoxes = `SELECT id, box FROM grocery.children WHERE family_id = $1 ORDER BY id LIMIT 20`
+
 	selectDiet = `SELECT avoid, version, updated_at FROM grocery.diets WHERE family_id = $1 AND user_id = $2`
 
 	lockDiet = selectDiet + ` FOR UPDATE`
@@ -39,25 +41,48 @@ func place(family id.ID, user string) string {
 	return "grocery.diets/avoid/" + family.String() + "/" + user
 }
 
-func (h *Diets) open(family id.ID, user string, box []byte) (s secret, err error) {
-	plain, err := h.Keys.Open(place(family, user), box)
+// open opens what lies sealed at the place: a secret, or one of a child.
+func (h *Diets) open(place string, box []byte) (s childSecret, err error) {
+	plain, err := h.Keys.Open(place, box)
 	if err != nil {
-		return s, fmt.Errorf("a diet of family %s: %w", family, err)
+		return s, fmt.Errorf("%s: %w", place, err)
 	}
 	return s, json.Unmarshal(plain, &s)
 }
 
-// queueOwn queues the reading of the caller's own box; d stays as it is without
-// one.
-func queueOwn(tx *tenant.Tx, sql string, d *Diet, box *[]byte) {
+// own is what lies in the family of the caller: his box, and what the admins
+// keep of him.
+type own struct {
+	box  []byte
+	kept *boxed
+}
+
+// queueOwn queues the reading of the caller's own; d stays as it is without a
+// box.
+func queueOwn(tx *tenant.Tx, sql string, d *Diet) *own {
+	o := &own{}
 	tx.Queue(sql, tx.Family, tx.Caller.Subject).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			if err := rows.Scan(box, &d.Version, &d.UpdatedAt); err != nil {
+			if err := rows.Scan(&o.box, &d.Version, &d.UpdatedAt); err != nil {
 				return err
 			}
 		}
 		return rows.Err()
 	})
+	tenant.Maybe(tx, &o.kept, (*boxed).scan, selectKept, tx.Family, tx.Caller.Subject)
+	return o
+}
+
+// openKept puts into d what the admins keep of the caller.
+func (h *Diets) openKept(family id.ID, o *own, d *Diet) error {
+	if o.kept == nil {
+		return nil
+	}
+	c, err := h.openChild(family, o.kept)
+	if err == nil {
+		d.KeptByAdmins = &secret{c.Avoid, c.Also}
+	}
+	return err
 }
 
 // Own returns the caller's own diet.
@@ -66,12 +91,14 @@ func (h *Diets) Own(ctx context.Context, family id.ID) (any, error) { return h.s
 func (h *Diets) selectOwn(ctx context.Context, family id.ID) (*Diet, error) {
 	d := &Diet{Avoid: []string{}, Also: []string{}}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		var box []byte
-		queueOwn(tx, selectDiet, d, &box)
-		if err := tx.SendFor(ctx, policy.DietKeep); err != nil || d.Version == 0 {
+		o := queueOwn(tx, selectDiet, d)
+		if err := tx.SendFor(ctx, policy.DietKeep); err != nil {
 			return err
 		}
-		s, err := h.open(family, tx.Caller.Subject, box)
+		if err := h.openKept(family, o, d); err != nil || d.Version == 0 {
+			return err
+		}
+		s, err := h.open(place(family, tx.Caller.Subject), o.box)
 		d.Avoid, d.Also = append(d.Avoid, s.Avoid...), append(d.Also, s.Also...)
 		return err
 	})
@@ -87,9 +114,11 @@ func change(tx *tenant.Tx, version int64) tenant.Change {
 func (h *Diets) replace(ctx context.Context, family id.ID, s secret, guard func(version int64) error) (*Diet, error) {
 	d := &Diet{}
 	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		var box []byte
-		queueOwn(tx, lockDiet, d, &box)
+		o := queueOwn(tx, lockDiet, d)
 		if err := tx.SendFor(ctx, policy.DietKeep); err != nil {
+			return err
+		}
+		if err := h.openKept(family, o, d); err != nil {
 			return err
 		}
 		if err := guard(d.Version); err != nil {
@@ -116,8 +145,7 @@ func (h *Diets) replace(ctx context.Context, family id.ID, s secret, guard func(
 func (h *Diets) delete(ctx context.Context, family id.ID, guard func(version int64) error) error {
 	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var there Diet
-		var box []byte
-		queueOwn(tx, lockDiet, &there, &box)
+		queueOwn(tx, lockDiet, &there)
 		if err := tx.SendFor(ctx, policy.DietKeep); err != nil {
 			return err
 		}
@@ -135,35 +163,44 @@ type openItem struct {
 	text string
 }
 
+// queueBoxes queues the reading of all the boxes of the family, by their places.
+func queueBoxes(tx *tenant.Tx) map[string][]byte {
+	boxes := map[string][]byte{}
+	tx.Queue(selectDiets, tx.Family).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var user string
+			var box []byte
+			if err := rows.Scan(&user, &box); err != nil {
+				return err
+			}
+			boxes[place(tx.Family, user)] = box
+		}
+		return rows.Err()
+	})
+	tx.Queue(selectChildBoxes, tx.Family).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var child id.ID
+			var box []byte
+			if err := rows.Scan(&child, &box); err != nil {
+				return err
+			}
+			boxes[childPlace(tx.Family, child)] = box
+		}
+		return rows.Err()
+	})
+	return boxes
+}
+
+func (i *openItem) scan(row pgx.Row) error { return row.Scan(&i.id, &i.text) }
+
 // selectWarnings puts what all the people of the family avoid into one set,
 // which no longer says whose it is, and looks for it on the list.
 func (h *Diets) selectWarnings(ctx context.Context, family, list id.ID) ([]Warning, error) {
 	var items []openItem
 	avoid, also := map[string]bool{}, map[string]bool{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		facts := tx.List(list)
-		boxes := map[string][]byte{}
-		tx.Queue(selectDiets, family).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var user string
-				var box []byte
-				if err := rows.Scan(&user, &box); err != nil {
-					return err
-				}
-				boxes[user] = box
-			}
-			return rows.Err()
-		})
-		tx.Queue(selectOpen, family, list).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				var i openItem
-				if err := rows.Scan(&i.id, &i.text); err != nil {
-					return err
-				}
-				items = append(items, i)
-			}
-			return rows.Err()
-		})
+		facts, boxes := tx.List(list), queueBoxes(tx)
+		tenant.Rows(tx, &items, (*openItem).scan, selectOpen, family, list)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
@@ -173,8 +210,8 @@ func (h *Diets) selectWarnings(ctx context.Context, family, list id.ID) ([]Warni
 		if !tx.IsUser() { // the database shows it no box, and an empty answer would look like safety
 			return fault.New(fault.Forbidden, "What people avoid is for people to see.").WithCode("people_only")
 		}
-		for user, box := range boxes {
-			s, err := h.open(family, user, box)
+		for at, box := range boxes {
+			s, err := h.open(at, box)
 			if err != nil {
 				return err
 			}

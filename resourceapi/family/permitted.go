@@ -17,7 +17,7 @@ func permitted(ctx context.Context, tx *tenant.Tx) []string {
 		tx.Permitted(ctx, tx.FamilyResource(),
 			policy.FamilyRead, policy.FamilyUpdate, policy.FamilyDelete, policy.MemberList, policy.InvitationList,
 			policy.ListList, policy.AppList, policy.WebhookList, policy.WebhookManage, policy.KitchenRead, policy.KitchenKeep,
-			policy.DietKeep, policy.FeedRead, policy.RulesRead, policy.RulesChange),
+			policy.DietKeep, policy.ChildKeep, policy.FeedRead, policy.RulesRead, policy.RulesChange),
 		tx.Permitted(ctx, guest, policy.InvitationCreate, policy.InvitationRevoke),
 		tx.Permitted(ctx, tx.NewList(policy.Shared), policy.ListCreate),
 		tx.Permitted(ctx, tx.Resource(policy.AppResource, id.ID{}), policy.AppInstall, policy.AppUninstall),

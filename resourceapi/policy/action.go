@@ -45,7 +45,8 @@ const (
 	KitchenRead Action = "kitchen.read" // stores, pantry, recipes: what a family shops by, beside its lists
 	KitchenKeep Action = "kitchen.keep"
 
-	DietKeep Action = "diet.keep" // one's own, to read and to change
+	DietKeep  Action = "diet.keep"  // one's own, to read and to change
+	ChildKeep Action = "child.keep" // what the family's children avoid, to read and to change
 
 	FeedRead Action = "feed.read" // follow the changes of what one may see anyway
 
@@ -89,7 +90,7 @@ func ruleOf(a Action) (rule, bool) {
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case FamilyCreate, FamilyUpdate, FamilyDelete, RulesChange:
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
-	case DietKeep: // the sensitive takes more than reading
+	case DietKeep, ChildKeep: // the sensitive takes more than reading
 		return rule{a, ScopeFamilyWrite, FamilyResource}, true
 	case MemberRemove, MemberChangeRole, MemberLeave:
 		return rule{a, ScopeFamilyWrite, MemberResource}, true
@@ -131,7 +132,7 @@ func Actions() []Action {
 		AppList, AppInstall, AppUninstall,
 		WebhookList, WebhookManage,
 		KitchenRead, KitchenKeep,
-		DietKeep,
+		DietKeep, ChildKeep,
 		FeedRead,
 		AuditRead,
 		RulesRead, RulesChange,

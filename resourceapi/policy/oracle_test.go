@@ -51,7 +51,7 @@ func oracle(r Request) bool {
 			verb == "create" && p.Role == Member && slices.Contains(r.Context.Rules, MembersInvite) && res.TargetRole != Admin
 	case "app":
 		return p.Role == Admin || p.Role == Member && verb == "list"
-	case "audit", "webhook":
+	case "audit", "webhook", "child":
 		return p.Role == Admin
 	case "kitchen":
 		return p.Role == Admin || p.Role == Member

@@ -51,9 +51,11 @@ SELECT json_build_object('at', occurred_at, 'action', action, 'result', result, 
   FROM grocery.audit_events WHERE family_id = $1 AND actor_kind = 'user' AND actor_id = $2 ORDER BY occurred_at DESC, id LIMIT 5000`
 )
 
-// Diets knows what people want avoided; it tells each his own.
+// Diets knows what people want avoided; it tells each his own, and an admin that
+// of the family's children.
 type Diets interface {
 	Own(ctx context.Context, family id.ID) (any, error)
+	Children(ctx context.Context, family id.ID) (any, error)
 }
 
 // mine is what is held of the caller in one family. What does not fit the
@@ -63,6 +65,7 @@ type mine struct {
 	FamilyName  string            `json:"family_name"`
 	Membership  json.RawMessage   `json:"membership"`
 	Diet        any               `json:"diet"`
+	Children    any               `json:"children"`
 	Lists       []json.RawMessage `json:"lists"`
 	Items       []json.RawMessage `json:"items"`
 	Kitchen     []json.RawMessage `json:"kitchen"`
@@ -122,6 +125,9 @@ func (h *Portable) readMine(ctx context.Context, family id.ID, subject string) (
 	if err != nil {
 		return nil, err
 	}
-	m.Diet, err = h.Diets.Own(ctx, family)
+	if m.Diet, err = h.Diets.Own(ctx, family); err != nil {
+		return nil, err
+	}
+	m.Children, err = h.Diets.Children(ctx, family)
 	return m, err
 }

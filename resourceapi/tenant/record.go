@@ -45,6 +45,14 @@ func (tx *Tx) Record(ctx context.Context, c Change) {
 	}
 }
 
+// Saw queues a row of the audit log that the caller was shown a thing that few
+// may see. No feed tells of it.
+func (tx *Tx) Saw(ctx context.Context, event string, thing id.ID) {
+	e := tx.event(ctx, event, audit.Success, nil)
+	e.Target, e.Policies = thing.String(), tx.policies
+	audit.Grocery().Batch(tx.batch, e)
+}
+
 // PrepareDenial sets the family for the row of a queued audit event; it is the
 // Prepare of the service's audit.Queue.
 func PrepareDenial(b *pgx.Batch, e audit.Event) {

@@ -404,6 +404,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/families/{family_id}/children": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What is kept of the family's children
+         * @description For admins only; the audit log keeps who looked. It is sealed at rest. Others see by the warnings of a list what is to be avoided, and not that it is for a child.
+         */
+        get: operations["listChildren"];
+        put?: never;
+        /**
+         * Keep what a child must not eat
+         * @description A child with an account of its own, its user_id, sees this in its own diet. One with the id and name of one that is there is answered with that.
+         */
+        post: operations["createChild"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/families/{family_id}/children/{child_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The child */
+                child_id: components["parameters"]["child_id"];
+            };
+            cookie?: never;
+        };
+        /** What is kept of a child */
+        get: operations["getChild"];
+        put?: never;
+        post?: never;
+        /** Forget what is kept of a child */
+        delete: operations["removeChild"];
+        options?: never;
+        head?: never;
+        /** Change what is kept of a child */
+        patch: operations["updateChild"];
+        trace?: never;
+    };
     "/v1/families/{family_id}/diet": {
         parameters: {
             query?: never;
@@ -421,7 +472,7 @@ export interface paths {
         get: operations["getDiet"];
         /**
          * Say what is to be avoided
-         * @description For oneself, or for a child without an account. It is sealed at rest.
+         * @description For oneself; children have records of their own. It is sealed at rest.
          */
         put: operations["putDiet"];
         post?: never;
@@ -1480,7 +1531,7 @@ export interface paths {
         /**
          * All that is held of the caller himself, in every family
          * @description Memberships, diets, personal lists, what the caller made for each family, and what the audit log says of him: the newest 10,000
-         *     items and 5,000 events of a family. Takes `family:read`, and `family:write` for the diet.
+         *     items and 5,000 events of a family; for an admin also what is kept of the children. Takes `family:read`, and `family:write` for the diet.
          */
         get: operations["exportMine"];
         put?: never;
@@ -1579,6 +1630,29 @@ export interface components {
             /** @description Events that are too new to be in the chain */
             unsettled: number;
         };
+        Child: {
+            /** @description Other words, as they stand on lists */
+            also: string[];
+            avoid: ("celery" | "eggs" | "fish" | "gluten" | "lupin" | "milk" | "molluscs" | "mustard" | "nuts" | "peanuts" | "sesame" | "shellfish" | "soy" | "sulphites")[];
+            created_at: components["schemas"]["Time"];
+            id: components["schemas"]["ID"];
+            name: components["schemas"]["Name"];
+            updated_at: components["schemas"]["Time"];
+            /** @description The account of a child that has one: of a member or guest */
+            user_id: string | null;
+            version: number;
+        };
+        ChildChange: {
+            /** @description Other words, as they stand on lists */
+            also?: string[];
+            avoid?: ("celery" | "eggs" | "fish" | "gluten" | "lupin" | "milk" | "molluscs" | "mustard" | "nuts" | "peanuts" | "sesame" | "shellfish" | "soy" | "sulphites")[];
+            name?: components["schemas"]["Name"];
+            /** @description The account of a child that has one: of a member or guest */
+            user_id?: string | null;
+        };
+        Children: {
+            children: components["schemas"]["Child"][];
+        };
         /**
          * @description A time of day in the family's time zone
          * @example 16:00
@@ -1636,6 +1710,12 @@ export interface components {
             /** @description Other words, as they stand on lists */
             also: string[];
             avoid: ("celery" | "eggs" | "fish" | "gluten" | "lupin" | "milk" | "molluscs" | "mustard" | "nuts" | "peanuts" | "sesame" | "shellfish" | "soy" | "sulphites")[];
+            /** @description What the admins keep of the caller as a child of the family; null for nothing */
+            kept_by_admins: {
+                /** @description Other words, as they stand on lists */
+                also: string[];
+                avoid: ("celery" | "eggs" | "fish" | "gluten" | "lupin" | "milk" | "molluscs" | "mustard" | "nuts" | "peanuts" | "sesame" | "shellfish" | "soy" | "sulphites")[];
+            } | null;
             updated_at: components["schemas"]["MaybeTime"];
             /** @description 0 when nothing was said */
             version: number;
@@ -2295,6 +2375,15 @@ export interface components {
         NewApp: {
             client_id: string;
             scopes: components["schemas"]["Scopes"];
+        };
+        NewChild: {
+            /** @description Other words, as they stand on lists */
+            also?: string[];
+            avoid?: ("celery" | "eggs" | "fish" | "gluten" | "lupin" | "milk" | "molluscs" | "mustard" | "nuts" | "peanuts" | "sesame" | "shellfish" | "soy" | "sulphites")[];
+            id?: components["schemas"]["ID"];
+            name: components["schemas"]["Name"];
+            /** @description The account of a child that has one: of a member or guest */
+            user_id?: string | null;
         };
         NewDiet: {
             /** @description Other words, as they stand on lists */
@@ -3342,6 +3431,8 @@ export interface components {
         actor: string;
         /** @description One that was kept elsewhere */
         checkpoint: string;
+        /** @description The child */
+        child_id: components["schemas"]["ID"];
         /** @description The client_id of the app */
         client_id: string;
         /** @description Where to go on; take it from next */
@@ -4579,6 +4670,285 @@ export interface operations {
             503: components["responses"]["E503"];
         };
     };
+    listChildren: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept of the family's children */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "children": [
+                     *         {
+                     *           "also": [
+                     *             "text"
+                     *           ],
+                     *           "avoid": [
+                     *             "celery"
+                     *           ],
+                     *           "created_at": "2026-11-22T09:30:00Z",
+                     *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "name": "Milk",
+                     *           "updated_at": "2026-11-22T09:30:00Z",
+                     *           "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *           "version": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Children"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    createChild: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "also": [
+                 *         "kiwi"
+                 *       ],
+                 *       "avoid": [
+                 *         "nuts"
+                 *       ],
+                 *       "name": "Tim"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewChild"];
+            };
+        };
+        responses: {
+            /** @description Keep what a child must not eat */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "also": [
+                     *         "text"
+                     *       ],
+                     *       "avoid": [
+                     *         "celery"
+                     *       ],
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Child"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    getChild: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The child */
+                child_id: components["parameters"]["child_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept of a child */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "also": [
+                     *         "text"
+                     *       ],
+                     *       "avoid": [
+                     *         "celery"
+                     *       ],
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Child"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    removeChild: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The child */
+                child_id: components["parameters"]["child_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            412: components["responses"]["E412"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    updateChild: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The child */
+                child_id: components["parameters"]["child_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "avoid": [
+                 *         "nuts",
+                 *         "eggs"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChildChange"];
+            };
+        };
+        responses: {
+            /** @description Change what is kept of a child */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "also": [
+                     *         "text"
+                     *       ],
+                     *       "avoid": [
+                     *         "celery"
+                     *       ],
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Child"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            412: components["responses"]["E412"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
     getDiet: {
         parameters: {
             query?: never;
@@ -4608,6 +4978,7 @@ export interface operations {
                      *       "avoid": [
                      *         "celery"
                      *       ],
+                     *       "kept_by_admins": null,
                      *       "updated_at": null,
                      *       "version": 3
                      *     }
@@ -4669,6 +5040,7 @@ export interface operations {
                      *       "avoid": [
                      *         "celery"
                      *       ],
+                     *       "kept_by_admins": null,
                      *       "updated_at": null,
                      *       "version": 3
                      *     }
@@ -9352,6 +9724,22 @@ export interface operations {
                      *           "activity": [
                      *             {}
                      *           ],
+                     *           "children": [
+                     *             {
+                     *               "also": [
+                     *                 "text"
+                     *               ],
+                     *               "avoid": [
+                     *                 "celery"
+                     *               ],
+                     *               "created_at": "2026-11-22T09:30:00Z",
+                     *               "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *               "name": "Milk",
+                     *               "updated_at": "2026-11-22T09:30:00Z",
+                     *               "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22",
+                     *               "version": 3
+                     *             }
+                     *           ],
                      *           "diet": {},
                      *           "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "family_name": "text",
@@ -9377,6 +9765,7 @@ export interface operations {
                         exported_at: components["schemas"]["Time"];
                         families: {
                             activity: Record<string, never>[];
+                            children: components["schemas"]["Child"][];
                             diet: Record<string, never>;
                             family_id: components["schemas"]["ID"];
                             family_name: string;
