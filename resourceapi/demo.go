@@ -125,8 +125,9 @@ func (s *seeder) found(ctx context.Context, familyID string, admin demo.User, na
 	if err != nil {
 		return fmt.Errorf("family_id of the demo document: %w", err)
 	}
-	_, err = s.families.Found(s.as(ctx, admin), parsed, name, "UTC", admin.Name)
-	return err
+	made := family.New(parsed)
+	made.Name = name
+	return s.families.Found(s.as(ctx, admin), made, admin.Name)
 }
 
 func (s *seeder) stranger(ctx context.Context, d *demo.Demo) error {

@@ -21,6 +21,13 @@ func TestAFamilysSettingsTakeEffect(t *testing.T) {
 	for _, bad := range []map[string]any{{"currency": "euro"}, {"currency": "eur"}, {"history_days": 0}, {"history_days": 366}, {"history_days": nil}} {
 		h.want(t, 400, h.admin, "PATCH", h.path, bad)
 	}
+	founded := map[string]any{"name": "Elsewhere", "timezone": "Asia/Tokyo", "currency": "JPY", "history_days": 7}
+	if got := h.want(t, 201, h.alien, "POST", "/v1/families", founded); !strings.Contains(string(got.body), `"timezone":"Asia/Tokyo","currency":"JPY","history_days":7`) {
+		t.Errorf("a family that was founded with settings: %s", got.body)
+	}
+	for _, bad := range []map[string]any{{}, {"name": "E", "currency": "yen"}, {"name": "E", "history_days": 0}, {"name": "E", "timezone": "Local"}} {
+		h.want(t, 400, h.alien, "POST", "/v1/families", bad)
+	}
 	settings := map[string]any{"currency": "EUR", "history_days": 2}
 	h.refused(t, 403, "default_deny", h.member, "PATCH", h.path, settings)
 	h.want(t, 412, h.admin, "PATCH", h.path, settings, "If-Match", `"7"`)

@@ -71,6 +71,15 @@ func (h *household) waiting(t *testing.T) (n int) {
 	return n
 }
 
+// addressed counts the invitations of which it is known whom they were mailed to.
+func (h *household) addressed(t *testing.T) (n int) {
+	t.Helper()
+	if err := h.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM grocery.invitations WHERE email IS NOT NULL`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestAnInvitationIsMailedToWhomItIsFor(t *testing.T) {
 	t.Parallel()
 	box := &mailbox{}
@@ -122,8 +131,20 @@ func TestAnInvitationIsMailedToWhomItIsFor(t *testing.T) {
 	h.want(t, 200, h.user("dora"), "POST", "/v1/invitations/accept", accept)
 	h.want(t, 404, h.user("eve"), "POST", "/v1/invitations/accept", accept)
 
+	if known := h.addressed(t); known != 0 {
+		t.Errorf("%d addresses are known when the invitation is used", known)
+	}
+
 	for range 2 {
 		h.want(t, 201, h.admin, "POST", path, asked)
+	}
+	// What is over leaves, in all families, and the rest stays.
+	other := h.household(t, "other-")
+	other.want(t, 201, other.admin, "POST", other.path+"/invitations", map[string]any{"role": "member", "email": "otto@example.com"})
+	h.exec(t, `UPDATE grocery.invitations SET expires_at = now() - interval '1 second' WHERE email IS NOT NULL AND (family_id, id) NOT IN (
+		SELECT family_id, id FROM grocery.invitations WHERE email IS NOT NULL ORDER BY created_at LIMIT 1)`)
+	if err := h.invitations.SweepOver(t.Context()); err != nil || h.addressed(t) != 1 {
+		t.Errorf("after the sweep %d addresses are known, %v", h.addressed(t), err)
 	}
 	if over := h.want(t, 429, h.admin, "POST", path, map[string]any{"role": "member", "email": "DORA@example.com"}); over.field(t, "code") != "quota_mail" || over.header.Get("Retry-After") == "" {
 		t.Errorf("the fourth mail to an address is answered %v", over)

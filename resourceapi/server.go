@@ -339,6 +339,7 @@ func (s *server) serve(ctx context.Context) error {
 	work.Go(func() error { s.denials.Run(background); return nil })
 	work.Go(func() error { s.chain.Run(background); return nil })
 	work.Go(func() error { s.tenants.SweepKeys(background); return nil })
+	work.Go(func() error { s.invitations.Sweep(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })
 	work.Go(func() error { s.orders.Run(ctx); return nil })
 	work.Go(func() error { s.invitations.Run(ctx); return nil })

@@ -13,7 +13,7 @@ import (
 	"larder/resourceapi/tenant"
 )
 
-const maxHistoryDays = 365
+const maxHistoryDays, historyDays = 365, 90 // the longest, and that of a family that says nothing
 
 // Families answers for families and their members.
 type Families struct {
@@ -52,18 +52,21 @@ func (h *Families) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, "/v1/families/{family_id}/members/{user_id}/transfer", h.transfer)
 }
 
+// New is a family of which nothing is said.
+func New(named id.ID) *Family { return &Family{ID: named, Timezone: "UTC", HistoryDays: historyDays} }
+
+// draft is a family that is to be made, and how it is to know its first admin.
 type draft struct {
-	Name        string `json:"name"`
-	Timezone    string `json:"timezone"`
+	change
+
 	DisplayName string `json:"display_name"`
 }
 
-// check fills in what may be left out: UTC, and a display name that says the
-// least.
-func (d *draft) check() error {
+// apply makes of a new family what is asked for, with a display name that says
+// the least where none is given.
+func (d *draft) apply(to *Family) error {
 	var f valid.Form
-	d.Name = f.Text("/name", d.Name, 1, 200)
-	d.Timezone = timezone(&f, d.Timezone)
+	d.set(&f, to)
 	d.DisplayName = f.Text("/display_name", d.DisplayName, 0, 200)
 	if d.DisplayName == "" {
 		d.DisplayName = "Admin"
@@ -86,11 +89,11 @@ func (h *Families) create(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &d); err != nil {
 		return err
 	}
-	if err := d.check(); err != nil {
+	made := New(id.New())
+	if err := d.apply(made); err != nil {
 		return err
 	}
-	made, err := h.Found(r.Context(), id.New(), d.Name, d.Timezone, d.DisplayName)
-	if err != nil {
+	if err := h.Found(r.Context(), made, d.DisplayName); err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/v1/families/"+made.ID.String())
@@ -130,15 +133,19 @@ type change struct {
 
 func (c change) apply(to *Family) error {
 	var f valid.Form
-	to.Name = f.Text("/name", c.Name.Or(&f, "/name", to.Name), 1, 200)
-	to.Timezone = timezone(&f, c.Timezone.Or(&f, "/timezone", to.Timezone))
-	if to.Currency = c.Currency.Or(&f, "/currency", to.Currency); to.Currency != "" && !shopping.Currency(to.Currency) {
+	c.set(&f, to)
+	return f.Err()
+}
+
+func (c change) set(f *valid.Form, to *Family) {
+	to.Name = f.Text("/name", c.Name.Or(f, "/name", to.Name), 1, 200)
+	to.Timezone = timezone(f, c.Timezone.Or(f, "/timezone", to.Timezone))
+	if to.Currency = c.Currency.Or(f, "/currency", to.Currency); to.Currency != "" && !shopping.Currency(to.Currency) {
 		f.Fault("/currency", "must be a code of ISO 4217, or empty")
 	}
-	if to.HistoryDays = c.HistoryDays.Or(&f, "/history_days", to.HistoryDays); to.HistoryDays < 1 || to.HistoryDays > maxHistoryDays {
+	if to.HistoryDays = c.HistoryDays.Or(f, "/history_days", to.HistoryDays); to.HistoryDays < 1 || to.HistoryDays > maxHistoryDays {
 		f.Fault("/history_days", "must be 1 to "+strconv.Itoa(maxHistoryDays))
 	}
-	return f.Err()
 }
 
 func (h *Families) patch(w http.ResponseWriter, r *http.Request) error {

@@ -12,7 +12,7 @@ import (
 
 const (
 	insertFamily = `
-INSERT INTO grocery.families (id, name, timezone, created_by) VALUES ($1, $2, $3, $4)
+INSERT INTO grocery.families (id, name, timezone, currency, history_days, created_by) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING id, name, timezone, currency, history_days, 'admin', version, created_at, updated_at`
 
 	insertFounder = `INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, $2, 'admin', $3)`
@@ -55,21 +55,21 @@ func (f *Family) settings() map[string]any {
 	return map[string]any{"timezone": f.Timezone, "currency": f.Currency, "history_days": f.HistoryDays}
 }
 
-// Found makes a family with the caller as its admin.
-func (h *Families) Found(ctx context.Context, family id.ID, name, zone, displayName string) (*Family, error) {
-	made := &Family{ID: family}
-	return made, h.DB.Found(ctx, made.ID, func(tx *tenant.Tx) error {
+// Found makes a family, as New and what was asked for have it, with the caller as
+// its admin.
+func (h *Families) Found(ctx context.Context, made *Family, displayName string) error {
+	return h.DB.Found(ctx, made.ID, func(tx *tenant.Tx) error {
 		if err := tx.SendFor(ctx, policy.FamilyCreate); err != nil {
 			return err
 		}
-		admin, err := tx.Within(tenant.Membership{Family: family, Role: string(policy.Admin), Timezone: zone})
+		admin, err := tx.Within(tenant.Membership{Family: made.ID, Role: string(policy.Admin), Timezone: made.Timezone})
 		if err != nil {
 			return err
 		}
 		made.Permissions = permitted(ctx, admin)
-		tx.Row(made.scan, insertFamily, family, name, zone, tx.Principal())
-		tx.Queue(insertFounder, family, tx.Caller.Subject, displayName)
-		tx.Record(ctx, tenant.Change{Event: "family.created", Entity: family.String(), Version: 1})
+		tx.Row(made.scan, insertFamily, made.ID, made.Name, made.Timezone, made.Currency, made.HistoryDays, tx.Principal())
+		tx.Queue(insertFounder, made.ID, tx.Caller.Subject, displayName)
+		tx.Record(ctx, tenant.Change{Event: "family.created", Entity: made.ID.String(), Version: 1, Details: made.settings()})
 		return nil
 	})
 }

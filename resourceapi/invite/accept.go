@@ -29,7 +29,9 @@ SELECT role, expires_at IS NOT NULL AND expires_at <= now() FROM grocery.family_
 
 	countMembers = `SELECT count(*) FROM grocery.family_members WHERE family_id = $1`
 
-	useInvitation = `UPDATE grocery.invitations SET uses_left = uses_left - 1 WHERE family_id = $1 AND id = $2`
+	// useInvitation forgets whom an invitation was mailed to with its last use.
+	useInvitation = `
+UPDATE grocery.invitations SET uses_left = uses_left - 1, email = CASE WHEN uses_left > 1 THEN email END WHERE family_id = $1 AND id = $2`
 
 	// deleteLapsed clears the way for a guest who comes back.
 	deleteLapsed = `DELETE FROM grocery.family_members WHERE family_id = $1 AND user_id = $2 AND expires_at <= now()`
