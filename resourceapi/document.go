@@ -27,9 +27,9 @@ type published struct {
 
 // mountDocument serves the document as JSON and as a page to read. Both are made
 // for whoever first asks: the start has no time for them.
-func mountDocument(rt *web.Router) {
+func mountDocument(rt *web.Router, issuer string) {
 	publish := sync.OnceValues(func() (published, error) {
-		described, err := describe()
+		described, err := describe(issuer)
 		if err != nil {
 			return published{}, err
 		}
@@ -61,9 +61,10 @@ func public(w http.ResponseWriter, media string, body []byte) error {
 	return err
 }
 
-// describe returns the document with what holds for every operation below /v1
-// written into each, so that nobody has to repeat it, and with examples.
-func describe() (reference.Document, error) {
+// describe returns the document with the endpoints of the issuer, with what holds
+// for every operation below /v1 written into each, so that nobody has to repeat
+// it, and with examples.
+func describe(issuer string) (reference.Document, error) {
 	var v map[string]any
 	if err := yaml.Unmarshal(document, &v); err != nil {
 		return nil, err
@@ -78,6 +79,7 @@ func describe() (reference.Document, error) {
 		}
 	}
 	described := reference.Document(v)
+	described.SetIssuer(issuer)
 	described.Complete()
 	return described, nil
 }

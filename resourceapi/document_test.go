@@ -35,7 +35,7 @@ var described = sync.OnceValues(func() (routers.Router, error) {
 
 // servedDocument is the document as /openapi.json serves it.
 func servedDocument() (*openapi3.T, error) {
-	served, err := describe()
+	served, err := describe("https://id.example.com/families")
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *server) routes(t testing.TB) []string {
 	rt := web.NewRouter(web.Problem)
 	web.Health(rt, s.checks()...)
 	s.gate.Mount(rt)
-	mountDocument(rt)
+	mountDocument(rt, s.cfg.Issuer)
 	authzen.MountConfiguration(rt, s.cfg.Resource)
 	var all []string
 	for _, router := range []*web.Router{rt, s.api} {
@@ -176,7 +176,14 @@ func TestTheDocumentIsWhole(t *testing.T) {
 			}
 		}
 	}
-	page := newService(t, nil).want(t, 200, caller{}, "GET", "/docs", nil)
+	s := newService(t, nil)
+	page, served := s.want(t, 200, caller{}, "GET", "/docs", nil), s.want(t, 200, caller{}, "GET", "/openapi.json", nil)
+	for _, endpoint := range []string{"/authorize", "/token"} { // of the issuer, and not of the API
+		at := s.cfg.Issuer + endpoint
+		if !bytes.Contains(page.body, []byte(at+".")) || !bytes.Contains(served.body, []byte(`Url":"`+at+`"`)) {
+			t.Errorf("%s is not told", at)
+		}
+	}
 	for name := range names {
 		if !bytes.Contains(page.body, []byte(`<article id="`+name+`"`)) {
 			t.Errorf("%s is not on the page", name)

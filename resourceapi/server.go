@@ -237,7 +237,7 @@ func (s *server) public() http.Handler {
 	rt := web.NewRouter(s.gate.Problem)
 	web.Health(rt, s.checks()...)
 	s.gate.Mount(rt)
-	mountDocument(rt)
+	mountDocument(rt, s.cfg.Issuer)
 	authzen.MountConfiguration(rt, s.cfg.Resource)
 	rt.HandlePrefix("/v1/", s.gated(s.quotas.Wrap(s.keeper.Wrap(s.api))))
 	rt.HandlePrefix("/access/v1/", s.gated(s.quotas.Wrap(s.api)))

@@ -74,7 +74,7 @@ func (d Document) Render() *Page {
 	v := view{Title: text(info["title"]), Summary: text(info["summary"]), About: paragraphs(info["description"])}
 	for _, name := range sorted(object(d.object("components")["securitySchemes"])) {
 		s := object(object(d.object("components")["securitySchemes"])[name])
-		v.Security = append(v.Security, row{Name: name, Type: cmp.Or(text(s["scheme"]), text(s["type"])), About: text(s["description"])})
+		v.Security = append(v.Security, row{Name: name, Type: cmp.Or(text(s["scheme"]), text(s["type"])), About: text(s["description"]) + endpoints(s)})
 	}
 	byTag := d.operations()
 	tags, _ := d["tags"].([]any)
@@ -92,6 +92,36 @@ func (d Document) Render() *Page {
 		HTML:   v.html(),
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
+}
+
+// SetIssuer has the OAuth endpoints, which the document names by their paths, be
+// those of the issuer.
+func (d Document) SetIssuer(issuer string) {
+	for _, scheme := range object(d.object("components")["securitySchemes"]) {
+		for _, flow := range object(object(scheme)["flows"]) {
+			flow := object(flow)
+			for _, name := range endpointNames() {
+				if path := text(flow[name]); strings.HasPrefix(path, "/") {
+					flow[name] = strings.TrimSuffix(issuer, "/") + path
+				}
+			}
+		}
+	}
+}
+
+func endpointNames() []string { return []string{"authorizationUrl", "tokenUrl"} }
+
+// endpoints says where the flows of a scheme begin, each address once.
+func endpoints(scheme map[string]any) (said string) {
+	flows := object(scheme["flows"])
+	for _, name := range endpointNames() {
+		for _, flow := range sorted(flows) {
+			if at := text(object(flows[flow])[name]); at != "" && !strings.Contains(said, " "+at+".") {
+				said += " " + name + ": " + at + "."
+			}
+		}
+	}
+	return said
 }
 
 // operations are those of the document by their first tag, in the order of
