@@ -4,7 +4,8 @@
 //	                                                      or mailed and never shown
 //	        GET    …/invitations                          what is open
 //	        DELETE …/invitations/{invitation_id}          revoke
-//	invitee POST   /v1/invitations/accept {token, display_name}
+//	invitee POST   /v1/invitations/preview {token}        who invites, to what
+//	        POST   /v1/invitations/accept {token, display_name}
 //
 //	a mail  invitation and sealed letter in one transaction -> Mails.Run on any
 //	        replica: claimed, sent, deleted; put off when the server is away

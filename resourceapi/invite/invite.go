@@ -56,6 +56,7 @@ type Invitation struct {
 // Mount adds the routes.
 func (h *Invitations) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, "/v1/invitations/accept", h.accept)
+	rt.Handle(http.MethodPost, "/v1/invitations/preview", h.preview)
 	rt.Handle(http.MethodPost, "/v1/families/{family_id}/invitations", h.create)
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/invitations", h.list)
 	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/invitations/{invitation_id}", h.revoke)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/internal/devstack/demo"
 	"larder/tests/stack"
 )
 
@@ -58,7 +59,24 @@ func TestNextJS(t *testing.T) {
 			}
 			return "done"
 		},
+		"invite": func() string { return base + "/join#invitation=" + invitation(t, s) },
 	}, browser, "APP="+base)
+}
+
+// invitation makes one for a member of the demo family and returns its token.
+func invitation(t *testing.T, s *stack.Stack) string {
+	t.Helper()
+	tokens, err := s.Client(s.Demo.Clients.Web).Authorize(t.Context(), s.NewBrowser(), s.User(t, demo.Admin), "openid family:write", map[string][]string{"resource": {s.API}})
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	made, err := s.Call(t.Context(), tokens.AccessToken, http.MethodPost, "/v1/families/"+s.Demo.FamilyID+"/invitations", `{"role":"member"}`)
+	if err != nil || made.Status != http.StatusCreated {
+		t.Errorf("an invitation: %+v, %v", made, err)
+		return ""
+	}
+	return made.Text("token")
 }
 
 // build makes the production build of the example, unless that of the same files is there.

@@ -1521,6 +1521,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invitations/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What an invitation is to, for whoever holds its token
+         * @description Uses nothing up. A token that was guessed, used up, revoked or is too old gets 404, `invitation_invalid`, save from somebody who is in the family already.
+         */
+        post: operations["previewInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me/export": {
         parameters: {
             query?: never;
@@ -2075,6 +2095,9 @@ export interface components {
             /** @constant */
             status: "ok";
         };
+        HeldInvitation: {
+            token: string;
+        };
         Hours: {
             days?: components["schemas"]["Days"];
             from?: components["schemas"]["Clock"];
@@ -2118,6 +2141,22 @@ export interface components {
             id: components["schemas"]["ID"];
             role: components["schemas"]["Role"];
             uses_left: number;
+        };
+        InvitationPreview: {
+            access_expires_at: components["schemas"]["MaybeTime"];
+            expires_at: components["schemas"]["Time"];
+            family_id: components["schemas"]["ID"];
+            family_name: components["schemas"]["Name"];
+            /** @description As the family knows whoever invites; null if he has left */
+            invited_by: string | null;
+            /** @description Names of those that a guest is granted something on */
+            lists: components["schemas"]["Name"][];
+            /**
+             * @description What the caller is in the family already; null for nothing
+             * @enum {string|null}
+             */
+            member_as: "admin" | "member" | "guest" | null;
+            role: components["schemas"]["Role"];
         };
         Invitations: {
             invitations: components["schemas"]["Invitation"][];
@@ -2391,11 +2430,18 @@ export interface components {
             avoid?: ("celery" | "eggs" | "fish" | "gluten" | "lupin" | "milk" | "molluscs" | "mustard" | "nuts" | "peanuts" | "sesame" | "shellfish" | "soy" | "sulphites")[];
         };
         NewFamily: {
+            /**
+             * @description ISO 4217, of the prices that are noted without one; empty for none
+             * @example EUR
+             */
+            currency?: string;
             /** @description How the family knows the caller */
             display_name?: string;
+            /** @description For how many days it is remembered what items were; 90 if absent */
+            history_days?: number;
             name: components["schemas"]["Name"];
             /**
-             * @description A name of the IANA time zone database
+             * @description A name of the IANA time zone database; UTC if absent
              * @example Europe/Berlin
              */
             timezone?: string;
@@ -4136,6 +4182,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
+                 *       "currency": "EUR",
                  *       "display_name": "Ada",
                  *       "name": "The Bakers",
                  *       "timezone": "Europe/Berlin"
@@ -9685,6 +9732,64 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
+            503: components["responses"]["E503"];
+        };
+    };
+    previewInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "lri_…"
+                 *     }
+                 */
+                "application/json": components["schemas"]["HeldInvitation"];
+            };
+        };
+        responses: {
+            /** @description What an invitation is to */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_expires_at": null,
+                     *       "expires_at": "2026-11-22T09:30:00Z",
+                     *       "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "family_name": "text",
+                     *       "invited_by": null,
+                     *       "lists": [
+                     *         "text"
+                     *       ],
+                     *       "member_as": "admin",
+                     *       "role": "admin"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InvitationPreview"];
                 };
             };
             400: components["responses"]["E400"];

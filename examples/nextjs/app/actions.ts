@@ -3,12 +3,38 @@
 import { revalidatePath } from 'next/cache'
 import { redirect } from 'next/navigation'
 import { auth, signIn, signOut } from '@/auth'
-import { larder, Refused, StepUp } from '@/lib/api'
+import { larder, type Preview, Refused, StepUp } from '@/lib/api'
 import { CLIENT_ID, HERE, metadata } from '@/lib/provider'
 import { sessions } from '@/lib/sessions'
 
 export async function enter() {
   await signIn('larder', { redirectTo: '/' })
+}
+
+/** Signs in for the page of an invitation, which waits in the browser meanwhile. */
+export async function enterToJoin() {
+  await signIn('larder', { redirectTo: '/join' })
+}
+
+/** What the invitation is to; null for one that is no good, or not any more. */
+export async function previewInvitation(token: string): Promise<Preview | null> {
+  try {
+    return await larder<Preview>('POST', '/v1/invitations/preview', { token: String(token) })
+  } catch (err) {
+    if (err instanceof Refused) return null
+    throw err
+  }
+}
+
+export async function acceptInvitation(form: FormData) {
+  let outcome = 'joined'
+  try {
+    await larder('POST', '/v1/invitations/accept', { token: String(form.get('token')), display_name: String(form.get('display_name')) })
+  } catch (err) {
+    if (!(err instanceof Refused)) throw err
+    outcome = 'too-late'
+  }
+  redirect(`/?outcome=${outcome}`)
 }
 
 /** Signs out here and at the provider, which tells every other app of this session (RP-Initiated Logout 1.0). */

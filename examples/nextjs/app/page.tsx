@@ -7,6 +7,8 @@ const OUTCOMES: Record<string, string> = {
   fresh: 'You have signed in afresh. Press Remove again.',
   removed: 'Removed.',
   refused: 'You may not do that.',
+  joined: 'Welcome to the family.',
+  'too-late': 'The invitation is not good any more. Ask for a new one.',
 }
 
 export default async function Start({ searchParams }: { searchParams: Promise<{ outcome?: string }> }) {

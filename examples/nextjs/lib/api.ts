@@ -10,6 +10,14 @@ export type Family = { id: string; name: string; role: string }
 export type Member = { user_id: string; display_name: string; role: string; version: number }
 export type List = { id: string; family_id: string; name: string; kind: string }
 export type Item = { id: string; name: string; quantity: number | null; unit: string; checked: boolean }
+/** What an invitation is to. */
+export type Preview = {
+  family_name: string
+  role: 'admin' | 'member' | 'guest'
+  lists: string[]
+  invited_by: string | null
+  member_as: string | null
+}
 
 /** The API said no, in words for people (RFC 9457). */
 export class Refused extends Error {}
