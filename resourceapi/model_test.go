@@ -34,10 +34,12 @@ type kin struct {
 // shelf is a list. What is on it is named after it, so that an answer that shows
 // any of it to a stranger gives itself away.
 type shelf struct {
-	mark   string
-	owner  string // of a personal one
-	grants map[string][]string
-	items  map[string]bool
+	mark     string
+	maker    string
+	owner    string // of a personal one
+	archived bool
+	grants   map[string][]string
+	items    map[string]bool
 }
 
 func (k *kin) path() string { return "/v1/families/" + k.id }
@@ -101,7 +103,7 @@ func (w *world) happen(t testing.TB, rt *rapid.T) {
 				s.owner, kind = who, "personal"
 			}
 		}
-		s.mark = "mark-" + id.New().String()
+		s.mark, s.maker = "mark-"+id.New().String(), maker
 		made := h.list(t, w.callers[maker], s.mark, kind)
 		k.lists[made] = s
 		for range 2 {
@@ -186,7 +188,7 @@ func (w *world) probe(t testing.TB, rt *rapid.T) {
 	note := map[string]any{"note": "n" + strconv.Itoa(rapid.IntRange(0, 9).Draw(rt, "note"))}
 	var got reply
 	var may bool
-	what := rapid.IntRange(0, 9).Draw(rt, "what")
+	what := rapid.IntRange(0, 12).Draw(rt, "what")
 	ask := func(allowed bool, method, path string, body any) {
 		may, got = allowed, w.h.do(t, w.callers[who], method, path, body)
 	}
@@ -213,12 +215,19 @@ func (w *world) probe(t testing.TB, rt *rapid.T) {
 			"operation_id": id.New(), "op": "item.check", "list_id": list, "item_id": item,
 		}}})
 		if may {
-			if done := strings.Contains(string(got.body), `"status":"applied"`); done != (k.may(who, s, "check") && on) {
+			if done := strings.Contains(string(got.body), `"status":"applied"`); done != (k.may(who, s, "check") && on && !s.archived) {
 				rt.Fatalf("%s syncs a check of %s: %s", who, one, got.body)
 			}
 		}
 	case 9:
-		ask(k.roles[who] == "admin" || k.roles[who] == "member", "GET", k.path()+"/members", nil)
+		ask(k.mayMake(who), "GET", k.path()+"/members", nil)
+	default:
+		w.keep(t, rt, k, who, list, s)
+		return
+	}
+	if what == 5 || what == 6 {
+		w.judgeChange(rt, k, who, may, s, got)
+		return
 	}
 	w.judge(rt, k, who, may, s, got)
 	if may && what == 1 {
@@ -240,8 +249,8 @@ func (w *world) add(t testing.TB, rt *rapid.T, k *kin, s *shelf, who, there stri
 		}
 	}
 	got := w.h.do(t, w.callers[who], "POST", there, map[string]any{"id": item, "name": s.mark})
-	w.judge(rt, k, who, may, s, got)
-	if may {
+	w.judgeChange(rt, k, who, may, s, got)
+	if may && !s.archived {
 		s.items[item] = true
 	}
 }
