@@ -117,13 +117,12 @@ func (c *Client) send(ctx context.Context, asked call) (*http.Response, error) {
 	}
 	lost := false // an attempt may have been carried out
 	for attempt := 1; ; attempt++ {
-		answer, err := c.once(ctx, asked, header, body)
+		answer, sent, err := c.once(ctx, asked, header, body)
 		if err == nil {
 			return answer, nil
 		}
 		pause := firstWait << attempt
 		p, refused := errors.AsType[*Problem](err)
-		lost = lost || !refused
 		if refused {
 			if lost && asked.method == http.MethodDelete && p.Status == http.StatusNotFound {
 				return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
@@ -133,6 +132,7 @@ func (c *Client) send(ctx context.Context, asked call) (*http.Response, error) {
 			}
 			pause = cmp.Or(p.RetryAfter, pause)
 		}
+		lost = lost || sent && (!refused || p.Status >= http.StatusBadGateway)
 		if attempt == maxAttempts || pause > maxWait {
 			return nil, err
 		}
@@ -142,23 +142,23 @@ func (c *Client) send(ctx context.Context, asked call) (*http.Response, error) {
 	}
 }
 
-func (c *Client) once(ctx context.Context, asked call, header http.Header, body []byte) (*http.Response, error) {
+// once tries once, and tells whether anything may have reached the API.
+func (c *Client) once(ctx context.Context, asked call, header http.Header, body []byte) (answer *http.Response, sent bool, err error) {
 	token, err := c.token(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("larder: no token: %w", err)
+		return nil, false, fmt.Errorf("larder: no token: %w", err)
 	}
 	r, err := http.NewRequestWithContext(ctx, asked.method, c.base+asked.path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r.Header = header.Clone()
 	r.Header.Set("Authorization", "Bearer "+token)
-	answer, err := c.HTTP.Do(r)
-	if err != nil || answer.StatusCode < http.StatusMultipleChoices {
-		return answer, err
+	if answer, err = c.HTTP.Do(r); err != nil || answer.StatusCode < http.StatusMultipleChoices {
+		return answer, true, err
 	}
 	defer answer.Body.Close()
-	return nil, problem(answer)
+	return nil, true, problem(answer)
 }
 
 // problem reads a refusal. A proxy in between may speak another language.

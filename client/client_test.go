@@ -1,12 +1,14 @@
 package client_test
 
 import (
+	stdcmp "cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -32,6 +34,39 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("the answer was lost")
 	}
 	return answer, err
+}
+
+// TestGoneCountsAsRemovedOnlyWhenItMayBeOurDoing has a DELETE be tried again after something else than an answer of the API.
+func TestGoneCountsAsRemovedOnlyWhenItMayBeOurDoing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		token error
+		first int
+		gone  bool
+	}{
+		"a proxy lost the answer": {nil, http.StatusBadGateway, true},
+		"a quota was used up":     {nil, http.StatusTooManyRequests, false},
+		"there was no token":      {errors.New("the issuer is away"), http.StatusNotFound, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var tokens, requests atomic.Int64
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "0")
+				w.WriteHeader(stdcmp.Or(map[int64]int{1: c.first}[requests.Add(1)], http.StatusNotFound))
+			}))
+			t.Cleanup(api.Close)
+			all := client.New(api.URL, func(context.Context) (string, error) {
+				if tokens.Add(1) == 1 && c.token != nil {
+					return "", c.token
+				}
+				return "token", nil
+			})
+			if err := all.Pantry("family").Remove(t.Context(), "rice"); (err == nil) != c.gone || err != nil && !client.Is(err, http.StatusNotFound) {
+				t.Errorf("after %d requests: %v", requests.Load(), err)
+			}
+		})
+	}
 }
 
 func TestClient(t *testing.T) {

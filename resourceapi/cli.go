@@ -42,7 +42,8 @@ Environment (every fault is reported at once):
   RESOURCEAPI_DATABASE_URL          PostgreSQL, as a LOGIN role that is only a member of larder_grocery
   RESOURCEAPI_MIGRATE_DATABASE_URL  PostgreSQL, as the owner; if set, serve migrates at its start
   RESOURCEAPI_DATABASE_CONNECTIONS  size of the pool (16)
-  RESOURCEAPI_REDIS_URL             Redis, for tokens that are bound to a key (DPoP); without it they are refused
+  RESOURCEAPI_REDIS_URL             Redis, for tokens that are bound to a key (DPoP), which are refused without it, and for
+                                    quotas, which each replica counts by itself without it
   RESOURCEAPI_DPOP_NONCE_REQUIRED   true demands a nonce of ours in every DPoP proof (false)
   RESOURCEAPI_QUOTA_PRINCIPAL       requests of one caller in a minute (1200; in development 1000000, as the next two)
   RESOURCEAPI_QUOTA_FAMILY          of a family with all its callers (6000)
@@ -51,8 +52,9 @@ Environment (every fault is reported at once):
   RESOURCEAPI_TLS_CERT, RESOURCEAPI_TLS_KEY  PEM files, read again when they change (none: a proxy speaks TLS)
   RESOURCEAPI_MTLS_ADDR             a second public listener, which asks clients for certificates (RFC 8705; none)
   RESOURCEAPI_CLIENT_CERT_PROXIES   networks whose Client-Cert header is believed (RFC 9440; none)
-  RESOURCEAPI_KEY_ENCRYPTION_KEYS   base64 keys of 32 bytes, the current one first, that seal the secrets of webhooks;
-                                    without any, changing RESOURCEAPI_CLIENT_SECRET makes those unreadable
+  RESOURCEAPI_KEY_ENCRYPTION_KEYS   base64 keys of 32 bytes, the current one first, that seal secrets of webhooks, what
+                                    people avoid and who was invited by mail; without any, changing
+                                    RESOURCEAPI_CLIENT_SECRET makes those unreadable
   RESOURCEAPI_INVITATION_URL        the front end's page that takes an invitation from its fragment, #invitation=…
   RESOURCEAPI_SMTP_URL              mail server for invitations by e-mail: smtps://user:password@host:465, or
                                     smtp://…:587, which begins TLS; without it none are sent

@@ -35,7 +35,7 @@ type Config struct {
 	MTLSAddr        string         // a second public listener, which asks clients for certificates; empty for none
 	CertProxies     []netip.Prefix // whose Client-Cert we believe (RFC 9440)
 
-	KeyEncryptionKeys [][]byte // seal the secrets of webhooks and what people avoid, the current one first; without any a key is derived from ClientSecret
+	KeyEncryptionKeys [][]byte // see sealingKeys; the current one first
 
 	Mail MailConfig
 

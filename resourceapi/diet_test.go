@@ -66,7 +66,7 @@ func TestOthersSeeWhatToAvoidAndNotWhose(t *testing.T) {
 	}
 
 	// At rest it is sealed, and for its row alone.
-	keys, err := webhookKeys(h.cfg)
+	keys, err := sealingKeys(h.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,9 @@
 //
 //	request -> web.Observer (id, log event, metrics, panic)
 //	  -> headers, CORS
-//	  -> /healthz /readyz /openapi.json /.well-known/oauth-protected-resource
-//	  -> /v1: bearer.Gate (who)
+//	  -> /healthz /readyz /docs /openapi.json /.well-known/…
+//	  -> /v1, /access/v1: bearer.Gate (who)
+//	       -> quota (how often), idempotency (once, if asked)
 //	       -> feature handler: decode, call, render
 //	            -> tenant.DB: row-level security context, policy (may he), feed, audit
 //

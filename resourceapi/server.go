@@ -114,7 +114,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		return nil, err
 	}
 	s.denials = &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}
-	secrets, err := webhookKeys(cfg)
+	secrets, err := sealingKeys(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -223,8 +223,9 @@ func cursorKey(from secret.String) (paging.Signer, error) {
 	return paging.Signer{Key: key}, err
 }
 
-// webhookKeys returns what seals the secrets of webhooks. All replicas hold it.
-func webhookKeys(cfg Config) (*sealed.Keyring, error) {
+// sealingKeys returns what seals secrets of webhooks, diets, invitations and
+// kept answers. All replicas hold it.
+func sealingKeys(cfg Config) (*sealed.Keyring, error) {
 	derived, err := hkdf.Key(sha256.New, []byte(cfg.ClientSecret.Reveal()), nil, "larder resourceapi webhook", sealed.KeySize)
 	if err != nil {
 		return nil, err

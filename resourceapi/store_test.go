@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"larder/resourceapi/policy"
 )
 
 func TestListIsSortedByTheWayThroughAStore(t *testing.T) {
@@ -98,4 +101,27 @@ func TestListIsSortedByTheWayThroughAStore(t *testing.T) {
 	}
 	h.want(t, 204, h.member, "DELETE", path, nil)
 	h.want(t, 404, h.member, "GET", h.items(list)+"?store="+store, nil)
+}
+
+// without is the policy layer of an operator who lets nobody do one thing.
+type without struct {
+	policy.Authorizer
+	action policy.Action
+}
+
+func (w without) Authorize(ctx context.Context, r policy.Request) policy.Decision {
+	if r.Action == w.action {
+		return policy.Decision{Policies: []string{"closed"}, Reason: "The kitchen is closed."}
+	}
+	return w.Authorizer.Authorize(ctx, r)
+}
+
+func TestTheOrderOfAStoreIsForWhoMayReadTheStore(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	h.want(t, 200, h.member, "GET", h.items(h.shared)+"?store="+h.store, nil)
+	h.tenants.Authorizer = without{h.tenants.Authorizer, policy.KitchenRead}
+	h.want(t, 403, h.member, "GET", h.path+"/stores/"+h.store, nil)
+	h.want(t, 403, h.member, "GET", h.items(h.shared)+"?store="+h.store, nil)
+	h.want(t, 200, h.member, "GET", h.items(h.shared), nil)
 }

@@ -120,9 +120,7 @@ func lastEventID(r *http.Request) (tenant.Cursor, error) {
 	}
 	after, err := tenant.ParseCursor(text)
 	if err != nil {
-		var f valid.Form
-		f.Fault("Last-Event-ID", "must be the id of an event of this feed")
-		return after, f.Err()
+		return after, valid.Parameter("Last-Event-ID", "must be the id of an event of this feed")
 	}
 	return after, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"larder/internal/id"
 	"larder/internal/valid"
+	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
 
@@ -85,7 +86,7 @@ func (h *Items) selectByAisle(ctx context.Context, at where, store id.ID, after 
 			}
 			return rows.Err()
 		})
-		if err := tx.Send(ctx); err != nil {
+		if err := tx.SendFor(ctx, policy.KitchenRead); err != nil {
 			return err
 		}
 		return mayRead(ctx, tx, facts, items)

@@ -41,6 +41,7 @@ export function transport(options: Options): (request: Request) => Promise<Respo
           continue
         }
         if (lost && original.method === 'DELETE' && response.status === 404) return new Response(null, { status: 204 })
+        lost ||= response.status >= 502
         pause = waitFor(response, attempt)
         if (!again.has(response.status) || attempt >= retries || pause > maxWait) return response
         await response.body?.cancel()
