@@ -14,14 +14,18 @@ type ID uuid.UUID
 // New returns a fresh UUID version 7.
 func New() ID { return ID(uuid.Must(uuid.NewV7())) }
 
+// ErrMalformed says that a text is no UUID in canonical form.
+var ErrMalformed = errors.New("not a UUID")
+
 // Parse reads a UUID in canonical form: 36 characters, lower or upper case.
+// Anything else is ErrMalformed.
 func Parse(s string) (ID, error) {
 	if len(s) != 36 {
-		return ID{}, errors.New("not a UUID")
+		return ID{}, ErrMalformed
 	}
 	u, err := uuid.Parse(s)
 	if err != nil {
-		return ID{}, errors.New("not a UUID")
+		return ID{}, ErrMalformed
 	}
 	return ID(u), nil
 }

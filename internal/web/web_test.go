@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"larder/internal/fault"
+	"larder/internal/id"
+	"larder/internal/valid"
 	"larder/internal/web"
 )
 
@@ -145,11 +147,60 @@ func TestDecodeJSONRefusesWhatItDoesNotUnderstand(t *testing.T) {
 			}
 		})
 	}
+	compressed := post(t, "/", `{"name":"x"}`)
+	compressed.Header.Set("Content-Encoding", "gzip")
+	if err := web.DecodeJSON(compressed, &struct{}{}); !fault.Is(err, fault.UnsupportedMedia) {
+		t.Errorf("a compressed body: %v", err)
+	}
 	var v struct {
 		Name string `json:"name"`
 	}
 	if err := web.DecodeJSON(post(t, "/", `{"name":"brackets [[[ in \" a string"}`), &v); err != nil || !strings.HasPrefix(v.Name, "brackets") {
 		t.Errorf("a plain body: %q, %v", v.Name, err)
+	}
+}
+
+// TestAFaultOfTheBodySaysWhereItIs: with a pointer to the innermost part, in the
+// words of JSON and not of Go.
+func TestAFaultOfTheBodySaysWhereItIs(t *testing.T) {
+	type part struct {
+		ID    id.ID               `json:"id"`
+		Verbs []string            `json:"verbs"`
+		Count valid.Field[int]    `json:"count"`
+		At    *time.Time          `json:"at"`
+		Names map[string]string   `json:"names"`
+		More  []map[string]*part  `json:"more"`
+		Size  valid.Field[[]part] `json:"size"`
+	}
+	for body, want := range map[string]fault.Field{
+		`[]`:                                       {Pointer: "", Detail: "must be an object"},
+		`{"id":"7"}`:                               {Pointer: "/id", Detail: "must be a UUID"},
+		`{"id":7}`:                                 {Pointer: "/id", Detail: "must be a string"},
+		`{"verbs":"view"}`:                         {Pointer: "/verbs", Detail: "must be an array"},
+		`{"verbs":["view",true]}`:                  {Pointer: "/verbs/1", Detail: "must be a string"},
+		`{"count":1.5}`:                            {Pointer: "/count", Detail: "must be a whole number"},
+		`{"count":1e400}`:                          {Pointer: "/count", Detail: "must be a whole number"},
+		`{"at":"tomorrow"}`:                        {Pointer: "/at", Detail: "must be a time such as 2026-11-30T18:00:00Z"},
+		`{"names":{"a/b":"c","d~":1}}`:             {Pointer: "/names/d~0", Detail: "must be a string"},
+		`{"more":[{},{"x":{"extra":1}}]}`:          {Pointer: "/more/1/x/extra", Detail: "unknown member"},
+		`{"size":[{"id":"7"}]}`:                    {Pointer: "/size/0/id", Detail: "must be a UUID"},
+		`{"size":[{"extra":"7"}]}`:                 {Pointer: "/size/0/extra", Detail: "unknown member"},
+		`{"more":[{"x":{"verbs":[],"verbs":[]}}]}`: {Pointer: "/more/0/x/verbs", Detail: "stands there twice"},
+		`{"more":[{"x":{"Verbs":[]}}]}`:            {Pointer: "/more/0/x/Verbs", Detail: "unknown member"},
+		`{"\u017fize":[]}`:                         {Pointer: "/\u017fize", Detail: "unknown member"},
+	} {
+		err := web.ReadJSON([]byte(body), &part{})
+		told, ok := errors.AsType[*fault.Error](err)
+		if !ok || told.Kind != fault.Invalid || len(told.Fields) != 1 || told.Fields[0] != want {
+			t.Errorf("%s: %v, want %v", body, told, want)
+		}
+	}
+	large := `{"verbs":["` + strings.Repeat("x", 300<<10) + `"],"count":true}`
+	if err := web.ReadJSON([]byte(large), &part{}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a large one: %v", err)
+	}
+	if err := web.ReadOpenJSON([]byte(`{"Verbs":["view"],"extra":{"A":1,"a":2}}`), &part{}); err != nil {
+		t.Errorf("an open one: %v", err)
 	}
 }
 

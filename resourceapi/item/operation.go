@@ -1,9 +1,7 @@
 package item
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +9,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/valid"
+	"larder/internal/web"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
@@ -56,10 +55,8 @@ const (
 
 func readOperation(op tenant.Operation) (*operation, error) {
 	var o operation
-	dec := json.NewDecoder(bytes.NewReader(op.Body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&o); err != nil {
-		return nil, fault.Wrap(fault.Invalid, "The operation is not of the expected shape.", err)
+	if err := web.ReadJSON(op.Body, &o); err != nil {
+		return nil, err
 	}
 	var f valid.Form
 	f.OneOf("/op", o.Op, opAdd, opEdit, opMove, opCheck, opUncheck, opRemove)

@@ -128,13 +128,19 @@ func decode(r *http.Request) (tenant.Members, error) {
 	return m, web.DecodeJSON(r, &m)
 }
 
+// named is how the body of a new thing may say what id it is to have.
+type named struct {
+	ID id.ID `json:"id"`
+}
+
 // draft makes a new thing of what is asked for; there, a member that is null
 // counts as absent.
 func (s *Shelf[T, C, P]) draft(asked tenant.Members) (*T, error) {
-	made, thing := s.New, id.New()
 	maps.DeleteFunc(asked, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+	wish := named{id.New()}
 	if raw, there := asked["id"]; there {
-		if err := web.ReadJSON(raw, &thing); err != nil {
+		var err error
+		if wish, err = tenant.ReadMembers[named](tenant.Members{"id": raw}); err != nil {
 			return nil, err
 		}
 		delete(asked, "id")
@@ -143,6 +149,7 @@ func (s *Shelf[T, C, P]) draft(asked tenant.Members) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	P(&made).Common().ID = thing
+	made := s.New
+	P(&made).Common().ID = wish.ID
 	return &made, c.Apply(&made)
 }

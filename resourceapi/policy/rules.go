@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"larder/internal/fault"
 )
 
 // Rules are the ready-made rules of one family, as its admins switched them
@@ -67,7 +69,7 @@ func (c *Clock) UnmarshalText(text []byte) error {
 	}
 	at, err := time.Parse("15:04", string(text))
 	if err != nil || len(text) != len("15:04") {
-		return fmt.Errorf("%q is not a time of day such as 07:30", text)
+		return fault.New(fault.Invalid, "must be a time of day such as 07:30")
 	}
 	*c = Clock(at.Hour()*60 + at.Minute())
 	return nil

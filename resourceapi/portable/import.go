@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 
@@ -91,12 +90,15 @@ func readOptions(query url.Values) (o options, err error) {
 }
 
 func readFile(r *http.Request, onto id.ID) (*Document, error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case err == nil && media == "application/json":
+	media, err := web.MediaType(r)
+	if err != nil {
+		return nil, err
+	}
+	switch media {
+	case "application/json":
 		d := &Document{}
 		return d, web.DecodeJSON(r, d)
-	case err == nil && media == "text/csv":
+	case "text/csv":
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, web.ReadFault(err)

@@ -16,8 +16,8 @@ import (
 // Members are those of a body, not read yet.
 type Members map[string]json.RawMessage
 
-// ReadMembers reads members into a change, and says of a fault in which of them
-// it is.
+// ReadMembers reads members into a change, one after the other, so that only the
+// first with a fault is told of.
 func ReadMembers[C any](m Members) (c C, err error) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		part, err := json.Marshal(Members{name: m[name]})
@@ -25,21 +25,10 @@ func ReadMembers[C any](m Members) (c C, err error) {
 			err = web.ReadJSON(part, &c)
 		}
 		if err != nil {
-			return c, behind("/"+name, err)
+			return c, err
 		}
 	}
 	return c, nil
-}
-
-// behind has faults that name no member, or the body itself, name this one.
-func behind(pointer string, err error) error {
-	e, ok := errors.AsType[*fault.Error](err)
-	if !ok || len(e.Fields) == 0 || e.Fields[0].Pointer != "/" {
-		return err
-	}
-	fields := slices.Clone(e.Fields)
-	fields[0].Pointer = pointer
-	return e.WithFields(fields...)
 }
 
 // Edit changes one member from what the client knew to what it wants.
