@@ -40,6 +40,19 @@ func TestAFamilyReadsExportsAndVerifiesItsAuditLog(t *testing.T) {
 		Checkpoint         string
 		Findings           []struct{ Fault string }
 	}
+	h.want(t, 200, h.guest, "GET", h.path+"/export.csv", nil)
+	for action, who := range map[string]string{"audit.exported": "ann", "family.exported": "gus"} { // written behind the request
+		var found string
+		for range 100 {
+			if found = string(h.want(t, 200, h.admin, "GET", h.path+"/audit?action="+action, nil).body); strings.Contains(found, action) {
+				break
+			}
+			sleep(t)
+		}
+		if strings.Count(found, `"action":"`+action) != 1 || !strings.Contains(found, `"id":"`+who+`"`) {
+			t.Errorf("who took a copy: %s", found)
+		}
+	}
 	for range 600 {
 		if _, err := h.chain.Round(t.Context()); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"net/http"
@@ -9,7 +10,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"larder/internal/fault"
 	"larder/internal/web"
+	"larder/resourceapi/policy"
 	"larder/resourceapi/reference"
 )
 
@@ -19,22 +22,25 @@ import (
 //go:embed openapi.yaml
 var document []byte
 
-// published is the document as programs read it, and as people do.
+// published is the document as programs read it, and as people do, and what the
+// codes of problems mean.
 type published struct {
-	json []byte
-	page *reference.Page
+	json     []byte
+	page     *reference.Page
+	problems map[string]string
 }
 
-// mountDocument serves the document as JSON and as a page to read. Both are made
-// for whoever first asks: the start has no time for them.
-func mountDocument(rt *web.Router, issuer string) {
+// mountDocument serves the document as JSON and as a page to read, and a page for
+// each problem. All are made for whoever first asks: the start has no time for
+// them. What a policy means, whose id is a code too, policies tell.
+func mountDocument(rt *web.Router, issuer string, policies *policy.Engine) {
 	publish := sync.OnceValues(func() (published, error) {
 		described, err := describe(issuer)
 		if err != nil {
 			return published{}, err
 		}
 		body, err := json.Marshal(described)
-		return published{body, described.Render()}, err
+		return published{body, described.Render(), described.Problems()}, err
 	})
 	rt.Handle(http.MethodGet, "/openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
 		p, err := publish()
@@ -48,9 +54,25 @@ func mountDocument(rt *web.Router, issuer string) {
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Content-Security-Policy", p.page.Policy)
-		return public(w, "text/html; charset=utf-8", p.page.HTML)
+		return readable(w, p.page)
 	})
+	rt.Handle(http.MethodGet, "/problems/{code}", func(w http.ResponseWriter, r *http.Request) error {
+		p, err := publish()
+		if err != nil {
+			return err
+		}
+		code := web.Var(r, "code")
+		meaning := cmp.Or(p.problems[code], policies.Meaning(code))
+		if meaning == "" {
+			return fault.New(fault.NotFound, "There is no such problem here.")
+		}
+		return readable(w, reference.Problem(code, meaning))
+	})
+}
+
+func readable(w http.ResponseWriter, page *reference.Page) error {
+	w.Header().Set("Content-Security-Policy", page.Policy)
+	return public(w, "text/html; charset=utf-8", page.HTML)
 }
 
 // public answers with what is the same for everybody.
@@ -96,6 +118,8 @@ func describeConventions(method, path string, operation map[string]any) {
 		}
 	}
 	answer("429")
+	answer("414")
+	answer("431")
 	for status, response := range responses {
 		if shown, ok := response.(map[string]any); ok && status < "300" {
 			headers, _ := shown["headers"].(map[string]any)

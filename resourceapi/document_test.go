@@ -96,7 +96,7 @@ func (s *server) routes(t testing.TB) []string {
 	rt := web.NewRouter(web.Problem)
 	web.Health(rt, s.checks()...)
 	s.gate.Mount(rt)
-	mountDocument(rt, s.cfg.Issuer)
+	mountDocument(rt, s.cfg.Issuer, s.policies)
 	authzen.MountConfiguration(rt, s.cfg.Resource)
 	var all []string
 	for _, router := range []*web.Router{rt, s.api} {

@@ -8,6 +8,16 @@ import (
 	"larder/internal/id"
 )
 
+func TestAMemberIsChangedAsHeWasSeen(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	bob := h.path + "/members/bob"
+	h.want(t, 412, h.admin, "PATCH", bob, map[string]any{"display_name": "Ben"}, "If-Match", `"7"`)
+	changed := h.want(t, 200, h.admin, "PATCH", bob, map[string]any{"display_name": "Ben"}, "If-Match", `"1"`)
+	h.want(t, 412, h.admin, "DELETE", bob, nil, "If-Match", `"1"`)
+	h.want(t, 204, h.admin, "DELETE", bob, nil, "If-Match", changed.header.Get("ETag"))
+}
+
 func TestAFamilysSettingsTakeEffect(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)

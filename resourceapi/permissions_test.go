@@ -136,6 +136,15 @@ func TestPermissionsAreWhatIsNotRefused(t *testing.T) {
 					}
 				}
 				refused += g.tryMembers(t, p) + g.tryLists(t, p)
+				for at, actions := range map[string][2]policy.Action{
+					"/stores/" + g.store: {policy.KitchenRead, policy.KitchenKeep}, "/webhooks/" + g.hook: {policy.WebhookList, policy.WebhookManage},
+				} {
+					var alone shown
+					if got := g.do(t, p.caller, "GET", g.path+at, nil); got.status == 200 {
+						got.into(t, &alone)
+						refused += g.try(t, p, at, alone.Permissions, []trial{{actions[0], "GET", at, nil}, {actions[1], "PATCH", at, map[string]any{}}})
+					}
+				}
 			}
 			return true
 		}).Example(round)

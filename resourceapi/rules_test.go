@@ -121,6 +121,9 @@ func TestRulesBindFromTheNextRequestOn(t *testing.T) {
 	h.refused(t, 403, "outside_hours", h.member, "GET", h.items(h.shared), nil)
 	h.refused(t, 403, "outside_hours", h.member, "PUT", milk+"/check", nil)
 	h.want(t, 404, h.member, "GET", h.path+"/lists/"+h.private, nil)
+	if got := h.want(t, 200, h.member, "GET", "/v1/families", nil); !strings.Contains(string(got.body), `"permissions":[]`) {
+		t.Errorf("a family in which he may do nothing now: %s", got)
+	}
 	h.want(t, 200, h.admin, "GET", h.items(h.shared), nil) // named, too, but an admin
 
 	h.rule(t, map[string]any{"fresh_sign_in": []string{"list.delete"}, "second_factor": []string{"list.share"}, "new_devices_read_only": true, "high_risk_read_only": true})

@@ -238,12 +238,13 @@ func (s *server) public() http.Handler {
 	rt := web.NewRouter(s.gate.Problem)
 	web.Health(rt, s.checks()...)
 	s.gate.Mount(rt)
-	mountDocument(rt, s.cfg.Issuer)
+	mountDocument(rt, s.cfg.Issuer, s.policies)
 	authzen.MountConfiguration(rt, s.cfg.Resource)
 	rt.HandlePrefix("/v1/", s.gated(s.quotas.Wrap(s.keeper.Wrap(s.api))))
 	rt.HandlePrefix("/access/v1/", s.gated(s.quotas.Wrap(s.api)))
 	observer := &web.Observer{Log: s.log, Now: s.tenants.Now, Report: s.gate.Problem}
-	h := observer.Wrap(headers(s.quotas.Documents(rt), strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
+	h := web.Modest(s.quotas.Documents(rt), s.gate.Problem)
+	h = observer.Wrap(headers(h, strings.HasPrefix(s.cfg.Resource, "https://")), s.registry)
 	h = web.BehindProxies(h, s.cfg.TrustedProxies)
 	return mtls.Handler(h, s.cfg.CertProxies) // first, while the peer's address is the peer's
 }

@@ -271,7 +271,7 @@ func TestWebhooksAreForAdminsAndLeadOutside(t *testing.T) {
 	h.want(t, 412, h.admin, "PATCH", hook, map[string]any{"enabled": false}, "If-Match", `"9"`)
 	h.want(t, 412, h.admin, "POST", hook+"/secret", nil, "If-Match", `"9"`)
 	h.want(t, 412, h.admin, "DELETE", hook, nil, "If-Match", `"9"`)
-	h.want(t, 304, h.admin, "GET", hook, nil, "If-None-Match", `"1"`)
+	h.want(t, 304, h.admin, "GET", hook, nil, "If-None-Match", h.want(t, 200, h.admin, "GET", hook, nil).header.Get("ETag"))
 	// A name that leads inside is found out when it is dialled.
 	made := h.want(t, 201, h.admin, "POST", h.path+"/webhooks", map[string]any{"url": "https://10.0.0.1.nip.invalid/", "events": []string{"item.checked"}})
 	h.want(t, 200, h.admin, "PUT", h.items(h.shared)+"/"+h.item+"/check", nil)

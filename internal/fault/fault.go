@@ -20,6 +20,8 @@ const (
 	PreconditionFailed             // If-Match did not match
 	PreconditionNeeded             // If-Match is missing
 	TooLarge                       // body, depth or count over the limit
+	AddressTooLong                 // the request's, over the limit
+	HeadersTooLarge                // the request's, over the limit
 	UnsupportedMedia               // Content-Type is not one we read
 	MethodNotAllowed               // the path exists, the method does not
 	RateLimited                    // too often; retry after a while

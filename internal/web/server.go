@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"larder/internal/fault"
 )
 
 const (
-	maxHeaderBytes = 32 << 10
-	drainTimeout   = 20 * time.Second
+	maxAddressBytes = 8 << 10
+	maxHeaderBytes  = 32 << 10
+	drainTimeout    = 20 * time.Second
 )
 
 // MaxBody is how many bytes of a request's body are read, where a Listener says
@@ -54,7 +57,7 @@ func Serve(ctx context.Context, log *slog.Logger, listeners []Listener, ready fu
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       30 * time.Second,
 			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    maxHeaderBytes,
+			MaxHeaderBytes:    2 * maxHeaderBytes, // Modest refuses less, in words
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 			BaseContext:       func(net.Listener) context.Context { return base },
 			TLSConfig:         l.TLS,
@@ -94,6 +97,29 @@ func shutdown(ctx context.Context, log *slog.Logger, servers []*http.Server) {
 			_ = srv.Close()
 		}
 	}
+}
+
+// Modest refuses requests whose address is longer than 8 KiB (414) or whose
+// headers, with it, are larger than 32 KiB (431, RFC 6585 §5). Those over 64 KiB
+// do not come as far: net/http answers them, in no words of ours.
+func Modest(next http.Handler, report ErrorWriter) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size := len(r.RequestURI)
+		if size > maxAddressBytes {
+			failing(report, fault.New(fault.AddressTooLong, "The address is too long.")).ServeHTTP(w, r)
+			return
+		}
+		for name, values := range r.Header {
+			for _, v := range values {
+				size += len(name) + len(v) + len(": \r\n")
+			}
+		}
+		if size > maxHeaderBytes {
+			failing(report, fault.New(fault.HeadersTooLarge, "The headers are too large.")).ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // limit caps the body of every request before a handler can read it.

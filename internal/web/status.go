@@ -35,6 +35,10 @@ func Status(err error) int {
 		return http.StatusPreconditionRequired
 	case fault.TooLarge:
 		return http.StatusRequestEntityTooLarge
+	case fault.AddressTooLong:
+		return http.StatusRequestURITooLong
+	case fault.HeadersTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge
 	case fault.UnsupportedMedia:
 		return http.StatusUnsupportedMediaType
 	case fault.MethodNotAllowed:

@@ -85,6 +85,7 @@ type filter struct {
 	since                         time.Time
 	before                        place
 	limit                         int
+	copied                        bool // it is for a copy, which the log tells of
 }
 
 func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string, err error) {
@@ -159,7 +160,13 @@ func (h *Log) selectPage(ctx context.Context, family id.ID, f filter) ([]Event, 
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
-		return tx.May(ctx, policy.AuditRead, tx.Resource(policy.AuditResource, id.ID{}))
+		if err := tx.May(ctx, policy.AuditRead, tx.Resource(policy.AuditResource, id.ID{})); err != nil {
+			return err
+		}
+		if f.copied {
+			tx.Copied(ctx, "audit.exported", nil)
+		}
+		return nil
 	})
 	return events, err
 }

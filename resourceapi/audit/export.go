@@ -27,8 +27,9 @@ func (h *Log) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f.limit = exportPart - 1
+	f.limit, f.copied = exportPart-1, true
 	part, err := h.selectPage(r.Context(), family, f)
+	f.copied = false // that is noted once
 	if err != nil {
 		return err
 	}

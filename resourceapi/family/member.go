@@ -9,6 +9,7 @@ import (
 
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/precondition"
 	"larder/internal/valid"
 	"larder/internal/web"
 	"larder/resourceapi/policy"
@@ -117,14 +118,15 @@ func (h *Families) patchMember(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &c); err != nil {
 		return err
 	}
-	m, err := h.updateMember(r.Context(), family, user, c)
+	m, err := h.updateMember(r.Context(), family, user, c, func(version int64) error { return precondition.Check(r, version) })
 	if err != nil {
 		return err
 	}
+	precondition.SetETag(w, m.Version, m.Permissions...)
 	return web.JSON(w, http.StatusOK, m)
 }
 
-func (h *Families) updateMember(ctx context.Context, family id.ID, user string, c memberChange) (*Member, error) {
+func (h *Families) updateMember(ctx context.Context, family id.ID, user string, c memberChange, guard func(version int64) error) (*Member, error) {
 	var m Member
 	return &m, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		otherAdmins, err := h.lock(ctx, tx, user, &m)
@@ -140,6 +142,9 @@ func (h *Families) updateMember(ctx context.Context, family id.ID, user string, 
 			target = m.Role // refused below, as a fault of the body and not of the caller's rights
 		}
 		if err := tx.May(ctx, policy.MemberChangeRole, m.resource(tx, target)); err != nil {
+			return err
+		}
+		if err := guard(m.Version); err != nil {
 			return err
 		}
 		if err := c.apply(&m, h.DB.Now()); err != nil {
@@ -172,14 +177,14 @@ func (h *Families) removeMember(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.deleteMember(r.Context(), family, user); err != nil {
+	if err := h.deleteMember(r.Context(), family, user, func(version int64) error { return precondition.Check(r, version) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (h *Families) deleteMember(ctx context.Context, family id.ID, user string) error {
+func (h *Families) deleteMember(ctx context.Context, family id.ID, user string, guard func(version int64) error) error {
 	return h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		var m Member
 		otherAdmins, err := h.lock(ctx, tx, user, &m)
@@ -191,6 +196,9 @@ func (h *Families) deleteMember(ctx context.Context, family id.ID, user string) 
 			action, event = policy.MemberLeave, "member.left"
 		}
 		if err := tx.May(ctx, action, m.resource(tx, m.Role)); err != nil {
+			return err
+		}
+		if err := guard(m.Version); err != nil {
 			return err
 		}
 		if m.Role == "admin" && otherAdmins == 0 {

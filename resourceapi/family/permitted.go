@@ -13,7 +13,7 @@ import (
 func permitted(ctx context.Context, tx *tenant.Tx) []string {
 	guest := tx.Resource(policy.InvitationResource, id.ID{}) // whom most may invite, if they may at all
 	guest.TargetRole = policy.Guest
-	return slices.Concat(
+	return append([]string{}, slices.Concat( // none is an empty list, and not null
 		tx.Permitted(ctx, tx.FamilyResource(),
 			policy.FamilyRead, policy.FamilyUpdate, policy.FamilyDelete, policy.MemberList, policy.InvitationList,
 			policy.ListList, policy.AppList, policy.WebhookList, policy.WebhookManage, policy.KitchenRead, policy.KitchenKeep,
@@ -22,7 +22,7 @@ func permitted(ctx context.Context, tx *tenant.Tx) []string {
 		tx.Permitted(ctx, tx.NewList(policy.Shared), policy.ListCreate),
 		tx.Permitted(ctx, tx.Resource(policy.AppResource, id.ID{}), policy.AppInstall, policy.AppUninstall),
 		tx.Permitted(ctx, tx.Resource(policy.AuditResource, id.ID{}), policy.AuditRead),
-	)
+	)...)
 }
 
 // permitted lists what the caller may do to the member: leaving is for himself,

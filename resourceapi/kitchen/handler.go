@@ -66,7 +66,7 @@ func (s *Shelf[T, C, P]) handleCreate(w http.ResponseWriter, r *http.Request) er
 	}
 	e := P(made).Common()
 	w.Header().Set("Location", "/v1/families/"+family.String()+"/"+s.Path+"/"+e.ID.String())
-	precondition.SetETag(w, e.Version)
+	precondition.SetETag(w, e.Version, e.Permissions...)
 	return web.JSON(w, http.StatusCreated, made)
 }
 
@@ -79,7 +79,8 @@ func (s *Shelf[T, C, P]) handleGet(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if precondition.NotModified(w, r, P(found).Common().Version) {
+	e := P(found).Common()
+	if precondition.NotModified(w, r, e.Version, e.Permissions...) {
 		return nil
 	}
 	return web.JSON(w, http.StatusOK, found)
@@ -107,7 +108,8 @@ func (s *Shelf[T, C, P]) handlePatch(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, P(changed).Common().Version)
+	e := P(changed).Common()
+	precondition.SetETag(w, e.Version, e.Permissions...)
 	return web.JSON(w, http.StatusOK, changed)
 }
 

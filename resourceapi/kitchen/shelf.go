@@ -13,14 +13,16 @@ import (
 	"larder/resourceapi/tenant"
 )
 
-// Entry is what all things have in common. A thing embeds it.
+// Entry is what all things have in common. A thing embeds it. Permissions are the
+// actions that the policy lets the caller do to it; absent from /sync.
 type Entry struct {
-	ID        id.ID     `json:"id"`
-	Name      string    `json:"name"`
-	Version   int64     `json:"version"`
-	CreatedBy string    `json:"created_by"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	ID          id.ID     `json:"id"`
+	Name        string    `json:"name"`
+	Version     int64     `json:"version"`
+	CreatedBy   string    `json:"created_by"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+	Permissions []string  `json:"permissions,omitzero"`
 }
 
 // Common is what a thing has in common with others.
@@ -86,11 +88,24 @@ func (s *Shelf[T, C, P]) Lock(tx *tenant.Tx, to P, thing id.ID) {
 	tx.Row(to.Scan, s.SQL.Some+` FOR UPDATE`, tx.Family, []id.ID{thing})
 }
 
+// permitted lists what the caller may do to a thing that is shown to him: to one
+// as to the other.
+func permitted(ctx context.Context, tx *tenant.Tx) []string {
+	return tx.Permitted(ctx, tx.FamilyResource(), policy.KitchenRead, policy.KitchenKeep)
+}
+
 func (s *Shelf[T, C, P]) selectAll(ctx context.Context, family id.ID) ([]T, error) {
 	all := []T{}
 	return all, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &all, scan[T, P], s.SQL.All, family)
-		return tx.SendFor(ctx, policy.KitchenRead)
+		if err := tx.SendFor(ctx, policy.KitchenRead); err != nil {
+			return err
+		}
+		may := permitted(ctx, tx)
+		for i := range all {
+			P(&all[i]).Common().Permissions = may
+		}
+		return nil
 	})
 }
 
@@ -98,7 +113,11 @@ func (s *Shelf[T, C, P]) selectOne(ctx context.Context, family, thing id.ID) (*T
 	found := new(T)
 	return found, s.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		s.One(tx, found, thing)
-		return tx.SendFor(ctx, policy.KitchenRead)
+		if err := tx.SendFor(ctx, policy.KitchenRead); err != nil {
+			return err
+		}
+		P(found).Common().Permissions = permitted(ctx, tx)
+		return nil
 	})
 }
 
@@ -127,18 +146,19 @@ func (s *Shelf[T, C, P]) create(ctx context.Context, family id.ID, draft *T) (*T
 		if err := tx.SendFor(ctx, policy.KitchenKeep); err != nil {
 			return err
 		}
-		if found.there == nil && found.namesake != nil {
+		switch {
+		case found.there == nil && found.namesake != nil:
 			*made = *found.namesake
-			return nil
-		}
-		if found.there == nil {
-			return s.insert(ctx, tx, found.count, draft, made)
-		}
-		there := P(found.there).Common()
-		if there.Name != P(draft).Common().Name || there.CreatedBy != tx.Principal() {
+		case found.there == nil:
+			if err := s.insert(ctx, tx, found.count, draft, made); err != nil {
+				return err
+			}
+		case P(found.there).Common().Name != P(draft).Common().Name || P(found.there).Common().CreatedBy != tx.Principal():
 			return tenant.Taken()
+		default:
+			*made = *found.there
 		}
-		*made = *found.there
+		P(made).Common().Permissions = permitted(ctx, tx)
 		return nil
 	})
 }
@@ -175,6 +195,7 @@ func (s *Shelf[T, C, P]) update(ctx context.Context, family, thing id.ID, apply 
 		if err := apply(after); err != nil {
 			return err
 		}
+		P(after).Common().Permissions = permitted(ctx, tx)
 		return s.save(ctx, tx, &before, after)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cedar-policy/cedar-go"
@@ -197,4 +198,11 @@ func unpermitted(p Principal) string {
 	default:
 		return "Your role in the family does not allow this."
 	}
+}
+
+// Meaning is what a policy that is in force says of itself, "" for an id that no
+// policy has.
+func (e *Engine) Meaning(policy string) string {
+	set, pid := e.set.Load(), cedar.PolicyID(policy)
+	return strings.TrimSpace(set.reasons[pid] + " " + set.remedies[pid])
 }

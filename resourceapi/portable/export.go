@@ -68,8 +68,8 @@ func parts() []*part {
 	}
 }
 
-// readHead reads everything but the items.
-func (h *Portable) readHead(ctx context.Context, family id.ID) (about json.RawMessage, all []*part, err error) {
+// readHead reads everything but the items, for a copy in the format.
+func (h *Portable) readHead(ctx context.Context, family id.ID, format string) (about json.RawMessage, all []*part, err error) {
 	all = parts()
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(func(row pgx.Row) error { return row.Scan(&about) }, exportFamily, family)
@@ -90,6 +90,7 @@ func (h *Portable) readHead(ctx context.Context, family id.ID) (about json.RawMe
 		if !tx.Can(ctx, policy.FamilyRead, tx.FamilyResource()) {
 			about = json.RawMessage("null")
 		}
+		tx.Copied(ctx, "family.exported", map[string]any{"format": format})
 		return nil
 	})
 	return about, all, err
@@ -136,7 +137,7 @@ func (h *Portable) exportJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	about, all, err := h.readHead(r.Context(), family)
+	about, all, err := h.readHead(r.Context(), family, "json")
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (h *Portable) exportCSV(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, all, err := h.readHead(r.Context(), family)
+	_, all, err := h.readHead(r.Context(), family, "csv")
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,8 @@ func (w *writer) put(markup string, texts ...string) {
 	fmt.Fprintf(w, markup, escaped...)
 }
 
-// html is the page.
-func (v view) html() []byte {
-	w := &writer{}
+// head begins a page.
+func (w *writer) head(title string) {
 	w.put(`<!doctype html>
 <html lang="en">
 <head>
@@ -30,11 +29,16 @@ func (v view) html() []byte {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>%s</title>
-<style>`, v.Title)
+<style>`, title)
 	w.WriteString(style)
-	w.put(`</style>
-</head>
-<body>
+	w.put("</style>\n</head>\n")
+}
+
+// html is the page.
+func (v view) html() []byte {
+	w := &writer{}
+	w.head(v.Title)
+	w.put(`<body>
 <a class="skip" href="#content">To the content</a>
 <header>
 <h1>%s</h1>

@@ -87,9 +87,13 @@ func (d Document) Render() *Page {
 		s := object(all[name])
 		v.Schemas = append(v.Schemas, schema{Name: name, About: cmp.Or(text(s["description"]), d.kind(s).Type), Members: d.members(s)})
 	}
+	return page(v.html())
+}
+
+func page(html []byte) *Page {
 	sum := sha256.Sum256([]byte(style))
 	return &Page{
-		HTML:   v.html(),
+		HTML:   html,
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
 }
@@ -122,6 +126,31 @@ func endpoints(scheme map[string]any) (said string) {
 		}
 	}
 	return said
+}
+
+// Problem makes the page that says what a problem's code means.
+func Problem(code, meaning string) *Page {
+	w := &writer{}
+	w.head(code)
+	w.put(`<body>
+<main>
+<h1>%s</h1>
+<p>%s</p>
+<p><a href="/docs">The API</a></p>
+</main>
+</body>
+</html>
+`, code, meaning)
+	return page(w.Bytes())
+}
+
+// Problems are what the codes of problems mean.
+func (d Document) Problems() map[string]string {
+	meanings := make(map[string]string)
+	for code, meaning := range d.object("x-problems") {
+		meanings[code] = text(meaning)
+	}
+	return meanings
 }
 
 // operations are those of the document by their first tag, in the order of

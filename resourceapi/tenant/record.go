@@ -53,6 +53,14 @@ func (tx *Tx) Saw(ctx context.Context, event string, thing id.ID) {
 	audit.Grocery().Batch(tx.batch, e)
 }
 
+// Copied notes in the audit log, behind the request, that the caller is given a copy
+// of what event names, after May has let him. Reading piece by piece is not noted.
+func (tx *Tx) Copied(ctx context.Context, event string, details map[string]any) {
+	e := tx.event(ctx, event, audit.Success, details)
+	e.Target, e.Policies = tx.Family.String(), tx.policies
+	tx.db.Denials.Put(e)
+}
+
 // PrepareDenial sets the family for the row of a queued audit event; it is the
 // Prepare of the service's audit.Queue.
 func PrepareDenial(b *pgx.Batch, e audit.Event) {

@@ -20,7 +20,8 @@ import (
 // rollbackWithin bounds the wait for a rollback after the request has ended.
 const rollbackWithin = 2 * time.Second
 
-// Denials takes what was refused; audit.Queue is the one for production.
+// Denials takes what was refused, and what was taken out; audit.Queue is the one
+// for production.
 type Denials interface {
 	Put(e audit.Event)
 }

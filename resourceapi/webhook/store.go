@@ -58,8 +58,20 @@ func (h *Webhooks) selectAll(ctx context.Context, family id.ID) ([]Webhook, erro
 	all := []Webhook{}
 	return all, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &all, (*Webhook).scan, selectWebhooks, family)
-		return tx.SendFor(ctx, policy.WebhookList)
+		if err := tx.SendFor(ctx, policy.WebhookList); err != nil {
+			return err
+		}
+		may := permitted(ctx, tx)
+		for i := range all {
+			all[i].Permissions = may
+		}
+		return nil
 	})
+}
+
+// permitted lists what the caller may do to a webhook: to one as to the other.
+func permitted(ctx context.Context, tx *tenant.Tx) []string {
+	return tx.Permitted(ctx, tx.FamilyResource(), policy.WebhookList, policy.WebhookManage)
 }
 
 // find sends, and asks for leave before it says whether the thing is there:
@@ -79,7 +91,11 @@ func (h *Webhooks) selectOne(ctx context.Context, family, webhook id.ID) (*Webho
 	var found Webhook
 	return &found, h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(found.scan, selectWebhook, family, webhook)
-		return find(ctx, tx, policy.WebhookList)
+		if err := find(ctx, tx, policy.WebhookList); err != nil {
+			return err
+		}
+		found.Permissions = permitted(ctx, tx)
+		return nil
 	})
 }
 
@@ -100,6 +116,7 @@ func (h *Webhooks) insert(ctx context.Context, family id.ID, d draft) (*Webhook,
 		}
 		tx.Row(made.scan, insertWebhook, family, webhook, d.URL, d.Events, h.Secrets.Seal(place(family, webhook), []byte(secret)), tx.Principal())
 		tx.Queue(insertRound, family)
+		made.Permissions = permitted(ctx, tx)
 		tx.Record(ctx, tenant.Change{Event: "webhook.created", Entity: webhook.String(), Version: 1, Details: audited(d.URL)})
 		return nil
 	})
@@ -118,6 +135,7 @@ func (h *Webhooks) update(ctx context.Context, family, webhook id.ID, apply func
 			return err
 		}
 		version := changed.Version + 1
+		changed.Permissions = permitted(ctx, tx)
 		tx.Row(changed.scan, updateWebhook, family, webhook, changed.URL, changed.Events, changed.Enabled)
 		tx.Record(ctx, tenant.Change{Event: "webhook.updated", Entity: webhook.String(), Version: version, Details: audited(changed.URL)})
 		return nil
@@ -136,6 +154,7 @@ func (h *Webhooks) replaceSecret(ctx context.Context, family, webhook id.ID, gua
 			return err
 		}
 		version := changed.Version + 1
+		changed.Permissions = permitted(ctx, tx)
 		tx.Row(changed.scan, updateSecret, family, webhook, h.Secrets.Seal(place(family, webhook), []byte(secret)), bothFor)
 		tx.Record(ctx, tenant.Change{Event: "webhook.secret_rotated", Entity: webhook.String(), Version: version})
 		return nil

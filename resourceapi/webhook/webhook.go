@@ -42,7 +42,8 @@ type Webhooks struct {
 }
 
 // Webhook is an address that is told of a family's changes. Secret is shown
-// when it is made and never again.
+// when it is made and never again; Permissions are the actions that the policy
+// lets the caller do to it.
 type Webhook struct {
 	ID             id.ID     `json:"id"`
 	URL            string    `json:"url"`
@@ -53,6 +54,7 @@ type Webhook struct {
 	CreatedBy      string    `json:"created_by"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
+	Permissions    []string  `json:"permissions"`
 	Secret         string    `json:"secret,omitempty"`
 }
 
@@ -138,7 +140,7 @@ func (h *Webhooks) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Location", "/v1/families/"+family.String()+"/webhooks/"+made.ID.String())
 	w.Header().Set("Cache-Control", "no-store")
-	precondition.SetETag(w, made.Version)
+	precondition.SetETag(w, made.Version, made.Permissions...)
 	return web.JSON(w, http.StatusCreated, made)
 }
 
@@ -163,7 +165,7 @@ func (h *Webhooks) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if precondition.NotModified(w, r, found.Version) {
+	if precondition.NotModified(w, r, found.Version, found.Permissions...) {
 		return nil
 	}
 	return web.JSON(w, http.StatusOK, found)
@@ -203,7 +205,7 @@ func (h *Webhooks) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	precondition.SetETag(w, changed.Version)
+	precondition.SetETag(w, changed.Version, changed.Permissions...)
 	return web.JSON(w, http.StatusOK, changed)
 }
 
@@ -229,7 +231,7 @@ func (h *Webhooks) rotate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	precondition.SetETag(w, changed.Version)
+	precondition.SetETag(w, changed.Version, changed.Permissions...)
 	return web.JSON(w, http.StatusOK, changed)
 }
 
