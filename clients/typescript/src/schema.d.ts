@@ -216,6 +216,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/problems/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The code of a problem */
+                code: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * What a problem means, for people
+         * @description The `type` of a problem leads here.
+         */
+        get: operations["readProblem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -496,7 +519,7 @@ export interface paths {
         /**
          * All that the caller may see of the family, as one file
          * @description Written while it is read: what others change meanwhile may or may not be in it. An answer that is not whole JSON was
-         *     broken off; ask again. The import takes it as it is.
+         *     broken off; ask again. The import takes it as it is. The audit log tells of it (`family.exported`).
          */
         get: operations["exportFamily"];
         put?: never;
@@ -1012,7 +1035,7 @@ export interface paths {
         head?: never;
         /**
          * Change what somebody is in the family
-         * @description The last admin cannot be demoted (409, `last_admin`).
+         * @description The last admin cannot be demoted (409, `last_admin`). The ETag of a member is the `version` that the list of members shows.
          */
         patch: operations["updateMember"];
         trace?: never;
@@ -2035,6 +2058,7 @@ export interface components {
             created_by: components["schemas"]["Principal"];
             id: components["schemas"]["ID"];
             name: components["schemas"]["Name"];
+            permissions?: components["schemas"]["Permitted"];
             /** @description At most three decimals */
             quantity: number | null;
             unit: string;
@@ -2743,6 +2767,7 @@ export interface components {
             remedy?: string;
             status: number;
             title: string;
+            /** @description about:blank, or an address that says for people what the code means */
             type: string;
         };
         ProtectedResource: {
@@ -2762,6 +2787,7 @@ export interface components {
             ingredients?: components["schemas"]["Ingredient"][];
             method?: string;
             name: components["schemas"]["Name"];
+            permissions?: components["schemas"]["Permitted"];
             servings: number;
             updated_at: components["schemas"]["Time"];
             version: number;
@@ -2792,6 +2818,7 @@ export interface components {
             note: string;
             /** @enum {string} */
             period: "day" | "week" | "month";
+            permissions?: components["schemas"]["Permitted"];
             /** @description At most three decimals */
             quantity: number | null;
             unit: string;
@@ -2925,6 +2952,7 @@ export interface components {
             /** @description Below this the list is fed */
             minimum: number | null;
             name: components["schemas"]["Name"];
+            permissions?: components["schemas"]["Permitted"];
             /** @description At most three decimals */
             quantity: number;
             unit: string;
@@ -2970,6 +2998,7 @@ export interface components {
             name: components["schemas"]["Name"];
             /** @description Nothing else is bought there: what has another category is left out */
             only_aisles: boolean;
+            permissions?: components["schemas"]["Permitted"];
             updated_at: components["schemas"]["Time"];
             version: number;
         };
@@ -3101,6 +3130,7 @@ export interface components {
             enabled: boolean;
             events: components["schemas"]["Events"];
             id: components["schemas"]["ID"];
+            permissions: components["schemas"]["Permitted"];
             /** @description whsec_ and base64; in the answers that make one, and never again */
             secret?: string;
             updated_at: components["schemas"]["Time"];
@@ -3323,6 +3353,34 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The address is longer than 8 KiB */
+        E414: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The body is not application/json */
         E415: {
             headers: {
@@ -3414,6 +3472,34 @@ export interface components {
                 "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
                 /** @description Seconds */
                 "Retry-After"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "code": "last_admin",
+                 *       "detail": "text",
+                 *       "errors": [
+                 *         {
+                 *           "detail": "text",
+                 *           "pointer": "text"
+                 *         }
+                 *       ],
+                 *       "instance": "text",
+                 *       "policy": "text",
+                 *       "reason": "",
+                 *       "remedy": "text",
+                 *       "status": 1,
+                 *       "title": "text",
+                 *       "type": "text"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The headers are larger than 32 KiB */
+        E431: {
+            headers: {
                 [name: string]: unknown;
             };
             content: {
@@ -3590,7 +3676,9 @@ export interface operations {
                     };
                 };
             };
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
         };
     };
     getProtectedResource: {
@@ -3627,7 +3715,9 @@ export interface operations {
                     "application/json": components["schemas"]["ProtectedResource"];
                 };
             };
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
         };
     };
     evaluate: {
@@ -3697,7 +3787,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -3781,7 +3873,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -3838,7 +3932,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -3907,7 +4003,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -3976,7 +4074,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4000,7 +4100,9 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
         };
     };
     getHealth: {
@@ -4049,7 +4151,38 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
+        };
+    };
+    readProblem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The code of a problem */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a problem means, for people */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
+            429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
         };
     };
     getReadiness: {
@@ -4112,8 +4245,10 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4164,7 +4299,9 @@ export interface operations {
             400: components["responses"]["E400"];
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4230,9 +4367,11 @@ export interface operations {
             403: components["responses"]["E403"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4294,7 +4433,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4327,8 +4468,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             428: components["responses"]["E428"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4397,9 +4540,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4444,7 +4589,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4503,9 +4650,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4536,7 +4685,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4612,7 +4763,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4659,7 +4812,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4713,7 +4868,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5037,7 +5194,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5102,8 +5261,10 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5136,7 +5297,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5282,7 +5445,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5312,7 +5477,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5345,6 +5512,10 @@ export interface operations {
                      *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
                      *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "name": "Milk",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "quantity": 2,
                      *           "unit": "l",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -5360,7 +5531,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5407,6 +5580,10 @@ export interface operations {
                      *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -5422,9 +5599,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5461,6 +5640,10 @@ export interface operations {
                      *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -5481,7 +5664,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5516,7 +5701,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5564,6 +5751,10 @@ export interface operations {
                      *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -5580,9 +5771,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5625,7 +5818,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5802,9 +5997,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5859,7 +6056,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5936,9 +6135,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5969,7 +6170,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6027,7 +6230,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6092,9 +6297,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6152,7 +6359,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6187,8 +6396,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             428: components["responses"]["E428"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6256,9 +6467,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6328,7 +6541,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6403,9 +6618,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6476,7 +6693,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6514,7 +6733,9 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6593,9 +6814,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6657,7 +6880,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6722,8 +6947,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            414: components["responses"]["E414"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6785,7 +7012,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6841,7 +7070,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6909,8 +7140,10 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -6979,8 +7212,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            414: components["responses"]["E414"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7028,7 +7263,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7088,8 +7325,10 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7122,7 +7361,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7166,7 +7407,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7211,14 +7454,19 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
     removeMember: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
+            };
             path: {
                 /** @description The family */
                 family_id: components["parameters"]["family_id"];
@@ -7243,7 +7491,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7251,6 +7502,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Change only this version */
+                "If-Match"?: components["parameters"]["if_match"];
                 /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
                 "Idempotency-Key"?: components["parameters"]["idempotency_key"];
             };
@@ -7276,6 +7529,7 @@ export interface operations {
             /** @description Change what somebody is in the family */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
                     [name: string]: unknown;
@@ -7299,10 +7553,13 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7349,8 +7606,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            414: components["responses"]["E414"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7385,6 +7644,10 @@ export interface operations {
                      *           "list_id": null,
                      *           "minimum": null,
                      *           "name": "Milk",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "quantity": 2,
                      *           "unit": "l",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -7400,7 +7663,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7451,6 +7716,10 @@ export interface operations {
                      *       "list_id": null,
                      *       "minimum": null,
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -7466,9 +7735,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7507,6 +7778,10 @@ export interface operations {
                      *       "list_id": null,
                      *       "minimum": null,
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -7527,7 +7802,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7562,7 +7839,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7612,6 +7891,10 @@ export interface operations {
                      *       "list_id": null,
                      *       "minimum": null,
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -7628,9 +7911,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7672,6 +7957,10 @@ export interface operations {
                      *           ],
                      *           "method": "Stir, wait, bake.",
                      *           "name": "Milk",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "servings": 4,
                      *           "updated_at": "2026-11-22T09:30:00Z",
                      *           "version": 3
@@ -7686,7 +7975,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7754,6 +8045,10 @@ export interface operations {
                      *       ],
                      *       "method": "Stir, wait, bake.",
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "servings": 4,
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "version": 3
@@ -7768,9 +8063,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7816,6 +8113,10 @@ export interface operations {
                      *       ],
                      *       "method": "Stir, wait, bake.",
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "servings": 4,
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "version": 3
@@ -7835,7 +8136,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7870,7 +8173,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7927,6 +8232,10 @@ export interface operations {
                      *       ],
                      *       "method": "Stir, wait, bake.",
                      *       "name": "Milk",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "servings": 4,
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "version": 3
@@ -7942,9 +8251,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -7999,9 +8310,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8039,6 +8352,10 @@ export interface operations {
                      *           "next_on": "2026-11-28",
                      *           "note": "the one with the red cap",
                      *           "period": "day",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "quantity": 2,
                      *           "unit": "l",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -8054,7 +8371,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8109,6 +8428,10 @@ export interface operations {
                      *       "next_on": "2026-11-28",
                      *       "note": "the one with the red cap",
                      *       "period": "day",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -8124,9 +8447,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8168,6 +8493,10 @@ export interface operations {
                      *       "next_on": "2026-11-28",
                      *       "note": "the one with the red cap",
                      *       "period": "day",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -8188,7 +8517,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8223,7 +8554,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8277,6 +8610,10 @@ export interface operations {
                      *       "next_on": "2026-11-28",
                      *       "note": "the one with the red cap",
                      *       "period": "day",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "quantity": 2,
                      *       "unit": "l",
                      *       "updated_at": "2026-11-22T09:30:00Z",
@@ -8293,9 +8630,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8381,7 +8720,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8498,9 +8839,11 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             428: components["responses"]["E428"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8551,7 +8894,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8619,9 +8964,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8681,7 +9028,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8716,7 +9065,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8787,9 +9138,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8843,7 +9196,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8906,9 +9261,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -8961,7 +9318,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9019,6 +9378,10 @@ export interface operations {
                      *           "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
                      *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *           "name": "Milk",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "quantity": 2,
                      *           "unit": "l",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -9077,6 +9440,10 @@ export interface operations {
                      *           "list_id": null,
                      *           "minimum": null,
                      *           "name": "Milk",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "quantity": 2,
                      *           "unit": "l",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -9099,6 +9466,10 @@ export interface operations {
                      *           ],
                      *           "method": "Stir, wait, bake.",
                      *           "name": "Milk",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "servings": 4,
                      *           "updated_at": "2026-11-22T09:30:00Z",
                      *           "version": 3
@@ -9116,6 +9487,10 @@ export interface operations {
                      *           "next_on": "2026-11-28",
                      *           "note": "the one with the red cap",
                      *           "period": "day",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "quantity": 2,
                      *           "unit": "l",
                      *           "updated_at": "2026-11-22T09:30:00Z",
@@ -9213,8 +9588,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9250,6 +9627,10 @@ export interface operations {
                      *             "item.checked"
                      *           ],
                      *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "secret": "whsec_c2hvd24gb25jZQ==",
                      *           "updated_at": "2026-11-22T09:30:00Z",
                      *           "url": "https://example.com/larder",
@@ -9265,7 +9646,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9317,6 +9700,10 @@ export interface operations {
                      *         "item.checked"
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "secret": "whsec_c2hvd24gb25jZQ==",
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "url": "https://example.com/larder",
@@ -9332,9 +9719,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9374,6 +9763,10 @@ export interface operations {
                      *         "item.checked"
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "secret": "whsec_c2hvd24gb25jZQ==",
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "url": "https://example.com/larder",
@@ -9394,7 +9787,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9429,7 +9824,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9484,6 +9881,10 @@ export interface operations {
                      *         "item.checked"
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "secret": "whsec_c2hvd24gb25jZQ==",
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "url": "https://example.com/larder",
@@ -9500,9 +9901,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9569,7 +9972,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9632,8 +10037,10 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
+            414: components["responses"]["E414"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9675,6 +10082,10 @@ export interface operations {
                      *         "item.checked"
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "secret": "whsec_c2hvd24gb25jZQ==",
                      *       "updated_at": "2026-11-22T09:30:00Z",
                      *       "url": "https://example.com/larder",
@@ -9690,8 +10101,10 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9740,9 +10153,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -9886,7 +10301,9 @@ export interface operations {
             };
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
