@@ -4921,7 +4921,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -4990,9 +4992,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5042,7 +5046,9 @@ export interface operations {
             401: components["responses"]["E401"];
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5077,7 +5083,9 @@ export interface operations {
             403: components["responses"]["E403"];
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
+            414: components["responses"]["E414"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -5147,9 +5155,11 @@ export interface operations {
             409: components["responses"]["E409"];
             412: components["responses"]["E412"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
@@ -10213,9 +10223,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
