@@ -143,7 +143,7 @@ func TestAClientAsksAPersonElsewhere(t *testing.T) {
 			if got.authorization != "Bearer "+notificationToken || got.contentType != "application/json" || got.body != `{"auth_req_id":"`+authReqID+`"}` {
 				t.Errorf("pinged with %+v", got)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("no ping after %s", action)
 		}
 		_, body := token(w.replicas[0], bell, authReqID)

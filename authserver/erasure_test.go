@@ -84,7 +84,7 @@ func (k *keeper) admit(w http.ResponseWriter, r *http.Request) bool {
 // heard waits until the API has been asked to forget so many times.
 func (k *keeper) heard(t *testing.T, n int) []string {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		k.mu.Lock()
 		all := append([]string(nil), k.forgot...)
 		k.mu.Unlock()
@@ -144,7 +144,7 @@ func TestAPIsTellAndForget(t *testing.T) {
 		t.Errorf("the token of the erasure: %v", c)
 	}
 	var journal []holder.Erasure
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		w.must(t, &journal, "", "erasure", "list")
 		if len(journal) == 1 && len(journal[0].Waiting) == 0 || time.Now().After(deadline) {
 			break

@@ -233,7 +233,7 @@ func TestApplesTokenIsTakenBackWhenTheAccountGoes(t *testing.T) {
 	w := goAbroad(t)
 	revoked := func(want int) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); w.idp.Apple.Revocations() < want; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); w.idp.Apple.Revocations() < want; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d tokens were taken back, want %d", w.idp.Apple.Revocations(), want)
 			}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,7 +63,9 @@ func TestANewerOrChangedLinkIsTheOnlyOneThatWorks(t *testing.T) {
 
 // A1 of the security cases.
 func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
-	w := newTown(t)
+	mails := filepath.Join(t.TempDir(), "mail")
+	world := newWorld(t).with("AUTHSERVER_MAIL_DIR", mails, "AUTHSERVER_TRUSTED_PROXIES", "127.0.0.0/8")
+	w := &town{world: world, mails: mails, replicas: []*running{world.startReady(t)}, read: make(map[string]bool)}
 	const pairs = 3 // one address gets only so much mail
 	for i := range pairs {
 		w.join(t, fmt.Sprintf("known%d@example.com", i))
@@ -77,16 +80,18 @@ func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 	} {
 		action := strings.TrimPrefix(strings.Replace(path, "forgot", "reset", 1), "/")
 		var bodies [2]string
-		var took [2]time.Duration
-		for round := range 4 * pairs {
-			// In turns, and the fastest of each: what else the machine does slows down both alike.
+		took := [2]time.Duration{time.Hour, time.Hour}
+		// A password hash or a mail in one of the two would be far outside of this, always. In turns, and the fastest of
+		// each: what else the machine does slows down both alike, and a busy one gets more tries to show it.
+		const noise = 20 * time.Millisecond
+		alike := func() bool { return took[0] <= 2*took[1]+noise && took[1] <= 2*took[0]+noise }
+		for round := 0; round < 4*pairs || round < 60 && !alike(); round++ {
 			for i, who := range []string{"known", "other"} {
 				v, email := w.visitor(t), fmt.Sprintf("%s%d@example.com", who, round%pairs)
+				v.header = http.Header{"X-Forwarded-For": {fmt.Sprintf("198.51.100.%d", round)}} // one source may ask only so often
 				began := time.Now()
 				got := v.press(path, action, append(slices.Clone(fields), email)...)
-				if once := time.Since(began); round == 0 || once < took[i] {
-					took[i] = once
-				}
+				took[i] = min(took[i], time.Since(began))
 				v.expect(got, 200, "Look into your mail")
 				bodies[i] = normal(got.Body, email)
 			}
@@ -94,9 +99,7 @@ func TestThePagesSayAndTakeTheSameWhetherOrNotAnAccountExists(t *testing.T) {
 		if bodies[0] != bodies[1] {
 			t.Errorf("%s answers differently:\n%s\n%s", path, bodies[0], bodies[1])
 		}
-		// A password hash or a mail in one of the two would be far outside of this.
-		const noise = 20 * time.Millisecond
-		if took[0] > 2*took[1]+noise || took[1] > 2*took[0]+noise {
+		if !alike() {
 			t.Errorf("%s takes %v for a known address and %v for another", path, took[0], took[1])
 		}
 	}
@@ -325,7 +328,7 @@ func TestARegistrationLeadsBackToTheAppThatAsked(t *testing.T) {
 		"state": {"s"}, "code_challenge": {strings.Repeat("A", 43)}, "code_challenge_method": {"S256"},
 	}
 	var flow string
-	for deadline := time.Now().Add(10 * time.Second); flow == ""; time.Sleep(50 * time.Millisecond) { // a new client is known within a second
+	for deadline := time.Now().Add(patience); flow == ""; time.Sleep(50 * time.Millisecond) { // a new client is known within a second
 		got := v.get("/authorize?" + query.Encode())
 		_, flow, _ = strings.Cut(got.Header.Get("Location"), "flow=")
 		if time.Now().After(deadline) {
@@ -358,7 +361,7 @@ func TestAChangeOfPasswordSignsOutEverybodyElse(t *testing.T) {
 	v.expect(v.get("/account"), 200, "Nina")
 	other.expect(other.get("/account"), 303, "/login")
 	// Recent sign-ins show the wrong guess, as soon as the audit log is written.
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(v.get("/account/security").Body, "(failed)"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(v.get("/account/security").Body, "(failed)"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the wrong guess is not among the recent sign-ins")
 		}
@@ -442,7 +445,7 @@ func TestPeopleDownloadWhatWeHoldAndDeleteIt(t *testing.T) {
 	}
 }
 
-// sweepLeavers runs on both replicas at once what the sweeper runs each minute.
+// sweepLeavers runs on both replicas at once what the sweeper runs each minute, and returns when nobody is due any more.
 func (w *town) sweepLeavers(t *testing.T) {
 	t.Helper()
 	cfg, err := loadConfig(lookup(w.env), needServe)
@@ -472,7 +475,8 @@ func (w *town) sweepLeavers(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if deleted != 1 {
+	if deleted > 1 { // none, if the sweeper's minute came just now
 		t.Errorf("%d accounts were deleted, want 1", deleted)
 	}
+	w.settle(t, `SELECT count(*) FROM auth.users WHERE delete_at <= now()`, 0)
 }

@@ -60,7 +60,7 @@ func TestASignInThatLooksUnlikeItsOwner(t *testing.T) {
 // settle waits until a count is what it should be.
 func (w *town) settle(t *testing.T, query string, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); w.count(t, query) != want; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); w.count(t, query) != want; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: %d, want %d", query, w.count(t, query), want)
 		}

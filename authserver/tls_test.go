@@ -74,7 +74,7 @@ func TestServingTLS(t *testing.T) {
 		}
 		return answer{res.StatusCode, res.Status, res.Header, string(raw)}
 	}
-	for deadline := time.Now().Add(30 * time.Second); send(browser, http.MethodGet, public+"/readyz", nil, "").StatusCode != http.StatusOK; {
+	for deadline := time.Now().Add(patience); send(browser, http.MethodGet, public+"/readyz", nil, "").StatusCode != http.StatusOK; {
 		if time.Now().After(deadline) {
 			t.Fatal("not ready")
 		}

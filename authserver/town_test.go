@@ -65,7 +65,7 @@ func (w *town) mail(t *testing.T, to string) letter {
 
 func (w *town) next(t *testing.T, to string, meant func(letter) bool) letter {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		for _, file := range w.files() {
 			if l := w.open(t, file); !w.read[file] && meant(l) && strings.Contains(strings.ToLower(l.to), strings.ToLower(to)) {
 				w.read[file] = true

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -212,14 +213,25 @@ func hostPort(db *pgtest.DB) string {
 	return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
 }
 
-func freeAddr(t *testing.T) string {
+// listening reads a log until the service has said where it listens, and then
+// for as long as it speaks.
+func listening(t *testing.T, log io.Reader) (public, internal string) {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	lines := bufio.NewScanner(log)
+	for (public == "" || internal == "") && lines.Scan() {
+		var said struct{ Msg, Listener, Addr string }
+		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
+			t.Fatalf("%v in the log: %s", err, lines.Bytes())
+		}
+		switch said.Msg + " " + said.Listener {
+		case "listening public":
+			public = said.Addr
+		case "listening internal":
+			internal = said.Addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	return public, internal
 }
 
 // TestServeStartsWithoutTheDatabaseAndRecovers runs the whole command.
@@ -229,9 +241,8 @@ func TestServeStartsWithoutTheDatabaseAndRecovers(t *testing.T) {
 	issuer := bearertest.New(t, resource, time.Now)
 	gateway, addr := newProxy(t, hostPort(db))
 	gateway.set(true)
-	public, internal := freeAddr(t), freeAddr(t)
 	env := map[string]string{
-		"RESOURCEAPI_ADDR": public, "RESOURCEAPI_INTERNAL_ADDR": internal, "RESOURCEAPI_DEVELOPMENT": "true",
+		"RESOURCEAPI_ADDR": "127.0.0.1:0", "RESOURCEAPI_INTERNAL_ADDR": "127.0.0.1:0", "RESOURCEAPI_DEVELOPMENT": "true",
 		"RESOURCEAPI_ISSUER": issuer.URL, "RESOURCEAPI_RESOURCE": "http://localhost:9100", "RESOURCEAPI_CLIENT_ID": issuer.Config().ClientID,
 		"RESOURCEAPI_CLIENT_SECRET": issuer.Config().ClientSecret.Reveal(),
 		"RESOURCEAPI_DATABASE_URL":  strings.Replace(db.GroceryURL, hostPort(db), addr, 1),
@@ -239,9 +250,13 @@ func TestServeStartsWithoutTheDatabaseAndRecovers(t *testing.T) {
 	issuer.Resource = "http://localhost:9100"
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
+	read, write := io.Pipe()
 	go func() {
-		ended <- run(ctx, []string{"serve"}, func(name string) string { return env[name] }, nil, io.Discard, t.Output())
+		err := run(ctx, []string{"serve"}, func(name string) string { return env[name] }, nil, io.Discard, write)
+		_ = write.Close()
+		ended <- err
 	}()
+	public, internal := listening(t, read)
 	token := issuer.UserToken("ann", "family:read")
 	get := func(url string) (status int, header http.Header) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -258,7 +273,7 @@ func TestServeStartsWithoutTheDatabaseAndRecovers(t *testing.T) {
 	}
 	until := func(url string, want int) http.Header {
 		t.Helper()
-		for range 150 {
+		for range looks {
 			if status, header := get(url); status == want {
 				return header
 			}
@@ -288,7 +303,7 @@ func TestServeStartsWithoutTheDatabaseAndRecovers(t *testing.T) {
 		if err != nil {
 			t.Errorf("stopped with %v", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("did not stop")
 	}
 }
@@ -298,7 +313,7 @@ func TestServeRefusesARoleThatRowLevelSecurityDoesNotBind(t *testing.T) {
 	db := pgtest.New(t)
 	issuer := bearertest.New(t, resource, time.Now)
 	env := map[string]string{
-		"RESOURCEAPI_ADDR": freeAddr(t), "RESOURCEAPI_INTERNAL_ADDR": freeAddr(t), "RESOURCEAPI_DEVELOPMENT": "true",
+		"RESOURCEAPI_ADDR": "127.0.0.1:0", "RESOURCEAPI_INTERNAL_ADDR": "127.0.0.1:0", "RESOURCEAPI_DEVELOPMENT": "true",
 		"RESOURCEAPI_ISSUER": issuer.URL, "RESOURCEAPI_RESOURCE": "http://localhost:9100", "RESOURCEAPI_CLIENT_ID": "resourceapi",
 		"RESOURCEAPI_CLIENT_SECRET": "0123456789abcdef", "RESOURCEAPI_DATABASE_URL": db.OwnerURL,
 	}

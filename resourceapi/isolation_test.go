@@ -344,7 +344,7 @@ func TestDenialsAreInTheAuditLogWithPolicyAndReason(t *testing.T) {
 	h.want(t, 404, h.alien, "GET", h.path, nil)
 	h.want(t, 404, h.alien, "GET", "/v1/families/"+id.New().String(), nil) // nobody's: must leave no row
 	var found string
-	for range 50 {
+	for range looks {
 		answer := h.want(t, 200, h.admin, "GET", h.path+"/audit?result=denied", nil)
 		if found = string(answer.body); strings.Contains(found, "item.remove") && strings.Contains(found, "family.enter") {
 			break

@@ -9,10 +9,15 @@ import (
 	"larder/internal/id"
 )
 
+// looks, with a sleep after each, take as long as patience does.
+const looks = int(patience / nap)
+
+const nap = 100 * time.Millisecond
+
 func sleep(t testing.TB) {
 	t.Helper()
 	select {
-	case <-time.After(100 * time.Millisecond):
+	case <-time.After(nap):
 	case <-t.Context().Done():
 		t.Fatal("out of time")
 	}

@@ -52,7 +52,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	if change != nil {
 		change(s)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.confine(ctx); err != nil || !s.confined.Load() {
 		t.Fatalf("the database was not found fit: %v", err)

@@ -25,7 +25,7 @@ func TestListIsMadeFromATemplateAndHandedToSomebody(t *testing.T) {
 		t.Error(diff)
 	}
 	var got string
-	for range 200 { // the feed goes as far as the oldest transaction under way
+	for range looks { // the feed goes as far as the oldest transaction under way
 		got = string(h.want(t, 200, h.member, "POST", h.path+"/sync", map[string]any{"cursor": cursor}).body)
 		if strings.Count(got, `"list_id":"`+july) == 3 {
 			break

@@ -96,7 +96,7 @@ func TestAChangeReachesAnotherReplicaWithinASecond(t *testing.T) {
 	within := func(what string, reached func() bool) {
 		t.Helper()
 		for start := time.Now(); !reached(); time.Sleep(10 * time.Millisecond) {
-			if time.Since(start) > 20*time.Second { // a second is promised; the machine may be busy
+			if time.Since(start) > 2*time.Minute { // a second is promised; the machine may be busy
 				t.Fatalf("%s did not reach the other replica", what)
 			}
 		}

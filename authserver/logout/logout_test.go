@@ -165,7 +165,7 @@ func TestTheClientsOfASessionAreToldOnce(t *testing.T) {
 	running.Go(func() { crew.Run(ctx) })
 	defer running.Wait()
 	defer stop()
-	for deadline := time.Now().Add(30 * time.Second); len(b.told()) < 3; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); len(b.told()) < 3; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("sent: %v", b.told())
 		}

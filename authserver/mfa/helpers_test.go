@@ -46,22 +46,23 @@ const goodPassword = "four loaves of rye bread"
 
 func operator() audit.Actor { return audit.Actor{Kind: "operator", ID: "test"} }
 
-// clock is the real one, moved.
+// clock is the time when it was made, moved: it stands still, so that no time
+// step turns by itself.
 type clock struct {
-	mu    sync.Mutex
-	ahead time.Duration
+	mu  sync.Mutex
+	now time.Time
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.ahead)
+	return c.now
 }
 
 func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ahead += d
+	c.now = c.now.Add(d)
 }
 
 // noPasskeys is a person without any.
@@ -155,7 +156,7 @@ func setup(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{db: pgtest.New(t), clock: &clock{}, ring: ring, events: &events{}, post: &post{}}
+	p := &place{db: pgtest.New(t), clock: &clock{now: time.Now()}, ring: ring, events: &events{}, post: &post{}}
 	redisURL := pgtest.RedisURL(t)
 	p.replica = p.start(t, redisURL)
 	p.second = p.start(t, redisURL)

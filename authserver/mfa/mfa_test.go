@@ -249,7 +249,7 @@ func TestGuessesAreLimitedWhereverTheyComeFrom(t *testing.T) {
 
 	// Whoever guesses has the password, and takes a new browser and another
 	// replica each time.
-	limited := 0
+	limited, began := 0, time.Now()
 	for n := range 12 {
 		b := []*replica{p.replica, p.second}[n%2].browser(t)
 		b.password()
@@ -261,8 +261,9 @@ func TestGuessesAreLimitedWhereverTheyComeFrom(t *testing.T) {
 			t.Fatalf("guess %d: %d", n, a.status)
 		}
 	}
-	if limited < 6 {
-		t.Errorf("%d of 12 guesses were held back", limited)
+	// The limiter's clock is Redis's: the time that this takes lets more of them in.
+	if let := 12 - limited; let > 6+int(time.Since(began)/(30*time.Second)) {
+		t.Errorf("%d of 12 guesses were let in", let)
 	}
 	if a := owner.password(); a.location != "/login/mfa" {
 		t.Fatalf("the owner's password leads to %q", a.location)

@@ -63,7 +63,7 @@ type harness struct {
 func newHarness(t testing.TB, changes ...func(*Dependencies)) *harness {
 	t.Helper()
 	h := &harness{
-		t: t, db: pgtest.New(t), clock: &testClock{},
+		t: t, db: pgtest.New(t), clock: &testClock{began: time.Now()},
 		clients: &testClients{byID: map[string]*oidc.Client{}}, sessions: &testSessions{byCookie: map[string]oidc.Login{}},
 		users: &testUsers{byID: map[id.ID]oidc.User{}}, apiKeys: &testAPIKeys{byKey: map[string]oidc.APIKey{}},
 		flows: &testFlows{byID: map[string]*testFlow{}}, pages: &testPages{},
@@ -281,15 +281,14 @@ func (h *harness) do(browser *http.Client, r *http.Request) answer {
 func (h *harness) audited(action string, want int) {
 	h.t.Helper()
 	var got int
-	for range 100 {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		err := h.db.Owner.QueryRow(h.t.Context(), `SELECT coalesce(sum(count), 0) FROM auth.audit_events WHERE action = $1`, action).Scan(&got)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if got >= want {
+		if got >= want || time.Now().After(deadline) {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	if got != want {
 		h.t.Errorf("%d audit events %s, want %d", got, action, want)

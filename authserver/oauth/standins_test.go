@@ -31,10 +31,14 @@ import (
 	"larder/internal/web"
 )
 
-// testClock is the real clock, moved.
-type testClock struct{ ahead atomic.Int64 }
+// testClock is the time when the test began, moved: it stands still, so that
+// however slow the machine, no second turns by itself.
+type testClock struct {
+	began time.Time
+	ahead atomic.Int64
+}
 
-func (c *testClock) Now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *testClock) Now() time.Time          { return c.began.Add(time.Duration(c.ahead.Load())) }
 func (c *testClock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 type testClients struct {

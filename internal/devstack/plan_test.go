@@ -45,9 +45,7 @@ func TestPlanNamesAPortThatIsTaken(t *testing.T) {
 
 func TestPlanPutsInternalListenersBesideOrElsewhere(t *testing.T) {
 	t.Parallel()
-	a, first := listen(t)
-	b, second := listen(t)
-	_, _ = a.Close(), b.Close()
+	first, second := reserve(t), reserve(t)
 	env := map[string]string{"AUTHSERVER_ADDR": first, "RESOURCEAPI_ADDR": second}
 	p, err := stackWith(env).plan(t.Context())
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // readyLimit bounds how long a service may take from its start to its first 200 on /readyz.
-const readyLimit = 60 * time.Second
+const readyLimit = 2 * time.Minute
 
 // Run is the main job: everything up, seeded and served until the context ends.
 func (s *Stack) Run(ctx context.Context) error {

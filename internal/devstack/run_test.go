@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"larder/internal/devstack/demo"
+	"larder/internal/loopback"
 )
 
 // terminal collects what a run says.
@@ -47,10 +48,10 @@ type running struct {
 
 func runStack(t *testing.T, dir string) *running {
 	t.Helper()
-	a, auth := listen(t)
-	b, api := listen(t)
-	_, _ = a.Close(), b.Close()
-	env := map[string]string{"AUTHSERVER_ADDR": auth, "RESOURCEAPI_ADDR": api}
+	env := map[string]string{
+		"AUTHSERVER_ADDR": reserve(t), "AUTHSERVER_INTERNAL_ADDR": reserve(t),
+		"RESOURCEAPI_ADDR": reserve(t), "RESOURCEAPI_INTERNAL_ADDR": reserve(t),
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	r := &running{dir: dir, said: &terminal{}, stop: stop, ended: make(chan error, 1)}
 	s := &Stack{
@@ -61,10 +62,20 @@ func runStack(t *testing.T, dir string) *running {
 	return r
 }
 
+func reserve(t *testing.T) string {
+	t.Helper()
+	addr, release, err := loopback.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	return addr
+}
+
 // demo waits for the document, which is the sign that all is up.
 func (r *running) demo(t *testing.T) demo.Demo {
 	t.Helper()
-	deadline := time.After(2 * time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for {
 		var document demo.Demo
 		raw, err := os.ReadFile(filepath.Join(r.dir, demoFile))
@@ -78,7 +89,7 @@ func (r *running) demo(t *testing.T) demo.Demo {
 		case err := <-r.ended:
 			t.Fatalf("it ended before it was up: %v\n%s", err, r.said)
 		case <-deadline:
-			t.Fatalf("no %s in two minutes\n%s", demoFile, r.said)
+			t.Fatalf("no %s in five minutes\n%s", demoFile, r.said)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -89,7 +100,7 @@ func (r *running) wait(t *testing.T) error {
 	select {
 	case err := <-r.ended:
 		return err
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatalf("it does not end\n%s", r.said)
 		return nil
 	}

@@ -44,9 +44,10 @@ const (
 // While Redis does not answer, or where there is none, each process counts by
 // itself: n replicas then let in n times the quota, and not more.
 type Leases struct {
-	redis redis.Cmdable // nil for none
-	now   func() time.Time
-	held  *lru.Cache[string, *lease]
+	redis  redis.Cmdable // nil for none
+	now    func() time.Time
+	held   *lru.Cache[string, *lease]
+	within time.Duration // Redis answers, or is away
 
 	mu   sync.Mutex
 	away time.Time // Redis is not asked until then
@@ -66,7 +67,7 @@ type lease struct {
 // NewLeases returns leases from r, which may be nil.
 func NewLeases(r redis.Cmdable, now func() time.Time) (*Leases, error) {
 	held, err := lru.New[string, *lease](maxLeases)
-	return &Leases{redis: r, now: now, held: held}, err
+	return &Leases{redis: r, now: now, held: held, within: askWithin}, err
 }
 
 // grant takes up to ARGV[3] tokens from a GCRA bucket of ARGV[2] tokens, one
@@ -126,7 +127,7 @@ func (l *Leases) renew(ctx context.Context, bucket string, q Quota, held *lease,
 	if l.redis == nil || l.isAway(now) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.within)
 	defer cancel()
 	got, err := grant.Run(ctx, l.redis, []string{key("quota:" + bucket)}, q.every().Microseconds(), q.Limit, q.lease()).Int64Slice()
 	if err != nil || len(got) != 4 {

@@ -21,9 +21,9 @@ import (
 
 const (
 	// setupLimit bounds making a database, the wait for another package's template included.
-	setupLimit = 2 * time.Minute
+	setupLimit = 5 * time.Minute
 	// cleanupLimit bounds how long the end of a test waits for its database to go.
-	cleanupLimit = 30 * time.Second
+	cleanupLimit = 2 * time.Minute
 	// maxConns bounds each pool, so that many packages at once stay below the server's 300 connections.
 	maxConns = 8
 )

@@ -25,9 +25,13 @@ import (
 	"larder/internal/web"
 )
 
-type clock struct{ ahead atomic.Int64 }
+// clock stands still until a test moves it.
+type clock struct {
+	began time.Time
+	ahead atomic.Int64
+}
 
-func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) Now() time.Time          { return c.began.Add(time.Duration(c.ahead.Load())) }
 func (c *clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // serve answers over TLS until the test ends.
@@ -50,7 +54,7 @@ func serve(t *testing.T, cert *tlsfile.Certificate, h http.Handler) (addr string
 
 func TestANewCertificateIsServedWithoutDroppingConnections(t *testing.T) {
 	t.Parallel()
-	folder, now, ca := t.TempDir(), &clock{}, mtlstest.NewCA(t)
+	folder, now, ca := t.TempDir(), &clock{began: time.Now()}, mtlstest.NewCA(t)
 	first, second := ca.Server(t, nil), ca.Server(t, nil)
 	certFile, keyFile := first.Write(t, folder)
 	var logged bytes.Buffer
@@ -165,7 +169,7 @@ func TestOnlyTheSuitesOfBCP195AreSpoken(t *testing.T) {
 
 func TestAuthoritiesVouchForClientsOnly(t *testing.T) {
 	t.Parallel()
-	now, ca, stranger := &clock{}, mtlstest.NewCA(t), mtlstest.NewCA(t)
+	now, ca, stranger := &clock{began: time.Now()}, mtlstest.NewCA(t), mtlstest.NewCA(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)

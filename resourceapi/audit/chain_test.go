@@ -56,7 +56,7 @@ func keep(t *testing.T, events int) *kept {
 // transaction may hold the settling up between the two.
 func (k *kept) settle(t *testing.T, entries int) {
 	t.Helper()
-	for range 600 {
+	for range 2400 {
 		if _, err := k.Round(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func TestLoadRotatesAndRedeems(t *testing.T) {
 	}
 	var in, out bytes.Buffer
 	for _, j := range jobs {
-		j.Addr, j.Connections, j.Measure = at, 2, 100*time.Millisecond
+		j.Addr, j.Connections, j.Measure = at, 2, 500*time.Millisecond
 		if err := json.NewEncoder(&in).Encode(j); err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ const (
 	people       = 4
 	// perRound is how much has to be acknowledged, of writes and of rotations each, from one kill to the next.
 	perRound = 16
-	patience = time.Minute
+	patience = 3 * time.Minute
 	// pace leaves the processor to the services.
 	pace  = 2 * time.Millisecond
 	scope = "openid offline_access family:read family:write lists:read lists:write"

@@ -26,7 +26,7 @@ const (
 	atOnce = 4
 	// mayGrow is what a service may take more from the system at most; each attack sends several times as much.
 	mayGrow  = 192 << 20
-	patience = time.Minute
+	patience = 3 * time.Minute
 	scope    = "openid offline_access family:read family:write lists:read lists:write"
 )
 

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"larder/internal/devstack/demo"
+	"larder/internal/loopback"
 	"larder/tests/stack"
 )
 
@@ -122,11 +123,12 @@ func build(t *testing.T) string {
 // serve registers the app, starts it and returns its address.
 func serve(t *testing.T, s *stack.Stack, dir string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, release, err := loopback.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	t.Cleanup(release)
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,6 @@ func serve(t *testing.T, s *stack.Stack, dir string) string {
 	if err := json.NewDecoder(resp.Body).Decode(&client); err != nil || resp.StatusCode != http.StatusCreated {
 		t.Fatalf("registration: %d, %v", resp.StatusCode, err)
 	}
-	_ = l.Close()
 	cmd := exec.CommandContext(t.Context(), "node", filepath.Join("node_modules", "next", "dist", "bin", "next"), "start", "-H", "localhost", "-p", port)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, t.Output(), t.Output()
 	cmd.Env = append(os.Environ(), "NEXT_TELEMETRY_DISABLED=1", "AUTH_URL="+base, "AUTH_SECRET="+client.Secret,
@@ -159,7 +160,7 @@ func serve(t *testing.T, s *stack.Stack, dir string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has ended by then, and with it the app
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		resp, err := http.Get(base)
 		if err == nil {

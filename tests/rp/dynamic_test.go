@@ -113,7 +113,7 @@ func TestOIDCCDynamic(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		var newKey string
-		for deadline := time.Now().Add(time.Minute); newKey == "" || newKey == oldKey; _, newKey = signIn() {
+		for deadline := time.Now().Add(3 * time.Minute); newKey == "" || newKey == oldKey; _, newKey = signIn() {
 			if time.Now().After(deadline) {
 				t.Fatal("the new key does not sign")
 			}

@@ -131,7 +131,7 @@ func (p *party) expect(t *testing.T, user demo.User, sid string) {
 		if one.Subject != user.ID || one.SID != sid || !known || string(event) != "{}" || len(one.Events) != 1 || one.Nonce != nil || one.JTI == "" {
 			t.Errorf("told %+v of %s", one, sid)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		t.Fatalf("nobody told of %s", sid)
 	}
 }

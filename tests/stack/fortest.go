@@ -12,7 +12,7 @@ import (
 )
 
 // startLimit bounds bringing a stack up.
-const startLimit = 2 * time.Minute
+const startLimit = 5 * time.Minute
 
 // Options says what a test needs; the zero value is one replica of each service.
 type Options struct {

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type Front struct {
 	mu       sync.Mutex
 	replicas []*url.URL
 	next     int
+	awaited  map[string]int // how many answers, by the replica's host
 }
 
 // NewFront listens on a loopback address of its own, with no replicas yet.
@@ -30,7 +32,7 @@ func NewFront(ctx context.Context) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Front{URL: "http://" + l.Addr().String()}
+	f := &Front{URL: "http://" + l.Addr().String(), awaited: map[string]int{}}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			if replica := f.take(); replica != nil {
@@ -38,7 +40,7 @@ func NewFront(ctx context.Context) (*Front, error) {
 			}
 			r.Out.Host = r.In.Host
 		},
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
+		Transport:     &courier{front: f, transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		FlushInterval: -1, // event streams
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -70,6 +72,37 @@ func (f *Front) Remove(base string) {
 	f.replicas = slices.DeleteFunc(f.replicas, func(u *url.URL) bool { return u.String() == base })
 }
 
+// settle returns when each request that was handed to a replica has begun to be answered. Before that it may still be on
+// its way, and find nobody who listens.
+func (f *Front) settle(base string) {
+	host := strings.TrimPrefix(base, "http://")
+	for end := time.Now().Add(drainLimit); time.Now().Before(end); time.Sleep(pollEvery) {
+		f.mu.Lock()
+		n := f.awaited[host]
+		f.mu.Unlock()
+		if n == 0 {
+			return
+		}
+	}
+}
+
+// courier takes requests to their replicas and notes which were answered.
+type courier struct {
+	front     *Front
+	transport http.RoundTripper
+}
+
+func (c *courier) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer func() {
+		c.front.mu.Lock()
+		defer c.front.mu.Unlock()
+		if c.front.awaited[r.URL.Host]--; c.front.awaited[r.URL.Host] <= 0 {
+			delete(c.front.awaited, r.URL.Host)
+		}
+	}()
+	return c.transport.RoundTrip(r)
+}
+
 // Close ends every connection.
 func (f *Front) Close() error {
 	if err := f.server.Close(); !errors.Is(err, http.ErrServerClosed) {
@@ -85,5 +118,7 @@ func (f *Front) take() *url.URL {
 		return nil
 	}
 	f.next++
-	return f.replicas[f.next%len(f.replicas)]
+	replica := f.replicas[f.next%len(f.replicas)]
+	f.awaited[replica.Host]++
+	return replica
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	requestLimit = 30 * time.Second
+	requestLimit = 2 * time.Minute
 	maxBody      = 4 << 20
 )
 

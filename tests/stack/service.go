@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,17 +12,17 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"larder/internal/loopback"
 )
 
 const (
-	readyLimit = 30 * time.Second
+	readyLimit = 2 * time.Minute
 	// pollEvery is short, for the benchmark measures cold starts by it.
 	pollEvery = 2 * time.Millisecond
 	// drainLimit is longer than the services take at most to drain.
-	drainLimit = 30 * time.Second
+	drainLimit = 2 * time.Minute
 	lastWords  = 6 << 10
-	// deregistration lets a request that was just handed to a replica reach it before the replica stops listening.
-	deregistration = 100 * time.Millisecond
 )
 
 // Service is one replica of a service: a process and what it takes to start it again.
@@ -46,16 +45,18 @@ type Service struct {
 // ports each time, for the old ones may be gone by then.
 func (s *Service) Start(ctx context.Context) error {
 	if s.front != nil {
-		public, err := freeAddress(ctx)
+		public, release, err := loopback.Reserve()
 		if err != nil {
 			return err
 		}
+		defer release()
 		s.URL = "http://" + public
 	}
-	internal, err := freeAddress(ctx)
+	internal, release, err := loopback.Reserve()
 	if err != nil {
 		return err
 	}
+	defer release()
 	s.Internal = "http://" + internal
 	env := append(slices.Clip(s.env),
 		s.prefix+"_ADDR="+s.URL[len("http://"):], s.prefix+"_INTERNAL_ADDR="+internal)
@@ -147,7 +148,7 @@ func (s *Service) Stop() error {
 	}
 	if s.front != nil {
 		s.leave()
-		time.Sleep(deregistration)
+		s.front.settle(s.URL)
 	}
 	if err := syscall.Kill(s.pid, syscall.SIGTERM); err != nil {
 		return err
@@ -207,13 +208,4 @@ func (s *Service) LastWords() string {
 		}
 	}
 	return string(raw)
-}
-
-// freeAddress returns a loopback address that was free a moment ago.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), errors.Join(l.Close())
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"larder/internal/devstack/demo"
+	"larder/internal/loopback"
 )
 
 // Database reaches one database as its owner and as the services' runtime roles.
@@ -50,6 +51,8 @@ type Stack struct {
 	config Config
 	fronts []*Front
 	env    []string
+	// releases give reserved addresses back.
+	releases []func()
 }
 
 // Start migrates, seeds the demo family and starts every replica. What it has begun when it fails, it stops.
@@ -90,6 +93,9 @@ func (s *Stack) Stop() error {
 		if line != nil {
 			line.Close()
 		}
+	}
+	for _, release := range s.releases {
+		release()
 	}
 	return errors.Join(faults...)
 }
@@ -158,10 +164,11 @@ func (s *Stack) lay(ctx context.Context) error {
 func (s *Stack) addresses(ctx context.Context) error {
 	for _, base := range []*string{&s.Issuer, &s.API} {
 		if s.config.Direct {
-			addr, err := freeAddress(ctx)
+			addr, release, err := loopback.Reserve()
 			if err != nil {
 				return err
 			}
+			s.releases = append(s.releases, release)
 			*base = "http://" + addr
 			continue
 		}

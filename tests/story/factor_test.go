@@ -11,10 +11,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// A time step of an authenticator app (RFC 6238 §4.1), and how much of it must be left for a story to use its code.
+// A time step of an authenticator app (RFC 6238 §4.1), and how much of it must be left for a story to use the code of the
+// step before: with the next one that is over.
 const (
 	step    = 30 * time.Second
-	reserve = 3 * time.Second
+	reserve = 15 * time.Second
 )
 
 // look remembers a part of the page's source.
@@ -42,7 +43,7 @@ func (n *narrator) totp(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	now := time.Now()
-	if left := now.Truncate(step).Add(step).Sub(now); left < reserve {
+	if left := now.Truncate(step).Add(step).Sub(now); offset < 0 && left < reserve {
 		time.Sleep(left)
 	}
 	code, err := totp.GenerateCode(args[1], time.Now().Add(time.Duration(offset)*step))

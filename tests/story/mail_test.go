@@ -12,7 +12,7 @@ import (
 )
 
 // mailWithin is how long a mail may take.
-const mailWithin = 45 * time.Second
+const mailWithin = 3 * time.Minute
 
 // mailed waits for the newest mail with a subject to an address, and remembers where it leads as $LINK. Mails of the
 // same subject come in turn: each is looked at once.

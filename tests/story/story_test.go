@@ -198,8 +198,11 @@ func pairs(args []string) (url.Values, error) {
 	return values, nil
 }
 
-// pollEvery is how often within looks.
-const pollEvery = 50 * time.Millisecond
+// pollEvery is how often within looks, and busy how much longer than it says.
+const (
+	pollEvery = 50 * time.Millisecond
+	busy      = 2 * time.Minute
+)
 
 // telling is where a story keeps its narrator.
 type telling struct{}

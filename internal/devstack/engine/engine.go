@@ -20,7 +20,7 @@ import (
 
 const (
 	// startTimeout bounds one start: crash recovery of a development database is a matter of seconds.
-	startTimeout = 60 * time.Second
+	startTimeout = 2 * time.Minute
 	// startAttempts bounds how often a start is tried again on another port.
 	startAttempts = 4
 )

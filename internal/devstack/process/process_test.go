@@ -54,9 +54,12 @@ func TestStopAsksFirstAndKillsLater(t *testing.T) {
 	}
 }
 
+// looks, 20 ms after each other, take as long as a busy machine may need.
+const looks = 6000
+
 func waitFor(t *testing.T, child *process.Process, word string) {
 	t.Helper()
-	for range 200 {
+	for range looks {
 		if strings.Contains(child.Tail(), word) {
 			return
 		}
@@ -94,7 +97,7 @@ func TestInterruptReachesAllThatACommandStarted(t *testing.T) {
 		done <- process.Attached(ctx, []string{"/bin/sh", "-c", "sleep 60 & echo $!; wait"}, os.Environ(), output, output)
 	}()
 	var grandchild int
-	for range 200 {
+	for range looks {
 		said, err := os.ReadFile(output.Name())
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +114,7 @@ func TestInterruptReachesAllThatACommandStarted(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("an interrupted command is no success")
 	}
-	for range 200 {
+	for range looks {
 		if syscall.Kill(grandchild, 0) != nil || zombie(grandchild) {
 			return
 		}

@@ -61,6 +61,7 @@ type Issuer struct {
 	maxAge       string
 	down         map[string]bool // by path; "" for all
 	delay        time.Duration
+	held         chan struct{} // closed when answers may come; nil for at once
 	introspected map[string]Claims
 	revocations  []revocation.Entry
 	count        Count
@@ -155,6 +156,15 @@ func (i *Issuer) SetDelay(d time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.delay = d
+}
+
+// Hold keeps every answer back until release.
+func (i *Issuer) Hold() (release func()) {
+	held := make(chan struct{})
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.held = held
+	return func() { close(held) }
 }
 
 // Count returns what the issuer was asked for so far.
@@ -287,7 +297,7 @@ func (i *Issuer) Revoke(kind, value string) {
 func (i *Issuer) gate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
-		delay, down := i.delay, i.down[""] || i.down[r.URL.Path]
+		delay, held, down := i.delay, i.held, i.down[""] || i.down[r.URL.Path]
 		switch r.URL.Path {
 		case "/jwks":
 			i.count.JWKS++
@@ -300,6 +310,9 @@ func (i *Issuer) gate(next http.Handler) http.Handler {
 		}
 		i.mu.Unlock()
 		time.Sleep(delay)
+		if held != nil {
+			<-held
+		}
 		if down {
 			w.WriteHeader(http.StatusInternalServerError)
 			return

@@ -10,7 +10,7 @@ import { demo, done, goodbye, please } from './talk.mjs'
 export { assert, demo, done }
 
 const { BROWSER, JOURNEY, LEAVE, MAILS, PICTURES, TEXTS } = process.env
-const patience = 60_000 // milliseconds; a machine may be busy
+const patience = 180_000 // milliseconds; a machine may be busy
 const axe = readFileSync('node_modules/axe-core/axe.min.js', 'utf8')
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 const browser = await chromium.connect(BROWSER)

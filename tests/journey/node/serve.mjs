@@ -3,6 +3,7 @@ import { chromium } from 'playwright-core'
 
 const server = await chromium.launchServer({
   executablePath: process.env.CHROMIUM,
+  timeout: 180_000, // milliseconds; a machine may be busy
   // The services listen on one of the addresses that this name has.
   args: ['--no-sandbox', '--host-resolver-rules=MAP localhost 127.0.0.1'],
 })

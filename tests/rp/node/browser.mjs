@@ -1,11 +1,11 @@
 // A real browser, for apps that others' libraries run in.
 import { chromium as playwright } from 'playwright-core'
 
-export const chromium = () => playwright.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
+export const chromium = () => playwright.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'], timeout: 180_000 })
 
 export async function newContext(browser, options) {
   const context = await browser.newContext(options)
-  context.setDefaultTimeout(90_000) // a machine may be busy
+  context.setDefaultTimeout(180_000) // a machine may be busy
   return context
 }
 
