@@ -69,6 +69,7 @@ const (
 // server is the service put together.
 type server struct {
 	cfg         Config
+	patience    time.Duration // of a request
 	log         *slog.Logger
 	registry    *prometheus.Registry
 	pool        *pgxpool.Pool
@@ -93,7 +94,7 @@ type server struct {
 // newServer puts the service together. Neither the database nor the issuer need
 // answer yet.
 func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time) (*server, error) {
-	s := &server{cfg: cfg, log: log, registry: telemetry.Registry()}
+	s := &server{cfg: cfg, patience: requestTimeout, log: log, registry: telemetry.Registry()}
 	var err error
 	if s.pool, err = postgres.Open(ctx, cfg.DatabaseURL, cfg.DatabaseConns); err != nil {
 		return nil, err
@@ -262,7 +263,7 @@ func (s *server) gated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := r.Context(), context.CancelFunc(func() {})
 		if !streams(r.URL.Path) {
-			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+			ctx, cancel = context.WithTimeout(ctx, s.patience)
 		}
 		defer cancel()
 		r = r.WithContext(tenant.WithSource(ctx, source(r)))

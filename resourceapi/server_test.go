@@ -49,6 +49,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)
+	s.patience = patience
 	if change != nil {
 		change(s)
 	}

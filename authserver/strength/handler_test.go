@@ -61,12 +61,12 @@ func TestWhatIsTypedIsRated(t *testing.T) {
 		}
 	}
 	limited := false
-	for range 200 {
+	for n := 0; n < 2000 && !limited; n++ { // more than 120, for some come back while a busy machine asks
 		status, _ := ask(t.Context(), "en", "same-origin", "x")
-		limited = limited || status == http.StatusTooManyRequests
+		limited = status == http.StatusTooManyRequests
 	}
 	if !limited {
-		t.Error("200 at once are all rated")
+		t.Error("however many are asked for at once, all are rated")
 	}
 	for _, secret := range []string{"hunter2", "gravel", "ada@example.com"} {
 		if strings.Contains(log.String(), secret) {

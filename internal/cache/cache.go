@@ -13,15 +13,18 @@ import (
 // ErrNone is the answer for a key that is not there.
 var ErrNone = redis.Nil
 
-// Open returns a client for the Redis server in url. It does not wait for it.
+// Open returns a client for the Redis server in url. It does not wait for it,
+// and for answers two seconds unless url says otherwise.
 func Open(url secret.String) (*redis.Client, error) {
 	opts, err := redis.ParseURL(url.Reveal())
 	if err != nil {
 		return nil, errors.New("the Redis URL cannot be read") // the error may repeat the password
 	}
-	opts.DialTimeout = 2 * time.Second
-	opts.ReadTimeout = 2 * time.Second
-	opts.WriteTimeout = 2 * time.Second
+	for _, timeout := range []*time.Duration{&opts.DialTimeout, &opts.ReadTimeout, &opts.WriteTimeout} {
+		if *timeout == 0 { // url names none
+			*timeout = 2 * time.Second
+		}
+	}
 	opts.PoolSize = 64
 	const buffer = 4 << 10 // what we say is short; by default a connection holds 64 KiB, and one for pipelines 256
 	opts.ReadBufferSize, opts.WriteBufferSize = buffer, buffer

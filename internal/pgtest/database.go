@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -169,7 +170,25 @@ func ensureLogin(ctx context.Context, conn *pgx.Conn, address, group string) (st
 	if err != nil {
 		return "", err
 	}
-	return servers.WithLogin(address, role, password)
+	if address, err = servers.WithLogin(address, role, password); err != nil {
+		return "", err
+	}
+	return patient(address, "connect_timeout", "20", "lock_timeout", "5min", "statement_timeout", "5min", "idle_in_transaction_session_timeout", "5min")
+}
+
+// patient returns the address of a server with parameters, in pairs of name and value, by which whoever uses it waits
+// longer than a service does: all tests at once make a machine slow, and what it is late with is not gone.
+func patient(address string, namesAndValues ...string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", errors.New("the server's address is not a URL") // the error may repeat the password
+	}
+	query := u.Query()
+	for i := 0; i+1 < len(namesAndValues); i += 2 {
+		query.Set(namesAndValues[i], namesAndValues[i+1])
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
 }
 
 func drop(ctx context.Context, server, name string) error {

@@ -68,7 +68,11 @@ func RedisURL(t testing.TB) string {
 		t.Fatalf("pgtest: %v", err)
 	}
 	u.Path = "/" + strconv.Itoa(database)
-	return u.String()
+	given, err := patient(u.String(), "dial_timeout", "20s", "read_timeout", "1m", "write_timeout", "1m")
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return given
 }
 
 // lease takes a logical database that nobody has. Database 0 is the desk where leases are kept.

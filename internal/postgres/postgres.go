@@ -14,7 +14,7 @@ import (
 
 // Open returns a pool for the runtime role in url. It does not wait for the
 // server: a service starts without its database and is not ready until it is
-// there. maxConns bounds the pool.
+// there. maxConns bounds the pool. Timeouts that url names are kept.
 func Open(ctx context.Context, url secret.String, maxConns int32) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url.Reveal())
 	if err != nil {
@@ -24,11 +24,17 @@ func Open(ctx context.Context, url secret.String, maxConns int32) (*pgxpool.Pool
 	cfg.MaxConnLifetime = time.Hour
 	cfg.MaxConnIdleTime = 10 * time.Minute
 	cfg.HealthCheckPeriod = 15 * time.Second
-	cfg.ConnConfig.ConnectTimeout = 3 * time.Second
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = 3 * time.Second
+	}
 	params := cfg.ConnConfig.RuntimeParams
-	params["statement_timeout"] = "10s"
-	params["lock_timeout"] = "5s"
-	params["idle_in_transaction_session_timeout"] = "30s"
+	for name, usual := range map[string]string{
+		"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s",
+	} {
+		if params[name] == "" {
+			params[name] = usual
+		}
+	}
 	params["timezone"] = "UTC"
 	// Every query of ours is served by an index whatever its parameters are, and
 	// planning one under row-level security takes ten times as long as running it.
