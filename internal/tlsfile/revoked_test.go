@@ -17,7 +17,7 @@ import (
 
 func TestRevokedCertificatesAreRefused(t *testing.T) {
 	t.Parallel()
-	now, ca, stranger := &clock{}, mtlstest.NewCA(t), mtlstest.NewCA(t)
+	now, ca, stranger := &clock{began: time.Now()}, mtlstest.NewCA(t), mtlstest.NewCA(t)
 	below := ca.Intermediate(t)
 	name := x509.Certificate{Subject: pkix.Name{CommonName: "bank"}}
 	own, taken, lower, lowerTaken := ca.Issue(t, name), ca.Issue(t, name), below.Issue(t, name), below.Issue(t, name)
