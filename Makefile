@@ -9,7 +9,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 FUZZ_TIME ?= 60s
 CRASH_ROUNDS ?= 50
 PROBE_ROUNDS ?= 4000
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 40m
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help

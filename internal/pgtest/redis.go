@@ -14,7 +14,7 @@ import (
 
 const (
 	// leaseTime frees the logical database of a killed test; a test takes less.
-	leaseTime = 20 * time.Minute
+	leaseTime = 45 * time.Minute
 	// fewDatabases is what a Redis has that does not tell: its default.
 	fewDatabases = 16
 )
