@@ -25,7 +25,7 @@ const (
 	setupLimit = 5 * time.Minute
 	// cleanupLimit bounds how long the end of a test waits for its database to go.
 	cleanupLimit = 2 * time.Minute
-	// maxConns bounds each pool, so that many packages at once stay below the server's 300 connections.
+	// maxConns bounds each pool, so that many packages at once stay below the server's 1000 connections.
 	maxConns = 8
 )
 

@@ -26,7 +26,7 @@ func (o Options) dockerPostgres(ctx context.Context, access Access) (*server, er
 		name: "postgres", image: postgresImage, volume: "/var/lib/postgresql/data", publish: strconv.Itoa(access.Port) + ":5432",
 		env: []string{"POSTGRES_PASSWORD=" + access.Password, "PGDATA=/var/lib/postgresql/data/cluster"},
 		args: []string{
-			"-c", "max_connections=300", "-c", "timezone=UTC", "-c", "log_min_messages=warning",
+			"-c", "max_connections=1000", "-c", "timezone=UTC", "-c", "log_min_messages=warning",
 		},
 		url: postgresURL(access), ping: pingPostgres,
 	})

@@ -148,7 +148,7 @@ func (o Options) runPostgres(ctx context.Context, found []installation, access A
 		Args: []string{
 			"-D", data, "-p", strconv.Itoa(access.Port),
 			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-			"-c", "max_connections=300", "-c", "shared_buffers=128MB", "-c", "max_wal_size=1GB",
+			"-c", "max_connections=1000", "-c", "shared_buffers=128MB", "-c", "max_wal_size=1GB",
 			"-c", "log_min_messages=warning", "-c", "timezone=UTC",
 		},
 	})
