@@ -32,7 +32,7 @@ func TestNamesAreWhatTheAPITellsThePerson(t *testing.T) {
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	names := &detailname.Names{
-		APIs: outbound.New(outbound.Config{Timeout: 5 * time.Second, MaxBody: 64 << 10, AllowLoopback: true}), Log: slog.New(slog.DiscardHandler),
+		APIs: outbound.New(outbound.Config{Timeout: time.Minute, MaxBody: 64 << 10, AllowLoopback: true}), Log: slog.New(slog.DiscardHandler),
 		Sign: func(_ context.Context, person id.ID, resource, scope string) (string, error) {
 			return person.String() + " at " + resource + " for " + scope, nil
 		},

@@ -82,7 +82,7 @@ func newHarness(t testing.TB, changes ...func(*Dependencies)) *harness {
 	running.Go(func() { queue.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 
-	fetcher := outbound.New(outbound.Config{Timeout: 5 * time.Second, MaxBody: 16 << 10, AllowLoopback: true})
+	fetcher := outbound.New(outbound.Config{Timeout: time.Minute, MaxBody: 16 << 10, AllowLoopback: true})
 	queued, err := jobs.NewQueue(h.db.Auth, "auth", log)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func (h *harness) browser() *http.Client {
 		h.t.Fatal(err)
 	}
 	return &http.Client{
-		Jar: jar, Timeout: 30 * time.Second,
+		Jar: jar, Timeout: 2 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

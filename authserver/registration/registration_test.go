@@ -47,7 +47,7 @@ func setup(t *testing.T, policy registration.Policy) *place {
 	p := &place{t: t, db: pgtest.New(t), limiter: &limit.Limiter{Redis: pgtest.Redis(t)}}
 	p.clients = &client.Clients{
 		DB: p.db.Auth, Rules: client.Rules{ResourceServers: servers, Reachable: outbound.New(outbound.Config{}).CheckURL}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Fetch: outbound.New(outbound.Config{Timeout: 10 * time.Second, MaxBody: 1 << 10, AllowLoopback: true}),
+		Fetch: outbound.New(outbound.Config{Timeout: time.Minute, MaxBody: 1 << 10, AllowLoopback: true}),
 	}
 	rt := web.NewRouter(web.Problem)
 	server := httptest.NewServer(rt)

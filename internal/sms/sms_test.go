@@ -29,7 +29,7 @@ func TestTheGatewaySpeaksTwiliosAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = g.Over(outbound.New(outbound.Config{Timeout: 10 * time.Second, MaxBody: 1 << 10, AllowLoopback: true}))
+	g = g.Over(outbound.New(outbound.Config{Timeout: time.Minute, MaxBody: 1 << 10, AllowLoopback: true}))
 	m := sms.Message{ID: "1", To: "+4915112345678", Text: "123456 & more"}
 	if err := g.Send(t.Context(), m); err != nil {
 		t.Fatal(err)

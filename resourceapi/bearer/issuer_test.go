@@ -58,7 +58,7 @@ func TestKeysServeThroughAnOutageUpToTheLimit(t *testing.T) {
 	b.issuer.Rotate()
 	start := time.Now()
 	b.refuses(t, b.issuer.Token(nil), fault.Unavailable) // perhaps a new key: nobody can tell
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("an unknown kid took %v to fail", took)
 	}
 	b.issuer.Withdraw(kid)
