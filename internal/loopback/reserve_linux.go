@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -21,7 +22,7 @@ func Reserve() (addr string, release func(), err error) {
 	if err != nil {
 		return "", nil, errors.Join(err, syscall.Close(socket))
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), func() { _ = syscall.Close(socket) }, nil
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), sync.OnceFunc(func() { _ = syscall.Close(socket) }), nil
 }
 
 func bind(socket int) (port int, err error) {
