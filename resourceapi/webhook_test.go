@@ -271,6 +271,21 @@ func TestNoMessageIsLostWithAProcess(t *testing.T) {
 	}
 }
 
+// A dump tells how far a webhook was told in transactions of the cluster that
+// it came from.
+func TestAWebhookHearsOnInAnotherCluster(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	receiver := newReceiver(t)
+	h.register(t, receiver.URL)
+	h.exec(t, `UPDATE grocery.webhooks SET after_tx = '1000000000000', after_seq = 7`)
+	h.exec(t, `TRUNCATE grocery.change_feed`) // docs/backup.md
+	h.want(t, 200, h.admin, "PUT", h.items(h.shared)+"/"+h.item+"/check", nil)
+	if m := receiver.next(t); m.Type != "item.checked" || m.Data["entity_id"] != h.item {
+		t.Errorf("got %s", m.body)
+	}
+}
+
 func TestWebhooksAreForAdminsAndLeadOutside(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)

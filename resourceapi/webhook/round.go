@@ -18,7 +18,10 @@ const (
 UPDATE grocery.webhook_rounds SET busy_until = now() + interval '2 minutes'
  WHERE family_id = $1 AND (busy_until IS NULL OR busy_until < now())`
 
-	selectEnabled = `SELECT id, events, after_tx, after_seq FROM grocery.webhooks WHERE family_id = $1 AND disabled_reason IS NULL FOR UPDATE`
+	// A cursor that is ahead of us is of the cluster that a dump came from.
+	selectEnabled = `
+SELECT id, events, CASE WHEN after_tx <= pg_snapshot_xmin(pg_current_snapshot()) THEN after_tx ELSE '0' END, after_seq
+  FROM grocery.webhooks WHERE family_id = $1 AND disabled_reason IS NULL FOR UPDATE`
 
 	selectNews = `
 SELECT tx, seq, event, list_id, entity_id, version, actor, occurred_at, tx < pg_snapshot_xmin(pg_current_snapshot())
