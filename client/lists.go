@@ -21,6 +21,8 @@ type Family struct {
 	Currency    string   `json:"currency"`     // of prices that are noted without one
 	HistoryDays int      `json:"history_days"` // for how long it is remembered what items were
 	Permissions []string `json:"permissions"`  // what the caller may do in it, such as list.create
+
+	DefaultListID *string `json:"default_list_id"` // where AddItem puts things without a list; nil for the first that is open
 }
 
 // List is a shopping list. Permissions are what the caller may do on it and to its items, such as item.check; an answer to Sync leaves them out.
@@ -154,9 +156,13 @@ func (c *Client) DeleteList(ctx context.Context, l *List) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: listPath(l.FamilyID, l.ID), header: IfMatch(l.Version)}, nil)
 }
 
-// AddItem puts something on a list.
+// AddItem puts something on a list; "" is the family's default one.
 func (c *Client) AddItem(ctx context.Context, family, list string, i NewItem) (*Item, error) {
-	return get[Item](ctx, c, call{method: http.MethodPost, path: itemsPath(family, list), body: i})
+	path := familyPath(family) + "/items"
+	if list != "" {
+		path = itemsPath(family, list)
+	}
+	return get[Item](ctx, c, call{method: http.MethodPost, path: path, body: i})
 }
 
 // UpdateItem changes the version of an item that the caller has seen.

@@ -93,3 +93,43 @@ func TestAFamilysSettingsTakeEffect(t *testing.T) {
 		h.want(t, 200, h.member, "PATCH", item, map[string]any{"note": id.New().String()})
 	}
 }
+
+// TestThingsGoOnTheDefaultList, and elsewhere where that takes none.
+func TestThingsGoOnTheDefaultList(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	goes := func(c caller, want string) {
+		t.Helper()
+		got := h.want(t, 201, c, "POST", h.path+"/items", map[string]any{"text": "2 l milk"})
+		if list := got.field(t, "list_id"); list != want || !strings.HasPrefix(got.header.Get("Location"), h.path+"/lists/"+want+"/items/") {
+			t.Errorf("it went on %s at %s, want %s", list, got.header.Get("Location"), want)
+		}
+	}
+	set := func(list any) { h.want(t, 200, h.admin, "PATCH", h.path, map[string]any{"default_list_id": list}) }
+	goes(h.member, h.shared) // the first one
+	set(h.granted)
+	goes(h.member, h.granted)
+	for _, bad := range []any{id.New(), h.private, 7} {
+		h.want(t, 400, h.admin, "PATCH", h.path, map[string]any{"default_list_id": bad})
+	}
+	h.want(t, 400, h.alien, "POST", "/v1/families", map[string]any{"name": "E", "default_list_id": nil})
+	h.want(t, 403, h.guest, "POST", h.path+"/items", map[string]any{"name": "Cake"}) // who sees it may not add there
+	if got := h.want(t, 200, h.guest, "GET", h.path, nil); !strings.Contains(string(got.body), `"default_list_id":null`) {
+		t.Errorf("a guest is told of %s", got.body)
+	}
+	if got := h.want(t, 200, h.member, "GET", "/v1/families", nil); !strings.Contains(string(got.body), `"default_list_id":"`+h.granted) {
+		t.Errorf("a member is told of %s", got.body)
+	}
+	h.want(t, 200, h.member, "PATCH", h.path+"/lists/"+h.granted, map[string]any{"archived": true})
+	goes(h.member, h.shared)
+	passing := h.list(t, h.member, "Passing", "shared")
+	set(passing)
+	h.want(t, 204, h.admin, "DELETE", h.path+"/lists/"+passing, nil, "If-Match", "*")
+	goes(h.member, h.shared)
+	h.want(t, 204, h.admin, "DELETE", h.path+"/lists/"+h.shared, nil, "If-Match", "*")
+	if got := h.want(t, 409, h.member, "POST", h.path+"/items", map[string]any{"name": "Cake"}).field(t, "code"); got != "no_list" {
+		t.Errorf("without any list: %s", got)
+	}
+	set(h.list(t, h.admin, "Weekly", "shared"))
+	h.want(t, 204, h.admin, "DELETE", h.path, nil, "If-Match", "*") // with the list that it names
+}

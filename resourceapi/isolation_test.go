@@ -36,6 +36,7 @@ func (h *household) probe(route string) (method, path string, body any) {
 		"PUT /v1/families/{family_id}/lists/{list_id}/permissions/{user_id}": map[string]any{"verbs": []string{"manage"}},
 		"POST /v1/families/{family_id}/lists/{list_id}/items":                map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/lists/{list_id}/items/{item_id}":     map[string]any{"name": "Mine now"},
+		"POST /v1/families/{family_id}/items":                                map[string]any{"name": "Mine"},
 		"POST /v1/families/{family_id}/stores":                               map[string]any{"name": "Mine"},
 		"PATCH /v1/families/{family_id}/stores/{store_id}":                   map[string]any{"name": "Mine now"},
 		"POST /v1/families/{family_id}/stores/{store_id}/prices":             map[string]any{"name": "Mine", "amount": 1, "currency": "EUR"},

@@ -30,6 +30,9 @@ type Family struct {
 	Currency string `json:"currency"` // ISO 4217, of prices that name none; "": none
 	// HistoryDays is for how long it is remembered what items were.
 	HistoryDays int `json:"history_days"`
+	// DefaultListID is where things go that are added without naming a list; nil
+	// for the first that is open. Guests are not told.
+	DefaultListID *id.ID `json:"default_list_id"`
 
 	Role      string    `json:"role,omitempty"`
 	Version   int64     `json:"version"`
@@ -67,6 +70,9 @@ type draft struct {
 func (d *draft) apply(to *Family) error {
 	var f valid.Form
 	d.set(&f, to)
+	if d.DefaultListID.Present {
+		f.Fault("/default_list_id", "must wait: a new family has no lists")
+	}
 	d.DisplayName = f.Text("/display_name", d.DisplayName, 0, 200)
 	if d.DisplayName == "" {
 		d.DisplayName = "Admin"
@@ -129,6 +135,8 @@ type change struct {
 	Timezone    valid.Field[string] `json:"timezone"`
 	Currency    valid.Field[string] `json:"currency"`
 	HistoryDays valid.Field[int]    `json:"history_days"`
+
+	DefaultListID valid.Field[id.ID] `json:"default_list_id"`
 }
 
 func (c change) apply(to *Family) error {
@@ -138,6 +146,7 @@ func (c change) apply(to *Family) error {
 }
 
 func (c change) set(f *valid.Form, to *Family) {
+	to.DefaultListID = c.DefaultListID.OrNull(to.DefaultListID)
 	to.Name = f.Text("/name", c.Name.Or(f, "/name", to.Name), 1, 200)
 	to.Timezone = timezone(f, c.Timezone.Or(f, "/timezone", to.Timezone))
 	if to.Currency = c.Currency.Or(f, "/currency", to.Currency); to.Currency != "" && !shopping.Currency(to.Currency) {
@@ -157,7 +166,7 @@ func (h *Families) patch(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(r, &c); err != nil {
 		return err
 	}
-	changed, err := h.update(r.Context(), family, func(to *Family) error {
+	changed, err := h.update(r.Context(), family, c.DefaultListID.Value, func(to *Family) error {
 		if err := precondition.Check(r, to.Version); err != nil {
 			return err
 		}

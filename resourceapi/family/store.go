@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"larder/internal/id"
+	"larder/internal/valid"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
 )
@@ -13,18 +14,20 @@ import (
 const (
 	insertFamily = `
 INSERT INTO grocery.families (id, name, timezone, currency, history_days, created_by) VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING id, name, timezone, currency, history_days, 'admin', version, created_at, updated_at`
+RETURNING id, name, timezone, currency, history_days, default_list_id, 'admin', version, created_at, updated_at`
 
 	insertFounder = `INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, $2, 'admin', $3)`
 
 	selectFamily = `
-SELECT f.id, f.name, f.timezone, f.currency, f.history_days, coalesce(m.role, ''), f.version, f.created_at, f.updated_at
+SELECT f.id, f.name, f.timezone, f.currency, f.history_days, CASE WHEN m.role = 'guest' THEN NULL ELSE f.default_list_id END,
+       coalesce(m.role, ''), f.version, f.created_at, f.updated_at
   FROM grocery.families f
   LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $2
  WHERE f.id = $1`
 
 	selectFamilies = `
-SELECT f.id, f.name, f.timezone, f.currency, f.history_days, coalesce(m.role, ''), f.version, f.created_at, f.updated_at, f.rules, i.scopes
+SELECT f.id, f.name, f.timezone, f.currency, f.history_days, CASE WHEN m.role = 'guest' THEN NULL ELSE f.default_list_id END,
+       coalesce(m.role, ''), f.version, f.created_at, f.updated_at, f.rules, i.scopes
   FROM grocery.families f
   LEFT JOIN grocery.family_members m ON m.family_id = f.id AND m.user_id = $1
   LEFT JOIN grocery.app_installations i ON i.family_id = f.id AND i.client_id = $2
@@ -32,10 +35,11 @@ SELECT f.id, f.name, f.timezone, f.currency, f.history_days, coalesce(m.role, ''
  ORDER BY f.created_at, f.id LIMIT 200`
 
 	lockFamily = `
-SELECT id, name, timezone, currency, history_days, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR UPDATE`
+SELECT id, name, timezone, currency, history_days, default_list_id, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR UPDATE`
 
 	updateFamily = `
-UPDATE grocery.families SET name = $2, timezone = $3, currency = $4, history_days = $5, version = version + 1, updated_at = now() WHERE id = $1
+UPDATE grocery.families
+   SET name = $2, timezone = $3, currency = $4, history_days = $5, default_list_id = $6, version = version + 1, updated_at = now() WHERE id = $1
 RETURNING version, updated_at`
 
 	// moveRecurring has what recurs begin its day where the family lives now.
@@ -47,12 +51,12 @@ RETURNING version, updated_at`
 )
 
 func (f *Family) scan(row pgx.Row) error {
-	return row.Scan(&f.ID, &f.Name, &f.Timezone, &f.Currency, &f.HistoryDays, &f.Role, &f.Version, &f.CreatedAt, &f.UpdatedAt)
+	return row.Scan(&f.ID, &f.Name, &f.Timezone, &f.Currency, &f.HistoryDays, &f.DefaultListID, &f.Role, &f.Version, &f.CreatedAt, &f.UpdatedAt)
 }
 
 // settings are what the audit log tells of a change.
 func (f *Family) settings() map[string]any {
-	return map[string]any{"timezone": f.Timezone, "currency": f.Currency, "history_days": f.HistoryDays}
+	return map[string]any{"timezone": f.Timezone, "currency": f.Currency, "history_days": f.HistoryDays, "default_list_id": f.DefaultListID}
 }
 
 // Found makes a family, as New and what was asked for have it, with the caller as
@@ -121,10 +125,16 @@ func (h *Families) selectOne(ctx context.Context, family id.ID) (*Family, error)
 	return &found, err
 }
 
-func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family) error) (*Family, error) {
+// update changes a family by what apply makes of it; list is the one that is to
+// be its default, nil if that stays.
+func (h *Families) update(ctx context.Context, family id.ID, list *id.ID, apply func(*Family) error) (*Family, error) {
 	var f Family
 	return &f, h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(f.scan, lockFamily, family)
+		var named map[id.ID]*tenant.List
+		if list != nil {
+			named = tx.Lists([]id.ID{*list})
+		}
 		if err := tx.SendFor(ctx, policy.FamilyUpdate); err != nil {
 			return err
 		}
@@ -133,11 +143,16 @@ func (h *Families) update(ctx context.Context, family id.ID, apply func(*Family)
 		if err := apply(&f); err != nil {
 			return err
 		}
+		if list != nil && (named[*list] == nil || named[*list].Kind != policy.Shared) {
+			var form valid.Form
+			form.Fault("/default_list_id", "must be a shared list of the family")
+			return form.Err()
+		}
 		f.Permissions = permitted(ctx, tx)
 		if f.Timezone != before.Timezone {
 			tx.Queue(moveRecurring, family, f.Timezone)
 		}
-		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone, f.Currency, f.HistoryDays)
+		tx.Row(func(row pgx.Row) error { return row.Scan(&f.Version, &f.UpdatedAt) }, updateFamily, family, f.Name, f.Timezone, f.Currency, f.HistoryDays, f.DefaultListID)
 		tx.Record(ctx, tenant.Change{
 			Event: "family.updated", Entity: family.String(), Version: f.Version + 1,
 			Details: map[string]any{"before": before.settings(), "after": f.settings()},

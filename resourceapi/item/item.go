@@ -57,6 +57,7 @@ func (h *Items) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, items+"/{item_id}/check", h.check)
 	rt.Handle(http.MethodDelete, items+"/{item_id}/check", h.uncheck)
 	rt.Handle(http.MethodPost, items, h.create)
+	rt.Handle(http.MethodPost, "/v1/families/{family_id}/items", h.createSomewhere)
 	rt.Handle(http.MethodGet, items+"/{item_id}", h.get)
 	rt.Handle(http.MethodPatch, items+"/{item_id}", h.patch)
 	rt.Handle(http.MethodDelete, items+"/{item_id}", h.remove)
@@ -162,6 +163,23 @@ func (h *Items) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return h.createOn(w, r, at)
+}
+
+// createSomewhere is create for whoever names no list.
+func (h *Items) createSomewhere(w http.ResponseWriter, r *http.Request) error {
+	family, err := web.ID(r, "family_id")
+	if err != nil {
+		return err
+	}
+	list, err := h.selectDefault(r.Context(), family)
+	if err != nil {
+		return err
+	}
+	return h.createOn(w, r, where{family: family, list: list})
+}
+
+func (h *Items) createOn(w http.ResponseWriter, r *http.Request, at where) error {
 	var d draft
 	if err := web.DecodeJSON(r, &d); err != nil {
 		return err

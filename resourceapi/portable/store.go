@@ -4,7 +4,7 @@ package portable
 // are read as floats: 2 and not 2.000.
 const (
 	exportFamily = `
-SELECT json_build_object('id', id, 'name', name, 'timezone', timezone, 'currency', currency, 'history_days', history_days, 'created_at', created_at) FROM grocery.families WHERE id = $1`
+SELECT json_build_object('id', id, 'name', name, 'timezone', timezone, 'currency', currency, 'history_days', history_days, 'default_list_id', CASE WHEN grocery.standing() <> 'guest' THEN default_list_id END, 'created_at', created_at) FROM grocery.families WHERE id = $1`
 
 	exportMembers = `
 SELECT json_build_object('user_id', user_id, 'role', role, 'display_name', display_name, 'joined_at', joined_at, 'expires_at', expires_at)
