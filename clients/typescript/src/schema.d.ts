@@ -711,6 +711,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/families/{family_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add an item without naming a list
+         * @description It goes on the default list of the family or, where there is none that is open, on the first open shared list that the caller sees; `no_list` if there is none.
+         */
+        post: operations["addItemSomewhere"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/families/{family_id}/lists": {
         parameters: {
             query?: never;
@@ -1882,6 +1905,7 @@ export interface components {
          * @example {
          *       "created_at": "2026-11-22T09:30:00Z",
          *       "currency": "EUR",
+         *       "default_list_id": null,
          *       "history_days": 90,
          *       "id": "019ab0de-0000-7000-8000-000000000001",
          *       "name": "The Bakers",
@@ -1905,6 +1929,11 @@ export interface components {
              * @example EUR
              */
             currency: string;
+            /**
+             * Format: uuid
+             * @description Where things go that are added without naming a list: a shared one; null for the first that is open. Guests are not told
+             */
+            default_list_id: string | null;
             /** @description For how many days it is remembered what items were */
             history_days: number;
             id: components["schemas"]["ID"];
@@ -1925,6 +1954,11 @@ export interface components {
              * @example EUR
              */
             currency?: string;
+            /**
+             * Format: uuid
+             * @description Where things go that are added without naming a list: a shared one; null for the first that is open. Guests are not told
+             */
+            default_list_id?: string | null;
             /** @description For how many days it is remembered what items were */
             history_days?: number;
             name?: components["schemas"]["Name"];
@@ -4275,6 +4309,7 @@ export interface operations {
                      *         {
                      *           "created_at": "2026-11-22T09:30:00Z",
                      *           "currency": "EUR",
+                     *           "default_list_id": null,
                      *           "history_days": 90,
                      *           "id": "019ab0de-0000-7000-8000-000000000001",
                      *           "name": "The Bakers",
@@ -4343,6 +4378,7 @@ export interface operations {
                      * @example {
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "currency": "EUR",
+                     *       "default_list_id": null,
                      *       "history_days": 90,
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
@@ -4403,6 +4439,7 @@ export interface operations {
                      * @example {
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "currency": "EUR",
+                     *       "default_list_id": null,
                      *       "history_days": 90,
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
@@ -4514,6 +4551,7 @@ export interface operations {
                      * @example {
                      *       "created_at": "2026-11-22T09:30:00Z",
                      *       "currency": "EUR",
+                     *       "default_list_id": null,
                      *       "history_days": 90,
                      *       "id": "019ab0de-0000-7000-8000-000000000001",
                      *       "name": "The Bakers",
@@ -6183,6 +6221,80 @@ export interface operations {
             414: components["responses"]["E414"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
+            503: components["responses"]["E503"];
+        };
+    };
+    addItemSomewhere: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to send the request again: within 24 hours the same key gets the same answer, marked `Idempotency-Replayed: true`, and nothing is done twice. A UUID is best. */
+                "Idempotency-Key"?: components["parameters"]["idempotency_key"];
+            };
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "text": "2 l milk"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewItem"];
+            };
+        };
+        responses: {
+            /** @description Add an item without naming a list */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "added_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "barcode": "4006381333931",
+                     *       "category": "Dairy",
+                     *       "checked": false,
+                     *       "checked_at": null,
+                     *       "checked_by": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "name": "Milk",
+                     *       "note": "the one with the red cap",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
+                     *       "photo": "https://photos.example.com/milk.jpg",
+                     *       "position": 1,
+                     *       "quantity": 2,
+                     *       "unit": "l",
+                     *       "updated_at": "2026-11-22T09:30:00Z",
+                     *       "version": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            409: components["responses"]["E409"];
+            413: components["responses"]["E413"];
+            415: components["responses"]["E415"];
+            422: components["responses"]["E422"];
+            429: components["responses"]["E429"];
             503: components["responses"]["E503"];
         };
     };
