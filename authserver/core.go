@@ -89,7 +89,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		Keyring: func(ctx context.Context) (*sealed.Keyring, error) { return c.clientSecretKeys(ctx, cfg) },
 	}
 	c.apiKeys = &apikey.Keys{DB: db, Scopes: cfg.apiScopes(), Now: now, Log: log}
-	c.grants = &grant.Grants{DB: db, Now: now, LongestToken: revocationsKept}
+	c.grants = &grant.Grants{DB: db, Now: now}
 	c.sessions = &session.Sessions{
 		Redis: c.redis, Secure: cfg.secure(), Now: now, Managed: cfg.SessionManagement,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("session") },
@@ -112,7 +112,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 	c.sessions.Stands = c.accounts.Stands
 	c.signIns = &risk.SignIns{DB: db, Jobs: c.jobs, Links: c.links, Places: cfg.places, Now: now}
 	c.factors = &mfa.Factors{
-		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, LongestToken: revocationsKept, Service: cfg.Brand.Name,
+		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, Service: cfg.Brand.Name,
 		Keyring: func() *sealed.Keyring { return c.keys.DataKeys("mfa") },
 		MACKeys: func() [][]byte { return c.keys.MACKeys("mfa") },
 	}

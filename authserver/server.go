@@ -56,8 +56,6 @@ import (
 const (
 	schema     = "auth"
 	retryEvery = time.Second
-	// revocationsKept is longer than any access token lives.
-	revocationsKept = 2 * time.Hour
 )
 
 // server is a running authserver: the features, wired, and what runs beside
@@ -178,7 +176,7 @@ func (s *server) greet(ctx context.Context, w http.ResponseWriter, r *http.Reque
 }
 
 func (s *server) consents() *consent.Consents {
-	return &consent.Consents{DB: s.db, Now: s.now, LongestToken: revocationsKept}
+	return &consent.Consents{DB: s.db, Now: s.now}
 }
 
 // flows bounds how many authorization requests one network may park.

@@ -42,9 +42,6 @@ type Accounts struct {
 	Links    *link.Links
 	Jobs     Jobs // nil writes to nobody
 	Now      func() time.Time
-	// LongestToken is how long any access token lives at most, and so how long
-	// a revocation must be remembered; 0 is an hour.
-	LongestToken time.Duration
 	// Leaving, if not nil, is told of an account in the transaction that is about
 	// to delete it.
 	Leaving func(ctx context.Context, tx pgx.Tx, user id.ID) error
@@ -220,20 +217,13 @@ func (a *Accounts) SignOut(ctx context.Context, user id.ID, reason string, chang
 		if _, err := tx.Exec(ctx, revokeKeys, user, now); err != nil {
 			return err
 		}
-		return revocation.Insert(ctx, tx, revocation.Subject, user.String(), now.Add(a.longestToken()))
+		return revocation.Insert(ctx, tx, revocation.Subject, user.String())
 	})
 	if err != nil {
 		return err
 	}
 	_, err = a.Sessions.EndUser(ctx, user)
 	return err
-}
-
-func (a *Accounts) longestToken() time.Duration {
-	if a.LongestToken == 0 {
-		return time.Hour
-	}
-	return a.LongestToken
 }
 
 func cleanName(name string) (string, error) {

@@ -102,7 +102,7 @@ func (a *Accounts) mailEmailLink(ctx context.Context, tx pgx.Tx, u *oidc.User, t
 		return err
 	}
 	if u.EmailVerified && !sameAddress(u.Email, to.Address) {
-		if err := a.tell(ctx, tx, u, "email_changing", map[string]string{"when": when(a.Now()), "new": to.Address}); err != nil {
+		if err := a.tell(ctx, tx, u, "email_changing", map[string]string{"when": mail.When(a.Now()), "new": to.Address}); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func (a *Accounts) ConfirmEmail(ctx context.Context, token string) error {
 		if err := a.replaceEmail(ctx, tx, u, to.Address, now); err != nil {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, audit.Event{OccurredAt: now, Action: "email.changed", Result: audit.Success, Actor: Person(user), Target: user.String()})
+		return audit.Auth().Insert(ctx, tx, audit.Event{OccurredAt: now, Action: "email.changed", Result: audit.Success, Actor: audit.Person(user), Target: user.String()})
 	})
 }
 
@@ -174,7 +174,7 @@ func (a *Accounts) replaceEmail(ctx context.Context, tx pgx.Tx, u *oidc.User, ad
 	if sameAddress(u.Email, address) {
 		return nil
 	}
-	return a.tell(ctx, tx, u, "email_changed", map[string]string{"when": when(now), "new": address})
+	return a.tell(ctx, tx, u, "email_changed", map[string]string{"when": mail.When(now), "new": address})
 }
 
 func sameAddress(a, b string) bool {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"larder/authserver/oidc"
+	"larder/internal/audit"
 	"larder/internal/secret"
 	"larder/internal/web"
 )
@@ -14,7 +15,7 @@ import (
 func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request, login *oidc.Login, user *oidc.User, form url.Values) error {
 	err := h.Reauthenticate(w, r, user, form.Get("current_password"))
 	if err == nil {
-		err = h.Accounts.SetPassword(r.Context(), Person(user.ID), user.ID, secret.String(form.Get("password")))
+		err = h.Accounts.SetPassword(r.Context(), audit.Person(user.ID), user.ID, secret.String(form.Get("password")))
 	}
 	if err != nil && correctable(err) {
 		return h.renderSecurity(w, r, login, user, err)

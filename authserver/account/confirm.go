@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/limit"
 	"larder/internal/web"
@@ -11,18 +12,6 @@ import (
 
 // mailRate is how often an address may be changed, or asked to be confirmed.
 func mailRate() limit.Rate { return limit.Rate{Burst: 5, Every: 10 * time.Minute} }
-
-// confirmPage is what confirm.html shows.
-type confirmPage struct {
-	Title, Lead, Address, Button string
-}
-
-// messagePage is what message.html shows.
-type messagePage struct {
-	Title, Message   string
-	Failed           bool // the message is an error
-	LinkPath, LinkTo string
-}
 
 // showEmailLink shows what the link of a mail is about. Mail scanners open
 // links too: it changes nothing.
@@ -34,7 +23,7 @@ func (h *Handler) showEmailLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "confirm", confirmPage{
+	return h.Pages.Render(w, r, http.StatusOK, "confirm", oidc.ConfirmPage{
 		Title: "Use this address?", Lead: "Your Larder account will have the email address", Address: address, Button: "Confirm this address",
 	})
 }
@@ -52,14 +41,14 @@ func (h *Handler) useEmailLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "message", messagePage{
+	return h.Pages.Render(w, r, http.StatusOK, "message", oidc.MessagePage{
 		Title: "Your address is confirmed", Message: "From now on you sign in with it.", LinkPath: "/account", LinkTo: "Go to your account",
 	})
 }
 
 func (h *Handler) linkOver(w http.ResponseWriter, r *http.Request, err error) error {
 	alert, status := explain(w, err)
-	return h.Pages.Render(w, r, status, "message", messagePage{
+	return h.Pages.Render(w, r, status, "message", oidc.MessagePage{
 		Title: "This link does not work", Message: alert, Failed: true, LinkPath: "/account", LinkTo: "Go to your account",
 	})
 }

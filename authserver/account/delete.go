@@ -11,6 +11,7 @@ import (
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/link"
+	"larder/internal/mail"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
 )
@@ -30,7 +31,7 @@ func (a *Accounts) RequestDeletion(ctx context.Context, by audit.Actor, user id.
 	now := a.Now()
 	due := now.Add(Grace)
 	return a.SignOut(ctx, user, "user_deleted", func(tx pgx.Tx) error {
-		if err := a.tell(ctx, tx, u, "deletion_begun", map[string]string{"when": when(due)}); err != nil {
+		if err := a.tell(ctx, tx, u, "deletion_begun", map[string]string{"when": mail.When(due)}); err != nil {
 			return err
 		}
 		return a.changeRow(ctx, tx, audit.Event{OccurredAt: now, Action: "user.deletion_requested", Result: audit.Success, Actor: by, Target: user.String()},
@@ -95,10 +96,10 @@ func (a *Accounts) delete(ctx context.Context, tx pgx.Tx, u *oidc.User) error {
 	if err := link.DropAll(ctx, tx, u.ID.String()); err != nil {
 		return err
 	}
-	if err := revocation.Insert(ctx, tx, revocation.Subject, u.ID.String(), now.Add(a.longestToken())); err != nil {
+	if err := revocation.Insert(ctx, tx, revocation.Subject, u.ID.String()); err != nil {
 		return err
 	}
-	if err := a.tell(ctx, tx, u, "deleted", map[string]string{"when": when(now)}); err != nil {
+	if err := a.tell(ctx, tx, u, "deleted", map[string]string{"when": mail.When(now)}); err != nil {
 		return err
 	}
 	return audit.Auth().Insert(ctx, tx, audit.Event{

@@ -27,7 +27,7 @@ func (a *Accounts) Disown(ctx context.Context, user id.ID, sid string, e audit.E
 		return err
 	}
 	now := a.Now()
-	e.OccurredAt, e.Action, e.Result, e.Actor, e.Details = now, "login.disowned", audit.Success, Person(user), map[string]any{"sid": sid}
+	e.OccurredAt, e.Action, e.Result, e.Actor, e.Details = now, "login.disowned", audit.Success, audit.Person(user), map[string]any{"sid": sid}
 	return postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
 		if err := first(tx); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (a *Accounts) Disown(ctx context.Context, user id.ID, sid string, e audit.E
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		return revocation.Insert(ctx, tx, revocation.Session, sid, now.Add(a.longestToken()))
+		return revocation.Insert(ctx, tx, revocation.Session, sid)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -130,7 +131,7 @@ func (a *Accounts) alarm(ctx context.Context, user id.ID) error {
 			return err
 		}
 		return a.Jobs.Insert(ctx, tx, mail.Letter{
-			Template: "attack", To: u.Email, Name: u.Name, Facts: map[string]string{"when": a.Now().UTC().Format("2 January 2006 at 15:04 UTC")},
+			Template: "attack", To: u.Email, Name: u.Name, Facts: map[string]string{"when": mail.When(a.Now())},
 			Link: &mail.Link{Purpose: unlockPurpose, Path: unlockPath, ID: unlock},
 		})
 	})
@@ -151,7 +152,7 @@ func (h *Handler) showUnlock(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h.Devices.Ensure(w, r)
-	return h.Pages.Render(w, r, http.StatusOK, "confirm", confirmPage{
+	return h.Pages.Render(w, r, http.StatusOK, "confirm", oidc.ConfirmPage{
 		Title: "Let this browser in?", Lead: "Others guess at a password. You can sign in here all the same, with yours, as", Address: user, Button: "Let this browser in",
 	})
 }
@@ -177,7 +178,7 @@ func (h *Handler) useUnlock(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{
-			OccurredAt: h.Now(), Action: "login.browser_let_in", Result: audit.Success, Actor: Person(user),
+			OccurredAt: h.Now(), Action: "login.browser_let_in", Result: audit.Success, Actor: audit.Person(user),
 			SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(ctx),
 		})
 	})

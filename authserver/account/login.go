@@ -308,7 +308,7 @@ func (h *Handler) audit(r *http.Request, action string, result audit.Result, use
 	}
 	switch {
 	case result == audit.Success:
-		e.Actor = audit.Actor{Kind: "user", ID: user.String()}
+		e.Actor = audit.Person(user)
 	case !user.IsZero():
 		e.Target = user.String()
 	}

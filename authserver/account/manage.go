@@ -21,9 +21,6 @@ type Jobs interface {
 	Insert(ctx context.Context, tx pgx.Tx, args river.JobArgs) error
 }
 
-// Person is the actor of what somebody does to the account of their own.
-func Person(user id.ID) audit.Actor { return audit.Actor{Kind: "user", ID: user.String()} }
-
 // changeRow runs an update that must find its row, and audits it.
 func (a *Accounts) changeRow(ctx context.Context, tx pgx.Tx, e audit.Event, update string, args ...any) error {
 	tag, err := tx.Exec(ctx, update, args...)
@@ -45,9 +42,6 @@ func (a *Accounts) tell(ctx context.Context, tx pgx.Tx, u *oidc.User, template s
 	return a.Jobs.Insert(ctx, tx, mail.Letter{Template: template, To: u.Email, Name: u.Name, Facts: facts, Language: u.Locale()})
 }
 
-// when puts a time into a mail.
-func when(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }
-
 // Reset links.
 const (
 	ResetPurpose = "reset"
@@ -66,7 +60,7 @@ func (a *Accounts) Reset(ctx context.Context, token string, newPassword secret.S
 	if err != nil {
 		return err
 	}
-	return a.setPassword(ctx, Person(user), user, newPassword, func(tx pgx.Tx) error {
+	return a.setPassword(ctx, audit.Person(user), user, newPassword, func(tx pgx.Tx) error {
 		if _, err := a.Links.Use(ctx, tx, ResetPurpose, token); err != nil {
 			return err
 		}
@@ -97,7 +91,7 @@ func (a *Accounts) setPassword(ctx context.Context, by audit.Actor, user id.ID, 
 		if err := link.DropAll(ctx, tx, user.String()); err != nil {
 			return err
 		}
-		if err := a.tell(ctx, tx, u, "password_changed", map[string]string{"when": when(now)}); err != nil {
+		if err := a.tell(ctx, tx, u, "password_changed", map[string]string{"when": mail.When(now)}); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{OccurredAt: now, Action: "password.changed", Result: audit.Success, Actor: by, Target: user.String()})

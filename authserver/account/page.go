@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"larder/authserver/oidc"
+	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/language"
 	"larder/internal/web"
@@ -137,7 +138,7 @@ func (h *Handler) changeAccount(w http.ResponseWriter, r *http.Request) error {
 	case "later":
 		done, err = "later", h.Accounts.DismissNudge(r.Context(), user.ID)
 	case "keep":
-		done, err = "kept", h.Accounts.Keep(r.Context(), Person(user.ID), user.ID)
+		done, err = "kept", h.Accounts.Keep(r.Context(), audit.Person(user.ID), user.ID)
 	default:
 		err = web.NoButton()
 	}
@@ -183,7 +184,7 @@ func (h *Handler) saveProfile(r *http.Request, user *oidc.User, form url.Values)
 	if len(address) > 0 {
 		claims["address"] = address
 	}
-	return h.Accounts.SetClaims(r.Context(), Person(user.ID), user.ID, form.Get("name"), claims)
+	return h.Accounts.SetClaims(r.Context(), audit.Person(user.ID), user.ID, form.Get("name"), claims)
 }
 
 // requestEmail begins a change of address for somebody who proves to be the
@@ -207,7 +208,7 @@ func (h *Handler) mailAddress(r *http.Request, user *oidc.User, address string) 
 	if err := h.Throttle.Limiter.Take(r.Context(), "email-change:"+user.ID.String(), mailRate()); err != nil {
 		return err
 	}
-	return h.Accounts.RequestEmail(r.Context(), Person(user.ID), user.ID, address, h.Languages.Language(r))
+	return h.Accounts.RequestEmail(r.Context(), audit.Person(user.ID), user.ID, address, h.Languages.Language(r))
 }
 
 // present returns who is signed in at this browser, nil when nobody is. An

@@ -25,9 +25,6 @@ const (
 	maxName = 200 // characters
 	maxPage = 200
 	hintLen = 4
-	// feedLife is how long a revocation stays in the feed: far longer than any
-	// cache of an introspection result.
-	feedLife = 24 * time.Hour
 )
 
 // Keys are the service accounts and their keys. Fill in the exported fields.
@@ -222,7 +219,7 @@ func (s *Keys) revokeAll(ctx context.Context, tx pgx.Tx, statement string, subje
 		return fault.New(fault.NotFound, "There is no such API key.")
 	}
 	for _, key := range ended {
-		if err := revocation.Insert(ctx, tx, revocation.APIKey, key.String(), s.Now().Add(feedLife)); err != nil {
+		if err := revocation.Insert(ctx, tx, revocation.APIKey, key.String()); err != nil {
 			return err
 		}
 	}

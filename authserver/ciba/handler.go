@@ -190,7 +190,7 @@ func (h *Handler) decide(r *http.Request, requestID id.ID, login *oidc.Login, al
 
 func (h *Handler) audit(r *http.Request, one waiting, login *oidc.Login, action string, result audit.Result) {
 	h.Audit.Put(audit.Event{
-		OccurredAt: h.Requests.Now(), Action: action, Result: result, Actor: audit.Actor{Kind: "user", ID: login.Subject.String()},
+		OccurredAt: h.Requests.Now(), Action: action, Result: result, Actor: audit.Person(login.Subject),
 		ClientID: one.Request.ClientID, Target: one.ID.String(), SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 		Details: map[string]any{"asked_from": one.Request.AskedFrom, "scopes": one.Request.Scopes, "binding_message": one.BindingMessage},
 	})

@@ -22,8 +22,6 @@ const (
 	pollEvery = 500 * time.Millisecond
 	maxPage   = 200
 	maxID     = 128
-	// tokenLife is longer than any token lives that names a client.
-	tokenLife = 24 * time.Hour
 
 	idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )
@@ -200,7 +198,7 @@ func (s *Clients) SetDisabled(ctx context.Context, clientID string, disabled boo
 		if _, err := tx.Exec(ctx, revokeGrants, clientID); err != nil {
 			return nil, err
 		}
-		return client, revocation.Insert(ctx, tx, revocation.Client, clientID, s.Now().Add(tokenLife))
+		return client, revocation.Insert(ctx, tx, revocation.Client, clientID)
 	})
 }
 

@@ -164,7 +164,7 @@ func (h *Handler) deny(r *http.Request, req *oidc.AuthRequest, login *oidc.Login
 		return err
 	}
 	h.Audit.Put(audit.Event{
-		OccurredAt: h.Now(), Action: "consent.denied", Result: audit.Denied, Actor: person(login.Subject), ClientID: req.ClientID,
+		OccurredAt: h.Now(), Action: "consent.denied", Result: audit.Denied, Actor: audit.Person(login.Subject), ClientID: req.ClientID,
 		UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 	})
 	return nil

@@ -41,9 +41,6 @@ SELECT client_id, scopes, resources, granted_at FROM auth.consents WHERE user_id
 type Consents struct {
 	DB  *pgxpool.Pool
 	Now func() time.Time
-	// LongestToken is how long any access token lives at most, and so how long
-	// a revocation must be remembered; 0 is an hour.
-	LongestToken time.Duration
 }
 
 // Consent is what a person lets a client do.
@@ -70,7 +67,7 @@ func (c *Consents) Grant(ctx context.Context, user id.ID, clientID string, scope
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{
-			OccurredAt: now, Action: "consent.granted", Result: audit.Success, Actor: person(user), ClientID: clientID,
+			OccurredAt: now, Action: "consent.granted", Result: audit.Success, Actor: audit.Person(user), ClientID: clientID,
 			Details: map[string]any{"scopes": list(scopes), "resources": list(resources)},
 		})
 	})
@@ -81,10 +78,6 @@ func (c *Consents) Grant(ctx context.Context, user id.ID, clientID string, scope
 // redeemed yet are worth nothing without the consent.
 func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) error {
 	now := c.Now()
-	longest := c.LongestToken
-	if longest == 0 {
-		longest = time.Hour
-	}
 	return postgres.InTx(ctx, c.DB, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockUser, user); err != nil {
 			return err
@@ -100,11 +93,11 @@ func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) er
 		if err != nil {
 			return err
 		}
-		if err := revocation.InsertGrants(ctx, tx, grants, now.Add(longest)); err != nil {
+		if err := revocation.InsertGrants(ctx, tx, grants); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{
-			OccurredAt: now, Action: "consent.withdrawn", Result: audit.Success, Actor: person(user), ClientID: clientID,
+			OccurredAt: now, Action: "consent.withdrawn", Result: audit.Success, Actor: audit.Person(user), ClientID: clientID,
 		})
 	})
 }
@@ -121,8 +114,6 @@ func (c *Consents) List(ctx context.Context, user id.ID) ([]Consent, error) {
 	})
 	return all, postgres.Translate(err)
 }
-
-func person(user id.ID) audit.Actor { return audit.Actor{Kind: "user", ID: user.String()} }
 
 // list is never NULL, with which nothing compares.
 func list(s []string) []string {

@@ -289,7 +289,7 @@ func (h *Handler) allow(ctx context.Context, code string, req *oidc.DecoupledReq
 
 func (h *Handler) audit(r *http.Request, req *oidc.DecoupledRequest, login *oidc.Login, allowed bool) {
 	e := audit.Event{
-		OccurredAt: h.Now(), Action: "device.denied", Result: audit.Denied, Actor: audit.Actor{Kind: "user", ID: login.Subject.String()},
+		OccurredAt: h.Now(), Action: "device.denied", Result: audit.Denied, Actor: audit.Person(login.Subject),
 		ClientID: req.ClientID, SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 		Details: map[string]any{"asked_from": req.AskedFrom, "scopes": req.Scopes},
 	}

@@ -222,15 +222,8 @@ func nameFrom(user string) string {
 	return strings.TrimSpace(said.Name.First + " " + said.Name.Last)
 }
 
-// messagePage is what message.html shows.
-type messagePage struct {
-	Title, Message   string
-	Failed           bool // the message is an error
-	LinkPath, LinkTo string
-}
-
 func (h *Handler) cancelled(w http.ResponseWriter, r *http.Request, p *Provider, tx *transaction, reason string) error {
-	page := messagePage{Title: "You did not continue with " + p.Title, Message: "Nothing was changed.", LinkPath: tx.To.Via("/login"), LinkTo: "Choose how to sign in"}
+	page := oidc.MessagePage{Title: "You did not continue with " + p.Title, Message: "Nothing was changed.", LinkPath: tx.To.Via("/login"), LinkTo: "Choose how to sign in"}
 	switch reason {
 	case "access_denied", "user_cancelled_authorize", "user_cancelled_login":
 	default:
@@ -254,7 +247,7 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request, p *Provider, t
 	}
 	web.Annotate(r.Context(), slog.String("federation_refused", err.Error()))
 	h.record(r, "federation.refused", audit.Failure, id.ID{}, p.Name, reasonOf(shown))
-	page := messagePage{Title: "Signing in with " + p.Title + " did not work", Message: shown.Message, Failed: true, LinkPath: "/account", LinkTo: "Go on"}
+	page := oidc.MessagePage{Title: "Signing in with " + p.Title + " did not work", Message: shown.Message, Failed: true, LinkPath: "/account", LinkTo: "Go on"}
 	if to != (oidc.Onward{}) {
 		page.LinkPath, page.LinkTo = to.Via("/login"), "Choose how to sign in"
 	}
@@ -279,7 +272,7 @@ func (h *Handler) record(r *http.Request, action string, result audit.Result, us
 	}
 	switch {
 	case result == audit.Success:
-		e.Actor = person(user)
+		e.Actor = audit.Person(user)
 	case !user.IsZero():
 		e.Target = user.String()
 	}

@@ -189,7 +189,7 @@ func (s *Identities) insert(ctx context.Context, tx pgx.Tx, p *Provider, who *pr
 	if err != nil {
 		return postgres.Translate(err)
 	}
-	return s.record(ctx, tx, "identity.linked", person(user), user, identity, p.Name)
+	return s.record(ctx, tx, "identity.linked", audit.Person(user), user, identity, p.Name)
 }
 
 // unlink removes an identity of a person, unless it is the last way in. A
@@ -216,7 +216,7 @@ func (s *Identities) unlink(ctx context.Context, user, identity id.ID) error {
 		if !ownWay && !usable {
 			return fault.New(fault.Conflict, "This is the only way into your account. Set a password first, or link another account.").WithCode("last_way_in")
 		}
-		return s.drop(ctx, tx, person(user), &gone, "The "+titleOf(gone.Provider)+" account "+gone.Email+" was unlinked from your Larder account and signs in to it no more.")
+		return s.drop(ctx, tx, audit.Person(user), &gone, "The "+titleOf(gone.Provider)+" account "+gone.Email+" was unlinked from your Larder account and signs in to it no more.")
 	})
 }
 
@@ -256,11 +256,9 @@ func (s *Identities) tell(ctx context.Context, tx pgx.Tx, user id.ID, subject, w
 	}
 	return s.Jobs.Insert(ctx, tx, mail.Letter{
 		Template: "identity_changed", To: to, Name: name,
-		Facts: map[string]string{"subject": subject, "what": what, "when": s.Now().UTC().Format("2 January 2006 at 15:04 UTC")},
+		Facts: map[string]string{"subject": subject, "what": what, "when": mail.When(s.Now())},
 	})
 }
-
-func person(user id.ID) audit.Actor { return audit.Actor{Kind: "user", ID: user.String()} }
 
 func titleOf(provider string) string {
 	switch provider {

@@ -99,13 +99,6 @@ type resetPage struct {
 	MinLength int
 }
 
-// messagePage is what message.html shows.
-type messagePage struct {
-	Title, Message   string
-	Failed           bool // the message is an error
-	LinkPath, LinkTo string
-}
-
 func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	return h.renderForm(w, r, http.StatusOK, formPage{Flow: oidc.OnwardFrom(r.URL.Query()).Flow})
 }
@@ -186,7 +179,7 @@ func (h *Handler) reset(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "message", messagePage{
+	return h.Pages.Render(w, r, http.StatusOK, "message", oidc.MessagePage{
 		Title: "Your password is changed", Message: "You are signed out everywhere. Sign in with the new password.",
 		LinkPath: h.onward(r, found), LinkTo: "Sign in",
 	})
@@ -205,7 +198,7 @@ func (h *Handler) onward(r *http.Request, found *link.Link) string {
 }
 
 func (h *Handler) over(w http.ResponseWriter, r *http.Request, err error) error {
-	page := messagePage{Title: "This link does not work", Failed: true, LinkPath: path, LinkTo: "Ask for a new link"}
+	page := oidc.MessagePage{Title: "This link does not work", Failed: true, LinkPath: path, LinkTo: "Ask for a new link"}
 	page.Message = web.Message(err)
 	return h.Pages.Render(w, r, web.Status(err), "message", page)
 }

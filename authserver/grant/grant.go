@@ -57,9 +57,6 @@ type DB interface {
 type Grants struct {
 	DB  DB
 	Now func() time.Time
-	// LongestToken is how long any access token lives at most, and so how long a
-	// revocation must be remembered.
-	LongestToken time.Duration
 }
 
 // Filter narrows a list down; zero fields do not.
@@ -102,7 +99,7 @@ func (g *Grants) Revoke(ctx context.Context, grant id.ID, by audit.Actor) error 
 		if err := tx.QueryRow(ctx, revokeGrant, grant, now).Scan(&client, &user); err != nil {
 			return err
 		}
-		if err := revocation.Insert(ctx, tx, revocation.Grant, grant.String(), now.Add(g.LongestToken)); err != nil {
+		if err := revocation.Insert(ctx, tx, revocation.Grant, grant.String()); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{

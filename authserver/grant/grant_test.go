@@ -33,7 +33,7 @@ func setup(t *testing.T) *place {
 		p.exec(`INSERT INTO auth.users (id, name) VALUES ($1, $2)`, user, name)
 	}
 	p.exec(`INSERT INTO auth.clients (id, metadata) VALUES ('planner', '{}'), ('mailer', '{}')`)
-	p.grants = &grant.Grants{DB: p.db.Auth, Now: time.Now, LongestToken: time.Hour}
+	p.grants = &grant.Grants{DB: p.db.Auth, Now: time.Now}
 	rt := web.NewRouter(web.Problem)
 	(&grant.Handler{
 		Grants: p.grants, Actor: func(context.Context) audit.Actor { return audit.Actor{Kind: "user", ID: "olive"} },

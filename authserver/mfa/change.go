@@ -2,7 +2,6 @@ package mfa
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -40,7 +39,7 @@ func (f *Factors) Regenerate(ctx context.Context, user id.ID) (codes []string, e
 		if err := f.tell(ctx, tx, user, now, replacedNotice()); err != nil {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, event(now, "recovery_codes.replaced", person(user), user))
+		return audit.Auth().Insert(ctx, tx, event(now, "recovery_codes.replaced", audit.Person(user), user))
 	})
 	return codes, err
 }
@@ -86,10 +85,6 @@ func (f *Factors) Weaken(ctx context.Context, tx pgx.Tx, user id.ID) (last bool,
 		return false, err
 	}
 	now := f.Now()
-	longest := f.LongestToken
-	if longest == 0 {
-		longest = time.Hour
-	}
 	b := &pgx.Batch{}
 	b.Queue(deleteCodes, user)
 	b.Queue(deleteAllTrusted, user)
@@ -104,7 +99,7 @@ func (f *Factors) Weaken(ctx context.Context, tx pgx.Tx, user id.ID) (last bool,
 	if err != nil {
 		return false, err
 	}
-	return true, revocation.InsertGrants(ctx, tx, grants, now.Add(longest))
+	return true, revocation.InsertGrants(ctx, tx, grants)
 }
 
 // RemoveApp takes the authenticator app away. If it was the last factor, the

@@ -28,7 +28,7 @@ func (f *Factors) Trust(ctx context.Context, user id.ID, device, userAgent strin
 		if _, err := tx.Exec(ctx, upsertTrusted, trust, user, secret.Sum(device), useragent.Describe(userAgent), now, now.Add(TrustLife)); err != nil {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, event(now, "trusted_device.added", person(user), trust))
+		return audit.Auth().Insert(ctx, tx, event(now, "trusted_device.added", audit.Person(user), trust))
 	})
 }
 
@@ -40,7 +40,7 @@ func (f *Factors) Forget(ctx context.Context, user, trust id.ID) error {
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, event(now, "trusted_device.removed", person(user), trust))
+		return audit.Auth().Insert(ctx, tx, event(now, "trusted_device.removed", audit.Person(user), trust))
 	})
 }
 

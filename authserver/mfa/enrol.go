@@ -101,7 +101,7 @@ func (f *Factors) Confirm(ctx context.Context, user id.ID, sid, code string) (co
 		if err := f.tell(ctx, tx, user, now, enrolledNotice()); err != nil {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, event(now, "mfa.enrolled", person(user), factor))
+		return audit.Auth().Insert(ctx, tx, event(now, "mfa.enrolled", audit.Person(user), factor))
 	})
 	return codes, err
 }

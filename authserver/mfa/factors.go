@@ -36,10 +36,7 @@ type Factors struct {
 	Sessions SessionEnder
 	Jobs     Jobs // nil writes to nobody
 	Now      func() time.Time
-	// LongestToken is how long any access token lives at most, and so how long
-	// a revocation must be remembered; 0 is an hour.
-	LongestToken time.Duration
-	Service      string // what authenticator apps list a key under; "" is Larder
+	Service  string // what authenticator apps list a key under; "" is Larder
 }
 
 // The reasons why a code is refused, for the audit log only.
@@ -147,7 +144,7 @@ func (f *Factors) checkRecovery(ctx context.Context, user id.ID, code string) (r
 		if err := f.tell(ctx, tx, user, now, recoveryNotice()); err != nil {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, event(now, "recovery_code.used", person(user), user))
+		return audit.Auth().Insert(ctx, tx, event(now, "recovery_code.used", audit.Person(user), user))
 	})
 	if err != nil || spent {
 		return "", err
@@ -156,8 +153,6 @@ func (f *Factors) checkRecovery(ctx context.Context, user id.ID, code string) (r
 }
 
 func secretPlace(factor id.ID) string { return "auth.mfa_totp/secret/" + factor.String() }
-
-func person(user id.ID) audit.Actor { return audit.Actor{Kind: "user", ID: user.String()} }
 
 func event(now time.Time, action string, by audit.Actor, target id.ID) audit.Event {
 	return audit.Event{OccurredAt: now, Action: action, Result: audit.Success, Actor: by, Target: target.String()}

@@ -363,7 +363,7 @@ func (h *Handler) audit(r *http.Request, action string, result audit.Result, use
 		SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 	}
 	if result == audit.Success {
-		e.Actor, e.Target = person(user), ""
+		e.Actor, e.Target = audit.Person(user), ""
 		e.Details = map[string]any{"acr": acr}
 	}
 	h.Audit.Put(e)

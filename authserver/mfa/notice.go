@@ -59,6 +59,6 @@ func (f *Factors) tell(ctx context.Context, tx pgx.Tx, user id.ID, now time.Time
 	}
 	return f.Jobs.Insert(ctx, tx, mail.Letter{
 		Template: "factors_changed", To: to, Name: name,
-		Facts: map[string]string{"subject": n.subject, "what": n.what, "when": now.UTC().Format("2 January 2006 at 15:04 UTC")},
+		Facts: map[string]string{"subject": n.subject, "what": n.what, "when": mail.When(now)},
 	})
 }

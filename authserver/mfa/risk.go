@@ -68,7 +68,7 @@ func (h *Handler) ways(ctx context.Context, d *debtor) ([]oidc.MessageWay, error
 
 func (h *Handler) auditRisk(r *http.Request, login *oidc.Login, result audit.Result, action string) {
 	h.Audit.Put(audit.Event{
-		OccurredAt: h.Now(), Action: action, Result: result, Reason: "high_risk", Actor: person(login.Subject), Target: login.Subject.String(),
+		OccurredAt: h.Now(), Action: action, Result: result, Reason: "high_risk", Actor: audit.Person(login.Subject), Target: login.Subject.String(),
 		SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 		Details: map[string]any{"risk_score": login.Risk.Score, "risk_signals": login.Risk.Signals},
 	})

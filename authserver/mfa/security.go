@@ -11,6 +11,7 @@ import (
 	"github.com/pquerna/otp"
 
 	"larder/authserver/oidc"
+	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/web"
@@ -27,15 +28,6 @@ type enrolPage struct {
 	QR         template.URL
 	Secret     string // in base32
 	OpenApp    template.URL
-}
-
-// codesPage is what recovery-codes.html shows, once.
-type codesPage struct {
-	AppName string
-	Codes   []string
-	Fresh   bool   // the factor has just been set up
-	Passkey bool   // it is a passkey
-	Onward  string // where the person goes on to
 }
 
 // Act answers a button of the second factors on /account/security:
@@ -68,7 +60,7 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 	default:
 		return web.NoButton()
 	}
-	elsewhere, err := h.Proof(r.Context(), login, back(form))
+	elsewhere, err := h.Proof(r.Context(), login, oidc.BackFrom(form))
 	if err != nil {
 		return err
 	}
@@ -102,15 +94,6 @@ func (h *Handler) Proof(ctx context.Context, login *oidc.Login, to oidc.Onward) 
 	return to.Via("/login/mfa"), nil
 }
 
-// back is the page of the form, or the flow that led to it.
-func back(form url.Values) oidc.Onward {
-	to := oidc.OnwardFrom(form)
-	if to.Flow == "" {
-		to.Page = "security"
-	}
-	return to
-}
-
 func (h *Handler) propose(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
 	user, err := h.Users.User(r.Context(), login.Subject)
 	if err != nil {
@@ -124,7 +107,7 @@ func (h *Handler) propose(w http.ResponseWriter, r *http.Request, login *oidc.Lo
 }
 
 func (h *Handler) showKey(w http.ResponseWriter, r *http.Request, status int, form url.Values, key *otp.Key, alert string) error {
-	to := back(form)
+	to := oidc.BackFrom(form)
 	req, err := h.resume(r, to.Flow)
 	if err != nil {
 		return err
@@ -141,7 +124,7 @@ func (h *Handler) showKey(w http.ResponseWriter, r *http.Request, status int, fo
 }
 
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
-	to := back(form)
+	to := oidc.BackFrom(form)
 	req, err := h.resume(r, to.Flow)
 	if err != nil {
 		return err
@@ -160,7 +143,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, login *oidc.Lo
 	if err := h.raise(w, r, *login, []string{oidc.AMROTP, oidc.AMRMFA}); err != nil {
 		return err
 	}
-	page := codesPage{Codes: codes, Fresh: true, Onward: to.Path()}
+	page := oidc.CodesPage{Codes: codes, Fresh: true, Onward: to.Path()}
 	return h.render(w, r, http.StatusOK, "recovery-codes", req, &page.AppName, &page)
 }
 
@@ -172,13 +155,13 @@ func (h *Handler) regenerate(w http.ResponseWriter, r *http.Request, login *oidc
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "recovery-codes", &codesPage{Codes: codes, Onward: back(form).Path()})
+	return h.Pages.Render(w, r, http.StatusOK, "recovery-codes", &oidc.CodesPage{Codes: codes, Onward: oidc.BackFrom(form).Path()})
 }
 
 // remove of the last factor ends every session, so this browser gets a new one,
 // of one factor.
 func (h *Handler) remove(w http.ResponseWriter, r *http.Request, login *oidc.Login, _ url.Values) error {
-	last, err := h.Factors.RemoveApp(r.Context(), person(login.Subject), login.Subject)
+	last, err := h.Factors.RemoveApp(r.Context(), audit.Person(login.Subject), login.Subject)
 	if err != nil {
 		return err
 	}

@@ -295,7 +295,7 @@ func (p *Provider) endSession(r *http.Request, ending *oidc.Login, req *logoutRe
 		return nil, nil
 	}
 	event := p.event(r, "session.ended", audit.Success)
-	event.Actor = audit.Actor{Kind: "user", ID: ending.Subject.String()}
+	event.Actor = audit.Person(ending.Subject)
 	event.Target, event.Reason = ending.SID, "logout"
 	if req.client != nil {
 		event.ClientID = req.client.ID

@@ -142,7 +142,7 @@ func (r *rotation) refusal() error {
 func (p *Provider) auditReuse(r *http.Request, w *work) {
 	g := &w.rotated.grant
 	e := p.event(r, "refresh_token.reused", audit.Failure)
-	e.Actor = audit.Actor{Kind: "user", ID: g.UserID.String()}
+	e.Actor = audit.Person(g.UserID)
 	e.ClientID, e.Target = g.ClientID, g.ID.String()
 	e.Reason = "a refresh token came again after the grace; its family is revoked"
 	p.Audit.Put(e)

@@ -68,6 +68,15 @@ func OnwardFrom(values url.Values) Onward {
 	return o
 }
 
+// BackFrom is OnwardFrom for what the security page leads to.
+func BackFrom(values url.Values) Onward {
+	o := OnwardFrom(values)
+	if o.Flow == "" {
+		o.Page = "security"
+	}
+	return o
+}
+
 // Path is the address to go to.
 func (o Onward) Path() string {
 	switch {

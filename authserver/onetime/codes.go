@@ -309,6 +309,6 @@ func named(channel string) string {
 
 func event(now time.Time, action string, user id.ID) audit.Event {
 	return audit.Event{
-		OccurredAt: now, Action: action, Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: user.String()}, Target: user.String(),
+		OccurredAt: now, Action: action, Result: audit.Success, Actor: audit.Person(user), Target: user.String(),
 	}
 }

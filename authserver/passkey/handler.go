@@ -246,7 +246,7 @@ func (h *Handler) audit(r *http.Request, action string, result audit.Result, pro
 		e.Target = proof.User.String()
 	}
 	if result == audit.Success {
-		e.Actor, e.Target = audit.Actor{Kind: "user", ID: proof.User.String()}, proof.Passkey.String()
+		e.Actor, e.Target = audit.Person(proof.User), proof.Passkey.String()
 		e.Details = map[string]any{"acr": oidc.ACRMFA, "method": "passkey"}
 	}
 	h.Audit.Put(e)

@@ -231,7 +231,7 @@ func (s *Passkeys) Export(ctx context.Context, user id.ID) (any, error) {
 
 func (s *Passkeys) event(action string, user, key id.ID) audit.Event {
 	return audit.Event{
-		OccurredAt: s.Now(), Action: action, Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: user.String()}, Target: key.String(),
+		OccurredAt: s.Now(), Action: action, Result: audit.Success, Actor: audit.Person(user), Target: key.String(),
 	}
 }
 

@@ -20,15 +20,6 @@ type newPage struct {
 	Name       string // proposed
 }
 
-// codesPage is what recovery-codes.html shows, once.
-type codesPage struct {
-	AppName string
-	Codes   []string
-	Fresh   bool
-	Passkey bool
-	Onward  string
-}
-
 // Act answers a button of the passkeys on /account/security, once the person has
 // proven to be who the session says:
 //
@@ -61,17 +52,8 @@ func (h *Handler) Act(w http.ResponseWriter, r *http.Request, login *oidc.Login,
 	return web.SeeOther(w, r, "/account/security")
 }
 
-// back is the flow that led here, or the page.
-func back(form url.Values) oidc.Onward {
-	to := oidc.OnwardFrom(form)
-	if to.Flow == "" {
-		to.Page = "security"
-	}
-	return to
-}
-
 func (h *Handler) add(w http.ResponseWriter, r *http.Request, status int, login *oidc.Login, form url.Values, alert string) error {
-	to := back(form)
+	to := oidc.BackFrom(form)
 	redirectURI, err := h.redirectURI(r, to)
 	if err != nil {
 		return err
@@ -89,7 +71,7 @@ func (h *Handler) add(w http.ResponseWriter, r *http.Request, status int, login 
 
 // keep also raises the session: whoever has just used a new passkey has shown it.
 func (h *Handler) keep(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values) error {
-	to := back(form)
+	to := oidc.BackFrom(form)
 	redirectURI, err := h.redirectURI(r, to)
 	if err != nil {
 		return err
@@ -111,7 +93,7 @@ func (h *Handler) keep(w http.ResponseWriter, r *http.Request, login *oidc.Login
 	if codes == nil {
 		return web.SeeOther(w, r, to.Path())
 	}
-	return h.Pages.RenderFlow(w, r, http.StatusOK, "recovery-codes", redirectURI, &codesPage{Codes: codes, Fresh: true, Passkey: true, Onward: to.Path()})
+	return h.Pages.RenderFlow(w, r, http.StatusOK, "recovery-codes", redirectURI, &oidc.CodesPage{Codes: codes, Fresh: true, Passkey: true, Onward: to.Path()})
 }
 
 // remove of the last factor ends every session, so this browser gets a new one,

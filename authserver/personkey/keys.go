@@ -22,9 +22,6 @@ import (
 const (
 	maxKeys = 20 // of one person, in force
 	hintLen = 4
-	// feedLife is how long a revocation stays in the feed: far longer than any
-	// cache of an introspection result.
-	feedLife = 24 * time.Hour
 	// warnAhead is how long before its end a key's owner is told of it.
 	warnAhead = 7 * 24 * time.Hour
 	warnEvery = 10 * time.Minute
@@ -80,7 +77,7 @@ func (s *Keys) create(ctx context.Context, user id.ID, d draft) (k Key, value se
 		if k, err = pgx.CollectExactlyOneRow(rows, scanKey); err != nil {
 			return err
 		}
-		letter.Facts = map[string]string{"key": k.Name, "family": k.FamilyName, "when": s.Now().UTC().Format("2 January 2006 at 15:04 UTC")}
+		letter.Facts = map[string]string{"key": k.Name, "family": k.FamilyName, "when": mail.When(s.Now())}
 		if err := s.write(ctx, tx, letter); err != nil {
 			return err
 		}
@@ -107,7 +104,7 @@ func (s *Keys) revoke(ctx context.Context, user, key id.ID) (ended bool, err err
 			return err
 		}
 		ended = true
-		if err := revocation.Insert(ctx, tx, revocation.APIKey, key.String(), s.Now().Add(feedLife)); err != nil {
+		if err := revocation.Insert(ctx, tx, revocation.APIKey, key.String()); err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, "api_key.revoked", user, key, nil)
@@ -145,7 +142,7 @@ func (s *Keys) Warn(ctx context.Context) error {
 			var key, family string
 			var end time.Time
 			err := row.Scan(&letter.To, &letter.Name, &key, &family, &end)
-			letter.Facts = map[string]string{"key": key, "family": family, "when": end.UTC().Format("2 January 2006 at 15:04 UTC")}
+			letter.Facts = map[string]string{"key": key, "family": family, "when": mail.When(end)}
 			return letter, err
 		})
 		if err != nil {
@@ -169,6 +166,6 @@ func (s *Keys) write(ctx context.Context, tx pgx.Tx, letter mail.Letter) error {
 
 func (s *Keys) audit(ctx context.Context, tx pgx.Tx, action string, user, key id.ID, details map[string]any) error {
 	return audit.Auth().Insert(ctx, tx, audit.Event{
-		OccurredAt: s.Now(), Action: action, Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: user.String()}, Target: key.String(), Details: details,
+		OccurredAt: s.Now(), Action: action, Result: audit.Success, Actor: audit.Person(user), Target: key.String(), Details: details,
 	})
 }

@@ -76,13 +76,6 @@ type privacyPage struct {
 	Alert       string
 }
 
-// messagePage is what message.html shows.
-type messagePage struct {
-	Title, Message   string
-	Failed           bool // the message is an error
-	LinkPath, LinkTo string
-}
-
 func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	user, err := h.present(r)
 	if err != nil {
@@ -133,7 +126,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request, user *oidc.Us
 		return err
 	}
 	h.Audit.Put(audit.Event{
-		OccurredAt: h.Now(), Action: "user.exported", Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: user.ID.String()},
+		OccurredAt: h.Now(), Action: "user.exported", Result: audit.Success, Actor: audit.Person(user.ID),
 		SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()),
 	})
 	header := w.Header()
@@ -149,7 +142,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, user *oidc.User
 	if err := h.Identity.Reauthenticate(w, r, user, form.Get("password")); err != nil {
 		return err
 	}
-	if err := h.Accounts.RequestDeletion(r.Context(), audit.Actor{Kind: "user", ID: user.ID.String()}, user.ID); err != nil {
+	if err := h.Accounts.RequestDeletion(r.Context(), audit.Person(user.ID), user.ID); err != nil {
 		return err
 	}
 	due, err := h.Accounts.Deletion(r.Context(), user.ID)
@@ -159,7 +152,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, user *oidc.User
 	if err := h.Sessions.End(r.Context(), w, r); err != nil {
 		return err
 	}
-	page := messagePage{Title: "Your account will be deleted", LinkPath: "/login", LinkTo: "Sign in to keep it"}
+	page := oidc.MessagePage{Title: "Your account will be deleted", LinkPath: "/login", LinkTo: "Sign in to keep it"}
 	if due != nil {
 		page.Message = "You are signed out everywhere. On " + due.UTC().Format("2 January 2006") +
 			" everything that we keep about you goes for good. Until then you can sign in and keep your account."
@@ -168,7 +161,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request, user *oidc.User
 }
 
 func (h *Handler) keep(w http.ResponseWriter, r *http.Request, user *oidc.User) error {
-	if err := h.Accounts.Keep(r.Context(), audit.Actor{Kind: "user", ID: user.ID.String()}, user.ID); err != nil {
+	if err := h.Accounts.Keep(r.Context(), audit.Person(user.ID), user.ID); err != nil {
 		return err
 	}
 	return web.SeeOther(w, r, "/account?done=kept")

@@ -88,18 +88,6 @@ type sentPage struct {
 	Alert        string
 }
 
-// confirmPage is what confirm.html shows.
-type confirmPage struct {
-	Title, Lead, Address, Button string
-}
-
-// messagePage is what message.html shows.
-type messagePage struct {
-	Title, Message   string
-	Failed           bool // the message is an error
-	LinkPath, LinkTo string
-}
-
 func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	h.Devices.Ensure(w, r)
 	return h.renderForm(w, r, http.StatusOK, formPage{Flow: oidc.OnwardFrom(r.URL.Query()).Flow})
@@ -204,7 +192,7 @@ func (h *Handler) showLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "confirm", confirmPage{
+	return h.Pages.Render(w, r, http.StatusOK, "confirm", oidc.ConfirmPage{
 		Title: "Welcome to Larder", Lead: "Confirm that you, " + found.Name + ", want an account with the email address", Address: found.Address,
 		Button: "Confirm and make my account",
 	})
@@ -225,7 +213,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.Pages.Render(w, r, http.StatusOK, "message", messagePage{
+	return h.Pages.Render(w, r, http.StatusOK, "message", oidc.MessagePage{
 		Title: "Your account is ready", Message: "Sign in with your email address and the password that you chose.",
 		LinkPath: h.onward(r, made.Flow), LinkTo: "Sign in",
 	})
@@ -243,7 +231,7 @@ func (h *Handler) onward(r *http.Request, flowID string) string {
 }
 
 func (h *Handler) over(w http.ResponseWriter, r *http.Request, err error) error {
-	page := messagePage{Title: "This link does not work", Failed: true, LinkPath: path, LinkTo: "Register again"}
+	page := oidc.MessagePage{Title: "This link does not work", Failed: true, LinkPath: path, LinkTo: "Register again"}
 	page.Message = web.Message(err)
 	if fault.Is(err, fault.Conflict) {
 		page.LinkPath, page.LinkTo = "/login", "Sign in"

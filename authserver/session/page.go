@@ -103,7 +103,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) audit(r *http.Request, user id.ID, ended int) {
 	h.Audit.Put(audit.Event{
-		OccurredAt: h.Now(), Action: "session.ended", Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: user.String()},
+		OccurredAt: h.Now(), Action: "session.ended", Result: audit.Success, Actor: audit.Person(user),
 		SourceIP: h.Source(r), UserAgent: r.UserAgent(), RequestID: web.RequestID(r.Context()), Details: map[string]any{"sessions": ended},
 	})
 }

@@ -27,6 +27,9 @@ type Letter struct {
 	Target string `json:"target,omitempty"`
 }
 
+// When writes a time for the facts of a letter.
+func When(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }
+
 // Link is where the mail leads.
 type Link struct {
 	Purpose string `json:"purpose"`

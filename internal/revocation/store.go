@@ -13,7 +13,7 @@ import (
 
 const (
 	insertRevocation = `
-INSERT INTO auth.revocations (kind, value, expires_at) SELECT $1, value, $3 FROM unnest($2::text[]) AS value
+INSERT INTO auth.revocations (kind, value, expires_at) SELECT $1, value, now() + $3::interval FROM unnest($2::text[]) AS value
 ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)`
 
 	selectRevocations = `
@@ -23,6 +23,9 @@ SELECT kind, value, revoked_at, expires_at FROM auth.revocations WHERE revoked_a
 )
 
 const (
+	// kept is how long a revocation is remembered: twice as long as the longest
+	// access token may live, and far longer than any cache of an introspection.
+	kept      = 2 * time.Hour
 	pollEvery = 500 * time.Millisecond
 	// overlap is read again at each poll: a row becomes visible at its commit,
 	// which may come this long after its revoked_at.
@@ -34,23 +37,22 @@ type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// Insert revokes in the transaction db of the change that causes it. expires is
-// when the longest-lived credential concerned is over anyway.
-func Insert(ctx context.Context, db Execer, kind, value string, expires time.Time) error {
-	return insert(ctx, db, kind, []string{value}, expires)
+// Insert revokes in the transaction db of the change that causes it.
+func Insert(ctx context.Context, db Execer, kind, value string) error {
+	return insert(ctx, db, kind, []string{value})
 }
 
 // InsertGrants is Insert for grants that end together, however many they are.
-func InsertGrants(ctx context.Context, db Execer, grants []id.ID, expires time.Time) error {
+func InsertGrants(ctx context.Context, db Execer, grants []id.ID) error {
 	values := make([]string, len(grants))
 	for i, g := range grants {
 		values[i] = g.String()
 	}
-	return insert(ctx, db, Grant, values, expires)
+	return insert(ctx, db, Grant, values)
 }
 
-func insert(ctx context.Context, db Execer, kind string, values []string, expires time.Time) error {
-	_, err := db.Exec(ctx, insertRevocation, kind, values, expires)
+func insert(ctx context.Context, db Execer, kind string, values []string) error {
+	_, err := db.Exec(ctx, insertRevocation, kind, values, kept)
 	return err
 }
 

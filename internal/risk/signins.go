@@ -159,7 +159,7 @@ func (s *SignIns) Remember(ctx context.Context, v Visit) error {
 			return err
 		}
 		e := audit.Event{
-			OccurredAt: now, Action: "login.new_device", Result: audit.Success, Actor: audit.Actor{Kind: "user", ID: v.User.String()},
+			OccurredAt: now, Action: "login.new_device", Result: audit.Success, Actor: audit.Person(v.User),
 			SourceIP: v.Source, UserAgent: v.UserAgent, RequestID: v.RequestID, Details: map[string]any{"place": place.Name},
 		}
 		if v.Risk != nil {
@@ -201,7 +201,7 @@ func (s *SignIns) tell(ctx context.Context, tx pgx.Tx, v Visit, place Place, now
 	}
 	return s.Jobs.Insert(ctx, tx, mail.Letter{
 		Template: "new_sign_in", To: to, Name: name,
-		Facts: map[string]string{"device": news.Device, "where": news.Where, "when": now.UTC().Format("2 January 2006 at 15:04 UTC")},
+		Facts: map[string]string{"device": news.Device, "where": news.Where, "when": mail.When(now)},
 		Link:  &mail.Link{Purpose: NewsPurpose, Path: NewsPath, ID: linkID},
 	})
 }

@@ -208,6 +208,6 @@ func (m *Mails) deliver(ctx context.Context, w *waiting) error {
 	}
 	return m.Delivery.Deliver(ctx, w.number, w.at, mail.Letter{
 		Template: "invitation", To: l.To, Language: l.Language, Target: m.link(secret.String(l.Token)),
-		Facts: map[string]string{"when": l.ExpiresAt.UTC().Format("2 January 2006 at 15:04 UTC")},
+		Facts: map[string]string{"when": mail.When(l.ExpiresAt)},
 	})
 }
