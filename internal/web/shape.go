@@ -17,7 +17,7 @@ import (
 
 // maxLocated is the size of the largest body, in bytes, in which the place of a
 // fault is looked for.
-const maxLocated = 256 << 10
+const maxLocated = 64 << 10
 
 // misfit classifies an error of decoding body into a value of the type of v, and
 // says which part of the body it is about.
@@ -38,14 +38,22 @@ func misfit(body []byte, v any, err error, prepare func(*json.Decoder)) error {
 }
 
 // locate returns the pointer to the innermost part of body that decode takes
-// offence at, and what it says. It tries each part without its neighbours, which
-// encoding/json, knowing only some of the places, would not tell.
+// offence at, and what it says. It tries each part without its neighbours, unless
+// decode does not want an object or array there at all: encoding/json knows only
+// some of the places.
 func locate(body []byte, err error, decode func([]byte) error) (pointer string, cause error) {
 	cause = err
 	before, part, after := "", body, ""
 	for {
 		descended := false
-		for _, p := range parts(part) {
+		pieces := parts(part)
+		if len(pieces) > 0 {
+			empty := pieces[0].before[:1] + pieces[0].after
+			if failed := decode([]byte(before + empty + after)); failed != nil {
+				return pointer, failed
+			}
+		}
+		for _, p := range pieces {
 			whole := before + p.before + string(p.value) + p.after + after
 			if failed := decode([]byte(whole)); failed != nil {
 				pointer, cause = pointer+"/"+p.pointer, failed

@@ -174,6 +174,8 @@ func TestAFaultOfTheBodySaysWhereItIs(t *testing.T) {
 	}
 	for body, want := range map[string]fault.Field{
 		`[]`:                                       {Pointer: "", Detail: "must be an object"},
+		`[{"verbs":[]}]`:                           {Pointer: "", Detail: "must be an object"},
+		`{"verbs":{"a":true}}`:                     {Pointer: "/verbs", Detail: "must be an array"},
 		`{"id":"7"}`:                               {Pointer: "/id", Detail: "must be a UUID"},
 		`{"id":7}`:                                 {Pointer: "/id", Detail: "must be a string"},
 		`{"verbs":"view"}`:                         {Pointer: "/verbs", Detail: "must be an array"},
