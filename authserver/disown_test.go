@@ -93,7 +93,7 @@ func TestARecentSignInIsDisownedByItsOwner(t *testing.T) {
 	other := w.join(t, "otto@example.com")
 	other.expect(other.signIn("otto@example.com", testPassword), 303, "/account")
 	var sid string
-	for deadline := time.Now().Add(20 * time.Second); sid == ""; time.Sleep(20 * time.Millisecond) { // the audit log is written behind the requests
+	for deadline := time.Now().Add(patience); sid == ""; time.Sleep(20 * time.Millisecond) { // the audit log is written behind the requests
 		page := d.owner.get("/account/security").Body
 		offered := regexp.MustCompile(`name="sid" value="([^"]+)"`).FindAllStringSubmatch(page, -1)
 		if len(offered) == 1 && strings.Contains(page, "(this device)") {

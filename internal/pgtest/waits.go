@@ -9,7 +9,7 @@ import (
 func (db *DB) Waits(t testing.TB, n int) {
 	t.Helper()
 	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()`
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		var now int
 		if err := db.Owner.QueryRow(t.Context(), waiting).Scan(&now); err != nil {
 			t.Fatal(err)
