@@ -139,7 +139,13 @@ func (c *Courier) round(ctx context.Context, family id.ID) error {
 		})
 	}
 	_ = sending.Wait() // what went wrong stands in the messages
-	return c.finish(ctx, family, messages, soon)
+	if err := c.finish(ctx, family, messages, soon); err != nil {
+		return err
+	}
+	if len(messages) == maxDue { // what piled up need not wait for the next look
+		c.Changed(family)
+	}
+	return nil
 }
 
 // message is a delivery that is due.
