@@ -123,6 +123,7 @@ func TestEveryFaultIsReportedAtOnceAndNoSecretWithIt(t *testing.T) {
 		"AUTHSERVER_LOG_LEVEL":             "loud",
 		"AUTHSERVER_ACCESS_TOKEN_LIFESPAN": "10y",
 		"AUTHSERVER_DATABASE_CONNECTIONS":  "0",
+		"AUTHSERVER_GEOIP_DATABASE":        "config_test.go",
 		"AUTHSERVER_BRAND_NAME":            "{{.}}",
 		"AUTHSERVER_BRAND_ACCENT_LIGHT":    "#ffcc00",
 		"AUTHSERVER_BRAND_ACCENT_DARK":     "blue",

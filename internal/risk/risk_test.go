@@ -1,6 +1,7 @@
 package risk_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -39,7 +40,18 @@ func (l *letters) Insert(_ context.Context, _ pgx.Tx, args river.JobArgs) error 
 // world is a tiny database of places.
 func world(t *testing.T) *risk.Places {
 	t.Helper()
-	db, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-City", IncludeReservedNetworks: true})
+	places, err := risk.OpenPlaces(database(t, "GeoLite2-City"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = places.Close() })
+	return places
+}
+
+// database writes the file of one.
+func database(t *testing.T, kind string) string {
+	t.Helper()
+	db, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: kind, IncludeReservedNetworks: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,12 +99,7 @@ func world(t *testing.T) *risk.Places {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	places, err := risk.OpenPlaces(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = places.Close() })
-	return places
+	return path
 }
 
 func TestPlaces(t *testing.T) {
@@ -116,8 +123,34 @@ func TestPlaces(t *testing.T) {
 	if got := none.Find("192.0.2.7"); got != (risk.Place{}) {
 		t.Errorf("without a database: %+v", got)
 	}
-	if _, err := risk.OpenPlaces(filepath.Join(t.TempDir(), "nothing.mmdb")); err == nil {
-		t.Error("a database that is not there opens")
+	whole, err := os.ReadFile(database(t, "GeoLite2-City"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(content []byte) string {
+		path := filepath.Join(t.TempDir(), "city.mmdb")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, path := range map[string]string{
+		"not there": filepath.Join(t.TempDir(), "nothing.mmdb"), "a directory": t.TempDir(), "empty": file(nil), "cut off": file(whole[:len(whole)/2]),
+		"something else": file([]byte("name,place\n")), "of countries": database(t, "GeoLite2-Country"),
+	} {
+		if _, err := risk.OpenPlaces(path); err == nil {
+			t.Errorf("a database that is %s opens", name)
+		}
+	}
+	// One that is spoilt within is noticed by nobody, and tells nothing.
+	words := bytes.Index(whole, []byte("Switzerland"))
+	spoilt, err := risk.OpenPlaces(file(slices.Concat(whole[:words-40], bytes.Repeat([]byte{0xff}, 60), whole[words+20:])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spoilt.Close()
+	if got := spoilt.Name("198.51.100.7", "en") + spoilt.Find("198.51.100.7").Name; got != "" {
+		t.Errorf("a spoilt database says %q", got)
 	}
 }
 
