@@ -33,6 +33,7 @@ func TestJourneys(t *testing.T) {
 	s := start(t)
 	env := []string{
 		chromium, "BROWSER=" + launch(t, dir, chromium), "MAILS=" + s.Mails(), "TEXTS=" + s.Texts(), "LEAVE=" + leave(t),
+		"LOOKED=" + t.TempDir(),
 	}
 	turns := make(chan struct{}, atOnce)
 	for _, name := range journeys {
