@@ -77,10 +77,11 @@ func (h *Handler) disownNews(w http.ResponseWriter, r *http.Request) error {
 	if err := h.pressed(w, r, "verify"); err != nil {
 		return err
 	}
+	ctx := r.Context()
 	news, user, err := h.news(r)
 	if err == nil {
-		err = h.Accounts.Disown(r.Context(), user.ID, news.SID, h.seen(r), func(tx pgx.Tx) error {
-			_, err := h.Accounts.Links.Use(r.Context(), tx, risk.NewsPurpose, web.Var(r, "token"))
+		err = h.Accounts.Disown(ctx, user.ID, news.SID, h.seen(r), func(tx pgx.Tx) error {
+			_, err := h.Accounts.Links.Use(ctx, tx, risk.NewsPurpose, web.Var(r, "token"))
 			return err
 		})
 	}

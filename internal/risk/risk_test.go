@@ -148,7 +148,7 @@ func TestPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer spoilt.Close()
+	t.Cleanup(func() { _ = spoilt.Close() })
 	if got := spoilt.Name("198.51.100.7", "en") + spoilt.Find("198.51.100.7").Name; got != "" {
 		t.Errorf("a spoilt database says %q", got)
 	}
