@@ -24,7 +24,7 @@
 //
 //	POST /token: form.go -> client_auth.go -> token.go -> fosite
 //	    authorization_code   grant_authorization_code.go   one Redis, one Postgres
-//	    refresh_token        grant_refresh_token.go        one Postgres statement
+//	    refresh_token        grant_refresh_token.go        one Postgres statement, for all that come together
 //	    device_code          grant_decoupled.go            one Redis, one Postgres
 //	    ciba                 grant_decoupled.go            two Postgres
 //	    client_credentials   grant_client_credentials.go   neither

@@ -58,6 +58,7 @@ type grantStore struct {
 	revocations *revocation.Set
 	cfg         Config
 	now         func() time.Time
+	rotations   rotations
 }
 
 // Whoever is about to write a grant waits for whoever just takes back what the

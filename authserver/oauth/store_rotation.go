@@ -109,27 +109,42 @@ SELECT CASE
 // the token may be presented again. A client of the fapi2 profile keeps its
 // token, which only it can use (FAPI 2.0 §5.3.2.1).
 func (s *grantStore) rotate(ctx context.Context, t refreshToken, w *work, scopes []string) (*rotation, error) {
-	now, client := s.now(), w.client
+	one := &turn{token: t, work: w, scopes: scopes, salt: newSalt(), lead: make(chan []*turn, 1)}
+	if turns := s.rotations.join(one); turns != nil {
+		s.rotateAll(ctx, turns)
+	}
+	if one.rotated != nil || one.err != nil {
+		return one.rotated, one.err
+	}
+	now := s.now()
+	r, err := s.decide(ctx, rotateGrant, append(s.parameters(one, now), now.Add(-s.cfg.RefreshGrace), s.revocationExpiry()))
+	if r == nil && err == nil {
+		r = &rotation{outcome: rotationRefused}
+	}
+	return r, err
+}
+
+// parameters are $1 to $13.
+func (s *grantStore) parameters(t *turn, now time.Time) []any {
+	client := t.work.client
+	return []any{
+		t.token.grantID, t.token.generation, t.token.salt[:], client.ID, client.Metadata.FirstParty, textArray(t.scopes), textArray(t.work.resources), t.salt,
+		now, now.Add(s.cfg.RefreshIdle), t.work.jkt, client.FAPI2(), t.work.refreshCertificate(),
+	}
+}
+
+// decide runs rotateNewest or rotateGrant; nil without an error means that it
+// found no row.
+func (s *grantStore) decide(ctx context.Context, sql string, parameters []any) (*rotation, error) {
 	var (
 		r    rotation
+		g    = &r.grant
 		told *time.Time // when the database says that the family died
 	)
-	g := &r.grant
-	decide := func(sql string, args []any) error {
-		err := s.db.QueryRow(ctx, sql, args...).
-			Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Details, &g.Session, &g.Generation, &g.Salt, &told)
-		return postgres.Translate(err)
-	}
-	args := []any{
-		t.grantID, t.generation, t.salt[:], client.ID, client.Metadata.FirstParty, textArray(scopes), textArray(w.resources), newSalt(),
-		now, now.Add(s.cfg.RefreshIdle), w.jkt, client.FAPI2(), w.refreshCertificate(),
-	}
-	err := decide(rotateNewest, args)
+	err := postgres.Translate(s.db.QueryRow(ctx, sql, parameters...).
+		Scan(&r.outcome, &g.ID, &g.ClientID, &g.UserID, &g.SID, &g.Scopes, &g.Resources, &g.Details, &g.Session, &g.Generation, &g.Salt, &told))
 	if fault.Is(err, fault.NotFound) {
-		err = decide(rotateGrant, append(args, now.Add(-s.cfg.RefreshGrace), s.revocationExpiry()))
-	}
-	if fault.Is(err, fault.NotFound) {
-		return &rotation{outcome: rotationRefused}, nil
+		return nil, nil //nolint:nilnil // see above
 	}
 	if err != nil {
 		return nil, err
