@@ -267,7 +267,10 @@ func (c *check) resources() {
 // pages checks the links that people are shown.
 func (c *check) pages() {
 	for _, link := range []struct{ member, raw string }{
-		{"logo_uri", c.m.LogoURI}, {"client_uri", c.m.ClientURI}, {"policy_uri", c.m.PolicyURI}, {"tos_uri", c.m.TOSURI},
+		{"logo_uri", c.m.LogoURI},
+		{"client_uri", c.m.ClientURI},
+		{"policy_uri", c.m.PolicyURI},
+		{"tos_uri", c.m.TOSURI},
 		{"initiate_login_uri", c.m.InitiateLoginURI},
 	} {
 		if link.raw == "" {
