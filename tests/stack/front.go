@@ -76,13 +76,14 @@ func (f *Front) Remove(base string) {
 // its way, and find nobody who listens.
 func (f *Front) settle(base string) {
 	host := strings.TrimPrefix(base, "http://")
-	for end := time.Now().Add(drainLimit); time.Now().Before(end); time.Sleep(pollEvery) {
+	for range drainLimit / pollEvery {
 		f.mu.Lock()
 		n := f.awaited[host]
 		f.mu.Unlock()
 		if n == 0 {
 			return
 		}
+		time.Sleep(pollEvery)
 	}
 }
 
