@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -30,6 +29,7 @@ type command struct {
 	short string // one line for the overview
 	long  string // what help adds: an explanation and examples
 	needs need
+	bare  bool // it works on nothing, or opens that itself
 	flags func(*flag.FlagSet) action
 }
 
@@ -45,11 +45,12 @@ type terminal struct {
 	errOut  io.Writer
 	now     func() time.Time
 	json    bool
+	core    *core // what the subcommand works on; nil for one that is bare
 }
 
 func commands() []command {
 	var all []command
-	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), registrationCommands(), userCommands(), apiKeyCommands(), grantCommands(), erasureCommands()} {
+	for _, group := range [][]command{serverCommands(), keyCommands(), clientCommands(), registrationCommands(), userCommands(), apiKeyCommands(), grantCommands(), erasureCommands(), auditCommands()} {
 		all = append(all, group...)
 	}
 	return all
@@ -121,6 +122,7 @@ Environment (every fault is reported at once):
   AUTHSERVER_REDIS_URL             Redis
   AUTHSERVER_KEY_ENCRYPTION_KEYS   base64 of 32 bytes (openssl rand -base64 32); several with commas, the
                                    first seals, all open
+  AUTHSERVER_AUDIT_RETENTION       for how many days the audit log is kept: 90 to 3650 (400)
   AUTHSERVER_RESOURCE_SERVERS      APIs and their scopes: https://api.example=lists:read lists:write;https://…
   AUTHSERVER_DATA_HOLDERS          those of them that hold data of people, and where we reach them:
                                    https://api.example=http://resourceapi.internal:9100;https://…
@@ -191,11 +193,6 @@ func told(err error) error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// core opens what the subcommand works on.
-func (t *terminal) core(ctx context.Context) (*core, error) {
-	return openCore(ctx, t.cfg, t.now, telemetry.Logger(t.errOut, slog.LevelWarn, "authserver"))
-}
-
 // operator is who the audit log will name.
 func (t *terminal) operator() audit.Actor {
 	name := t.getenv("SUDO_USER")
@@ -246,7 +243,7 @@ func day(at *time.Time) string {
 func serverCommands() []command {
 	return []command{
 		{
-			name: "serve", short: "Answer requests until told to stop (SIGTERM, Ctrl-C), then drain.", needs: needServe,
+			name: "serve", bare: true, short: "Answer requests until told to stop (SIGTERM, Ctrl-C), then drain.", needs: needServe,
 			long: "Starts without PostgreSQL or Redis too: /readyz answers 503 until they are there.",
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
@@ -260,7 +257,7 @@ func serverCommands() []command {
 			},
 		},
 		{
-			name: "migrate", short: "Bring the database schema to this program's version.", needs: needOwner,
+			name: "migrate", bare: true, short: "Bring the database schema to this program's version.", needs: needOwner,
 			long: "Safe to run from several places at once, and while an older release serves.",
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
@@ -275,7 +272,7 @@ func serverCommands() []command {
 			flags: func(*flag.FlagSet) action { return seedDemo },
 		},
 		{
-			name: "version", short: "Say which build this is.",
+			name: "version", bare: true, short: "Say which build this is.",
 			flags: func(*flag.FlagSet) action {
 				return func(_ context.Context, t *terminal, _ []string) error { return t.print(build()) }
 			},

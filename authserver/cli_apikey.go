@@ -53,12 +53,7 @@ Without --service-account a new service account of the family is made.
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					if err := c.apiKeys.Revoke(ctx, key, t.operator()); err != nil {
+					if err := t.core.apiKeys.Revoke(ctx, key, t.operator()); err != nil {
 						return err
 					}
 					return t.print(map[string]string{"id": arg}, func(w io.Writer) { fmt.Fprintln(w, "Revoked.") })
@@ -79,29 +74,25 @@ func createAPIKey(ctx context.Context, t *terminal, n newKey) error {
 	if (n.family == "") == (n.account == "") {
 		return errors.New("give either --family with --name, or --service-account")
 	}
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	if err := c.apiKeys.Check(n.scopes, n.expiresAt); err != nil { // before an account is made for nothing
+	if err := t.core.apiKeys.Check(n.scopes, n.expiresAt); err != nil { // before an account is made for nothing
 		return err
 	}
 	var account id.ID
+	var err error
 	if n.account != "" {
 		account, err = id.Parse(n.account)
 	} else {
 		var family id.ID
 		if family, err = id.Parse(n.family); err == nil {
 			var made apikey.ServiceAccount
-			made, err = c.apiKeys.CreateAccount(ctx, family, n.name, t.operator())
+			made, err = t.core.apiKeys.CreateAccount(ctx, family, n.name, t.operator())
 			account = made.ID
 		}
 	}
 	if err != nil {
 		return err
 	}
-	key, value, err := c.apiKeys.Create(ctx, account, n.scopes, n.expiresAt, t.operator())
+	key, value, err := t.core.apiKeys.Create(ctx, account, n.scopes, n.expiresAt, t.operator())
 	if err != nil {
 		return err
 	}
@@ -120,15 +111,10 @@ func createAPIKey(ctx context.Context, t *terminal, n newKey) error {
 }
 
 func listAPIKeys(ctx context.Context, t *terminal, args []string) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	all := []apikey.Key{}
 	for after := (id.ID{}); ; {
 		const page = 200
-		some, err := c.apiKeys.List(ctx, id.ID{}, after, page)
+		some, err := t.core.apiKeys.List(ctx, id.ID{}, after, page)
 		if err != nil {
 			return err
 		}

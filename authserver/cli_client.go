@@ -55,12 +55,7 @@ A resource server that may introspect tokens:
 					if err := metadata(&m); err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					made, value, err := c.clients.Create(ctx, *clientID, m, t.operator())
+					made, value, err := t.core.clients.Create(ctx, *clientID, m, t.operator())
 					if err != nil {
 						return err
 					}
@@ -79,12 +74,7 @@ A resource server that may introspect tokens:
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					old, err := c.clients.Show(ctx, clientID)
+					old, err := t.core.clients.Show(ctx, clientID)
 					if err != nil {
 						return err
 					}
@@ -92,7 +82,7 @@ A resource server that may introspect tokens:
 					if err := metadata(&m); err != nil {
 						return err
 					}
-					changed, value, err := c.clients.Update(ctx, clientID, old.Version, m, t.operator())
+					changed, value, err := t.core.clients.Update(ctx, clientID, old.Version, m, t.operator())
 					if err != nil {
 						return err
 					}
@@ -108,12 +98,7 @@ A resource server that may introspect tokens:
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					found, err := c.clients.Show(ctx, clientID)
+					found, err := t.core.clients.Show(ctx, clientID)
 					if err != nil {
 						return err
 					}
@@ -143,12 +128,7 @@ A resource server that may introspect tokens:
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					changed, err := c.clients.SetDisabled(ctx, clientID, !*undo, t.operator())
+					changed, err := t.core.clients.SetDisabled(ctx, clientID, !*undo, t.operator())
 					if err != nil {
 						return err
 					}
@@ -345,15 +325,10 @@ func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
 }
 
 func listClients(ctx context.Context, t *terminal, args []string) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	views := []clientView{}
 	for after := ""; ; {
 		const page = 200
-		some, err := c.clients.List(ctx, after, page)
+		some, err := t.core.clients.List(ctx, after, page)
 		if err != nil {
 			return err
 		}
@@ -381,20 +356,15 @@ func rotateSecret(ctx context.Context, t *terminal, args []string, drop bool) er
 	if err != nil {
 		return err
 	}
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	if drop {
-		if err := c.clients.DropOldSecret(ctx, clientID, t.operator()); err != nil {
+		if err := t.core.clients.DropOldSecret(ctx, clientID, t.operator()); err != nil {
 			return err
 		}
 		return t.print(map[string]string{"client_id": clientID}, func(w io.Writer) {
 			fmt.Fprintln(w, "Only the newest secret is good now.")
 		})
 	}
-	value, err := c.clients.RotateSecret(ctx, clientID, t.operator())
+	value, err := t.core.clients.RotateSecret(ctx, clientID, t.operator())
 	if err != nil {
 		return err
 	}

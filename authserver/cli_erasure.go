@@ -46,12 +46,7 @@ func erasureCommands() []command {
 }
 
 func listErasures(ctx context.Context, t *terminal, since time.Time) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	all, err := c.erasures.List(ctx, since)
+	all, err := t.core.erasures.List(ctx, since)
 	if err != nil {
 		return err
 	}
@@ -75,12 +70,7 @@ func replayErasures(ctx context.Context, t *terminal) error {
 			return errors.New("the journal has an entry without user_id or erased_at; nothing was done")
 		}
 	}
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	back, err := c.erasures.Replay(ctx, t.operator(), entries)
+	back, err := t.core.erasures.Replay(ctx, t.operator(), entries)
 	if err != nil {
 		return err
 	}

@@ -44,12 +44,7 @@ func grantCommands() []command {
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					if err := c.grants.Revoke(ctx, given, t.operator()); err != nil {
+					if err := t.core.grants.Revoke(ctx, given, t.operator()); err != nil {
 						return err
 					}
 					return t.print(map[string]string{"id": arg}, func(w io.Writer) { fmt.Fprintln(w, "Revoked.") })
@@ -60,15 +55,10 @@ func grantCommands() []command {
 }
 
 func listGrants(ctx context.Context, t *terminal, filter grant.Filter, limit int) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	all := []grant.Grant{}
 	for before := (id.ID{}); len(all) < limit; {
 		page := min(200, limit-len(all))
-		some, err := c.grants.List(ctx, filter, before, page)
+		some, err := t.core.grants.List(ctx, filter, before, page)
 		if err != nil {
 			return err
 		}

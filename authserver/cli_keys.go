@@ -25,15 +25,10 @@ When a key is in wrong hands:
 			flags: func(flags *flag.FlagSet) action {
 				now := flags.Bool("now", false, "let the new keys sign at once: some verifiers will see a key they do not know and fetch")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					c, err := t.core(ctx)
-					if err != nil {
+					if err := t.core.keys.Load(ctx); err != nil {
 						return err
 					}
-					defer c.close()
-					if err := c.keys.Load(ctx); err != nil {
-						return err
-					}
-					if err := c.keys.Rotate(ctx, *now, t.operator()); err != nil {
+					if err := t.core.keys.Rotate(ctx, *now, t.operator()); err != nil {
 						return err
 					}
 					return listKeys(ctx, t, nil)
@@ -48,12 +43,7 @@ When a key is in wrong hands:
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					if err := c.keys.Withdraw(ctx, kid, t.operator()); err != nil {
+					if err := t.core.keys.Withdraw(ctx, kid, t.operator()); err != nil {
 						return err
 					}
 					return listKeys(ctx, t, nil)
@@ -71,12 +61,7 @@ then take the old one out.`,
 }
 
 func listKeys(ctx context.Context, t *terminal, args []string) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	all, err := c.keys.List(ctx)
+	all, err := t.core.keys.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,12 +74,7 @@ func listKeys(ctx context.Context, t *terminal, args []string) error {
 }
 
 func rewrapKeys(ctx context.Context, t *terminal, args []string) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	n, err := c.keys.Rewrap(ctx)
+	n, err := t.core.keys.Rewrap(ctx)
 	if err != nil {
 		return err
 	}

@@ -20,13 +20,8 @@ Where AUTHSERVER_REGISTRATION is initial_access_token, a client shows the token 
 			uses := flags.Int("uses", 1, "how many clients may register with it")
 			expires := flags.Duration("expires", 24*time.Hour, "how long it is good")
 			return func(ctx context.Context, t *terminal, args []string) error {
-				c, err := t.core(ctx)
-				if err != nil {
-					return err
-				}
-				defer c.close()
 				end := t.now().Add(*expires)
-				value, err := c.clients.CreateRegistrationToken(ctx, *uses, end, t.operator())
+				value, err := t.core.clients.CreateRegistrationToken(ctx, *uses, end, t.operator())
 				if err != nil {
 					return err
 				}

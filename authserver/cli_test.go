@@ -223,3 +223,35 @@ func TestMigrateIsSafeToRepeat(t *testing.T) {
 		t.Fatalf("without an owner: %v", err)
 	}
 }
+
+// An operator sees the audit log, and learns that somebody changed it.
+func TestTheAuditLogFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(t, nil, "", "client", "create", "--id", "web", "--name", "Web", "--redirect-uri", "https://app.example.com/cb", "--scope", "openid")
+	out, _, err := w.run(t, "", "audit", "export", "--action", "client.created", "--since", "2020-01-01T00:00:00Z")
+	if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"target":"web"`) || strings.Contains(out, "family") {
+		t.Errorf("exported %s, %v", out, err)
+	}
+	if out, _, err = w.run(t, "", "audit", "export", "--until", "2020-01-01T00:00:00Z"); err != nil || out != "" {
+		t.Errorf("exported of before: %s, %v", out, err)
+	}
+	var report struct {
+		Intact             bool
+		Entries, Unsettled int
+		Checkpoint         string
+	}
+	w.must(t, &report, "", "audit", "verify")
+	if !report.Intact || report.Entries+report.Unsettled == 0 || report.Checkpoint == "" {
+		t.Errorf("%+v", report)
+	}
+	if _, _, err = w.run(t, "", "audit", "verify", "--checkpoint", report.Checkpoint+"x"); err == nil {
+		t.Error("a checkpoint that nobody signed was taken")
+	}
+	if _, err := w.db.Owner.Exec(t.Context(), `INSERT INTO auth.audit_chain VALUES ('00000000-0000-0000-0000-000000000001', 9, gen_random_uuid(), '')`); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err = w.run(t, "", "audit", "verify"); !errors.Is(err, errTampered) || !strings.Contains(out, "missing") {
+		t.Errorf("tampered with: %s, %v", out, err)
+	}
+}

@@ -39,12 +39,7 @@ The password is generated and shown once, or read from standard input; it is nev
 					if err != nil {
 						return err
 					}
-					c, err := t.core(ctx)
-					if err != nil {
-						return err
-					}
-					defer c.close()
-					user, err := c.accounts.Create(ctx, t.operator(), account.NewUser{
+					user, err := t.core.accounts.Create(ctx, t.operator(), account.NewUser{
 						Name: *name, Email: *email, EmailVerified: *verified, Password: password, Operator: *operator,
 					})
 					if err != nil {
@@ -63,11 +58,11 @@ The password is generated and shown once, or read from standard input; it is nev
 			flags: func(flags *flag.FlagSet) action {
 				undo := flags.Bool("undo", false, "let them sign in again")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					return t.withUser(ctx, args, func(c *core, user *oidc.User) error {
+					return t.withUser(ctx, args, func(user *oidc.User) error {
 						if *undo {
-							return c.accounts.Enable(ctx, t.operator(), user.ID)
+							return t.core.accounts.Enable(ctx, t.operator(), user.ID)
 						}
-						return c.accounts.Disable(ctx, t.operator(), user.ID)
+						return t.core.accounts.Disable(ctx, t.operator(), user.ID)
 					})
 				}
 			},
@@ -83,9 +78,9 @@ The password is generated and shown once, or read from standard input; it is nev
 						return err
 					}
 					var changed id.ID
-					err = t.withUser(ctx, args, func(c *core, user *oidc.User) error {
+					err = t.withUser(ctx, args, func(user *oidc.User) error {
 						changed = user.ID
-						return c.accounts.SetPassword(ctx, t.operator(), user.ID, password)
+						return t.core.accounts.SetPassword(ctx, t.operator(), user.ID, password)
 					})
 					if err != nil {
 						return err
@@ -110,8 +105,8 @@ empty value takes the claim away.
 					if err != nil {
 						return err
 					}
-					return t.withUser(ctx, args, func(c *core, user *oidc.User) error {
-						return c.accounts.SetClaims(ctx, t.operator(), user.ID, *name, profile)
+					return t.withUser(ctx, args, func(user *oidc.User) error {
+						return t.core.accounts.SetClaims(ctx, t.operator(), user.ID, *name, profile)
 					})
 				}
 			},
@@ -123,8 +118,8 @@ Make sure first that it is really they who ask: from then on the password alone 
 and so do the grants that were made with two factors.`,
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
-					return t.withUser(ctx, args, func(c *core, user *oidc.User) error {
-						return c.factors.Remove(ctx, t.operator(), user.ID)
+					return t.withUser(ctx, args, func(user *oidc.User) error {
+						return t.core.factors.Remove(ctx, t.operator(), user.ID)
 					})
 				}
 			},
@@ -186,26 +181,21 @@ func (t *terminal) printNewPassword(user id.ID, password secret.String, generate
 }
 
 // withUser finds the user whom an argument names by address or id.
-func (t *terminal) withUser(ctx context.Context, args []string, f func(*core, *oidc.User) error) error {
+func (t *terminal) withUser(ctx context.Context, args []string, f func(*oidc.User) error) error {
 	who, err := only(args, "e-mail address or user id")
 	if err != nil {
 		return err
 	}
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	var user *oidc.User
 	if subject, parseErr := id.Parse(who); parseErr == nil {
-		user, err = c.accounts.User(ctx, subject)
+		user, err = t.core.accounts.User(ctx, subject)
 	} else {
-		user, err = c.accounts.ByEmail(ctx, who)
+		user, err = t.core.accounts.ByEmail(ctx, who)
 	}
 	if err != nil {
 		return err
 	}
-	return f(c, user)
+	return f(user)
 }
 
 // userView is an account as operators see it.
@@ -221,15 +211,10 @@ type userView struct {
 }
 
 func listUsers(ctx context.Context, t *terminal, args []string) error {
-	c, err := t.core(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	views := []userView{}
 	for after := (id.ID{}); ; {
 		const page = 200
-		some, err := c.accounts.List(ctx, after, page)
+		some, err := t.core.accounts.List(ctx, after, page)
 		if err != nil {
 			return err
 		}

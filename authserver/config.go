@@ -12,6 +12,7 @@ import (
 	"larder/authserver/holder"
 	"larder/authserver/oidc"
 	"larder/authserver/registration"
+	"larder/internal/auditchain"
 	"larder/internal/brand"
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
@@ -33,6 +34,8 @@ type Config struct {
 
 	KeyEncryptionKeys secret.String // parsed into KEK
 	KEK               *sealed.Keyring
+	AuditSeals        *auditchain.Seals // nil without key-encryption keys
+	AuditRetention    time.Duration     // after which the audit log forgets
 	ResourceServers   []oidc.ResourceServer
 	Holders           []holder.Holder // those that hold data of people
 
@@ -88,7 +91,8 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.MigrateDatabaseURL = r.Postgres("AUTHSERVER_MIGRATE_DATABASE_URL", needs&needOwner != 0)
 	c.DatabaseConns = r.Count("AUTHSERVER_DATABASE_CONNECTIONS", defaultDatabaseConns)
 	c.RedisURL = r.Redis("AUTHSERVER_REDIS_URL", needs&needRedis != 0)
-	c.KeyEncryptionKeys, c.KEK = readKeys(r, "AUTHSERVER_KEY_ENCRYPTION_KEYS", needs&needKeys != 0)
+	c.readKeys(r, "AUTHSERVER_KEY_ENCRYPTION_KEYS", needs&needKeys != 0)
+	c.AuditRetention = r.Days("AUTHSERVER_AUDIT_RETENTION", 400, 90, 3650)
 	c.ResourceServers = readResourceServers(r, "AUTHSERVER_RESOURCE_SERVERS")
 	c.Holders = readHolders(r, "AUTHSERVER_DATA_HOLDERS", c.ResourceServers)
 	c.TrustedProxies = r.Prefixes("AUTHSERVER_TRUSTED_PROXIES")
@@ -177,21 +181,26 @@ func readRegistration(r *env.Reader, development bool) registration.Policy {
 	return policy
 }
 
-func readKeys(r *env.Reader, name string, needed bool) (secret.String, *sealed.Keyring) {
+// readKeys reads what seals keys and secrets, and what signs checkpoints of the
+// audit log, which is derived from it.
+func (c *Config) readKeys(r *env.Reader, name string, needed bool) {
 	v := r.Required(name, needed)
 	if v == "" {
-		return "", nil
+		return
 	}
 	keys, err := sealed.ParseKeys(v)
 	if err != nil {
 		r.Fault(name, "%v; make one with: openssl rand -base64 32", err)
-		return "", nil
+		return
 	}
-	ring, err := sealed.NewKeyring(keys...)
-	if err != nil {
+	c.KeyEncryptionKeys = secret.String(v)
+	if c.KEK, err = sealed.NewKeyring(keys...); err != nil {
+		r.Fault(name, "%v", err)
+		return
+	}
+	if c.AuditSeals, err = auditchain.NewSeals("authserver", keys...); err != nil {
 		r.Fault(name, "%v", err)
 	}
-	return secret.String(v), ring
 }
 
 // readResourceServers reads "resource=scope scope;resource=scope".

@@ -22,6 +22,7 @@ import (
 	"larder/authserver/passkey"
 	"larder/authserver/personkey"
 	"larder/authserver/session"
+	"larder/internal/auditchain"
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -67,6 +68,7 @@ type core struct {
 	signIns  *risk.SignIns
 	codes    *onetime.Codes
 	erasures *holder.Journal
+	chain    *auditchain.Chain
 }
 
 // openCore connects nothing yet: the first use does.
@@ -81,6 +83,10 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 			db.Close()
 			return nil, err
 		}
+	}
+	c.chain = &auditchain.Chain{
+		Tables: auditchain.Auth(), Begin: func(ctx context.Context, f func(pgx.Tx) error) error { return pgx.BeginFunc(ctx, db, f) },
+		Seals: cfg.AuditSeals, Now: now, Log: log, Kept: cfg.AuditRetention,
 	}
 	c.keys = &keys.Keys{DB: db, KEK: cfg.KEK, Now: now, Log: log}
 	c.clients = &client.Clients{

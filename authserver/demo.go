@@ -34,15 +34,10 @@ func seedDemo(ctx context.Context, t *terminal, args []string) error {
 	if err := json.NewDecoder(t.in).Decode(&d); err != nil {
 		return fmt.Errorf("standard input is not a demo document: %w", err)
 	}
-	c, err := t.core(ctx)
-	if err != nil {
+	if err := t.core.keys.Load(ctx); err != nil {
 		return err
 	}
-	defer c.close()
-	if err := c.keys.Load(ctx); err != nil {
-		return err
-	}
-	s := &seeder{terminal: t, core: c, d: &d, scopes: strings.Join(t.cfg.apiScopes(), " ")}
+	s := &seeder{terminal: t, core: t.core, d: &d, scopes: strings.Join(t.cfg.apiScopes(), " ")}
 	for _, step := range []func(context.Context) error{s.users, s.clientsOf, s.commandLine, s.resourceAPI, s.apiKey} {
 		if err := step(ctx); err != nil {
 			return told(err)

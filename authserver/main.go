@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"larder/internal/password"
+	"larder/internal/telemetry"
 )
 
 func main() {
@@ -68,6 +70,12 @@ func run(ctx context.Context, args []string, t *terminal) error {
 	}
 	if t.cfg, err = loadConfig(t.getenv, cmd.needs); err != nil {
 		return err
+	}
+	if !cmd.bare {
+		if t.core, err = openCore(ctx, t.cfg, t.now, telemetry.Logger(t.errOut, slog.LevelWarn, "authserver")); err != nil {
+			return err
+		}
+		defer t.core.close()
 	}
 	return told(do(ctx, t, positional))
 }

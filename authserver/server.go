@@ -47,6 +47,7 @@ import (
 	"larder/internal/revocation"
 	"larder/internal/risk"
 	"larder/internal/sealed"
+	"larder/internal/sweep"
 	"larder/internal/telemetry"
 	"larder/internal/tlsfile"
 	"larder/internal/web"
@@ -72,7 +73,7 @@ type server struct {
 	asked    *ciba.Requests
 	audit    *audit.Queue
 	revoked  *revocation.Set
-	sweeper  *sweeper
+	sweeper  *sweep.Sweeper
 	crew     *jobs.Crew
 	boot     *boot
 
@@ -107,7 +108,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 	})
 	for _, job := range []func(context.Context){
 		func(ctx context.Context) { revocation.Follow(ctx, s.db, s.revoked, now, log) },
-		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.ownKeys.Run, s.sweeper.run, s.work,
+		s.audit.Run, s.clients.Run, s.apiKeys.Run, s.ownKeys.Run, s.chain.Run, s.sweeper.Run, s.work,
 	} {
 		group.Go(func() error { job(beside); return nil })
 	}
@@ -124,7 +125,7 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	}
 	s := &server{core: c, cfg: cfg, now: now, log: log, metrics: telemetry.Registry(), revoked: &revocation.Set{}, boot: &boot{}}
 	s.audit = &audit.Queue{Log: audit.Auth(), DB: c.db, Logger: log}
-	s.sweeper = newSweeper(c.db, c.accounts, log, s.metrics)
+	s.sweeper = newSweeper(c, log, s.metrics)
 	if err := s.openTLS(); err != nil {
 		return nil, err
 	}

@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"log/slog"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"larder/internal/sweep"
 )
 
+// Each deletes so many rows at most.
 const (
-	sweepEvery = time.Minute
-	sweepBatch = 1000 // rows, so that no sweep holds locks for long
-
 	// A grant is kept a day beyond its end: whoever presents its code or token
 	// again is still recognised, and an operator can still look.
 	deleteGrants = `
@@ -23,6 +21,13 @@ DELETE FROM auth.grants WHERE id IN (
 DELETE FROM auth.api_keys WHERE id IN (
   SELECT id FROM auth.api_keys
    WHERE least(expires_at, revoked_at) < now() - interval '90 days' ORDER BY least(expires_at, revoked_at) LIMIT $1 FOR UPDATE SKIP LOCKED)`
+
+	// One whose keys are gone, or that never had any.
+	deleteServiceAccounts = `
+DELETE FROM auth.service_accounts WHERE id IN (
+  SELECT s.id FROM auth.service_accounts s
+   WHERE s.created_at < now() - interval '90 days' AND NOT EXISTS (SELECT FROM auth.api_keys k WHERE k.service_account_id = s.id)
+   LIMIT $1 FOR UPDATE OF s SKIP LOCKED)`
 
 	// A client that registered itself and that nobody has used for 90 days ends,
 	// and is deleted a day after, when every replica has noticed. One that acts
@@ -86,16 +91,30 @@ DELETE FROM auth.erasures WHERE user_id IN (
   SELECT user_id FROM auth.erasures WHERE erased_at < now() - interval '400 days' AND waiting = '{}' ORDER BY erased_at LIMIT $1 FOR UPDATE SKIP LOCKED)`
 )
 
-// tableUsers is swept by the accounts themselves.
-const tableUsers = "users"
+// newSweeper deletes what is over: rows by the statement of their table, accounts
+// whole, with their sessions and a last mail, and audit events with their chain.
+func newSweeper(c *core, log *slog.Logger, reg prometheus.Registerer) *sweep.Sweeper {
+	tasks := []sweep.Task{
+		{Table: "users", Do: func(ctx context.Context) (int64, bool, error) {
+			n, err := c.accounts.DeleteDue(ctx)
+			return int64(n), false, err
+		}},
+		{Table: "audit_events", Do: c.chain.Forget},
+	}
+	for _, one := range sweeps() {
+		tasks = append(tasks, sweep.Statement(c.db, one.table, one.statement))
+	}
+	return sweep.New(log, reg, tasks...)
+}
 
-// sweep is one kind of row whose time may be over.
-type sweep struct{ table, statement string }
+// expiry is a table, and the statement that deletes of its rows what is over.
+type expiry struct{ table, statement string }
 
-func sweeps() []sweep {
-	return []sweep{
+func sweeps() []expiry {
+	return []expiry{
 		{"grants", deleteGrants},
 		{"api_keys", deleteKeys},
+		{"service_accounts", deleteServiceAccounts},
 		{"links", deleteLinks},
 		{"unused_clients", endUnusedClients}, // ended, not deleted yet
 		{"clients", deleteClients},
@@ -108,81 +127,5 @@ func sweeps() []sweep {
 		{"federation_events", deleteEvents},
 		{"erasures", deleteErasures},
 		{"ciba_requests", deleteAsked},
-	}
-}
-
-// leavers deletes the accounts whose owners left, some at a time, and returns
-// how many.
-type leavers interface {
-	DeleteDue(ctx context.Context) (int, error)
-}
-
-// sweeper deletes rows whose time is over. Several replicas may sweep at once.
-type sweeper struct {
-	db    *pgxpool.Pool
-	users leavers
-	log   *slog.Logger
-	swept *prometheus.CounterVec
-	last  *prometheus.GaugeVec
-}
-
-func newSweeper(db *pgxpool.Pool, users leavers, log *slog.Logger, reg prometheus.Registerer) *sweeper {
-	s := &sweeper{
-		db: db, users: users, log: log,
-		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "larder_swept_rows_total", Help: "Expired rows deleted, by table.",
-		}, []string{"table"}),
-		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "larder_sweep_last_success_timestamp_seconds", Help: "When a table was last swept, by table.",
-		}, []string{"table"}),
-	}
-	reg.MustRegister(s.swept, s.last)
-	s.swept.WithLabelValues(tableUsers) // a counter that is missing alarms nobody
-	for _, one := range sweeps() {
-		s.swept.WithLabelValues(one.table)
-	}
-	return s
-}
-
-// run sweeps once a minute until ctx is done.
-func (s *sweeper) run(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		for _, one := range sweeps() {
-			s.sweep(ctx, one)
-		}
-		s.sweepUsers(ctx)
-	}
-}
-
-// sweepUsers deletes accounts whole, with their sessions and a last mail.
-func (s *sweeper) sweepUsers(ctx context.Context) {
-	n, err := s.users.DeleteDue(ctx)
-	s.report(ctx, tableUsers, int64(n), err)
-}
-
-func (s *sweeper) sweep(ctx context.Context, one sweep) {
-	for {
-		tag, err := s.db.Exec(ctx, one.statement, sweepBatch)
-		s.report(ctx, one.table, tag.RowsAffected(), err)
-		if err != nil || tag.RowsAffected() < sweepBatch {
-			return
-		}
-	}
-}
-
-func (s *sweeper) report(ctx context.Context, table string, rows int64, err error) {
-	s.swept.WithLabelValues(table).Add(float64(rows))
-	switch {
-	case err == nil:
-		s.last.WithLabelValues(table).SetToCurrentTime()
-	case ctx.Err() == nil:
-		s.log.LogAttrs(ctx, slog.LevelWarn, "sweep failed", slog.String("table", table), slog.String("error", err.Error()))
 	}
 }

@@ -1,13 +1,18 @@
 package main
 
 import (
-	"log/slog"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"larder/internal/pgtest"
+	"larder/internal/sweep"
 )
+
+func sweepNow(t *testing.T, db *pgtest.DB, statement string) {
+	t.Helper()
+	if _, _, err := sweep.Statement(db.Auth, "", statement).Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // Who registered and was never used goes; who was used stays, and so does what
 // an operator made.
@@ -29,11 +34,10 @@ func TestUnusedRegistrationsAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	left := func() (names string) {
 		t.Helper()
-		s.sweep(t.Context(), sweep{"unused_clients", endUnusedClients})
-		s.sweep(t.Context(), sweep{"clients", deleteClients})
+		sweepNow(t, db, endUnusedClients)
+		sweepNow(t, db, deleteClients)
 		err := db.Owner.QueryRow(t.Context(),
 			`SELECT string_agg(id || CASE WHEN disabled_at IS NULL THEN '' ELSE ' (ended)' END, ', ' ORDER BY id) FROM auth.clients`).Scan(&names)
 		if err != nil {
@@ -65,7 +69,7 @@ func TestPartsInExpiredSessionsAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	newSweeper(db.Auth, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).sweep(t.Context(), sweep{"session_clients", deleteParticipants})
+	sweepNow(t, db, deleteParticipants)
 	var left, jobs string
 	err := db.Owner.QueryRow(t.Context(), `SELECT (SELECT string_agg(sid, ' ') FROM auth.session_clients), (SELECT count(*)::text FROM auth.river_job)`).Scan(&left, &jobs)
 	if err != nil || left != "on" || jobs != "0" {

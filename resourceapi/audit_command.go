@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -14,9 +11,9 @@ import (
 	"slices"
 	"time"
 
+	"larder/internal/auditchain"
 	"larder/internal/id"
 	"larder/internal/postgres"
-	"larder/resourceapi/audit"
 	"larder/resourceapi/tenant"
 )
 
@@ -26,19 +23,8 @@ var errTampered = errors.New("the audit log was changed")
 // auditSeals returns what signs checkpoints of the audit log: the current
 // key-encryption key, else the client's secret. Checkpoints of keys that are
 // still configured can be verified.
-func auditSeals(cfg Config) (*audit.Seals, error) {
-	var seeds [][]byte
-	for _, from := range append(slices.Clone(cfg.KeyEncryptionKeys), []byte(cfg.ClientSecret.Reveal())) {
-		if len(from) == 0 {
-			continue
-		}
-		seed, err := hkdf.Key(sha256.New, from, nil, "larder resourceapi audit checkpoint", ed25519.SeedSize)
-		if err != nil {
-			return nil, err
-		}
-		seeds = append(seeds, seed)
-	}
-	return audit.NewSeals(seeds...)
+func auditSeals(cfg Config) (*auditchain.Seals, error) {
+	return auditchain.NewSeals("resourceapi", append(slices.Clone(cfg.KeyEncryptionKeys), []byte(cfg.ClientSecret.Reveal()))...)
 }
 
 // runAudit is the operators' view of the families' audit logs.
@@ -50,7 +36,7 @@ func runAudit(ctx context.Context, args []string, getenv func(string) string, ou
 	var (
 		only         id.ID
 		kept         []string
-		s            audit.Selection
+		s            auditchain.Selection
 		since, until string
 	)
 	command, rest := args[0], args[1:]
@@ -102,7 +88,7 @@ func runAudit(ctx context.Context, args []string, getenv func(string) string, ou
 	return verifyAudit(ctx, chain, families, kept, out)
 }
 
-func openChain(ctx context.Context, getenv func(string) string) (*audit.Chain, func(), error) {
+func openChain(ctx context.Context, getenv func(string) string) (*auditchain.Chain, func(), error) {
 	cfg, err := loadConfig(getenv, needDatabase)
 	if err != nil {
 		return nil, nil, err
@@ -115,11 +101,13 @@ func openChain(ctx context.Context, getenv func(string) string) (*audit.Chain, f
 	if err != nil {
 		return nil, nil, err
 	}
-	return &audit.Chain{DB: &tenant.DB{Pool: pool, Now: clock}, Seals: seals, Log: slog.New(slog.DiscardHandler)}, pool.Close, nil
+	return &auditchain.Chain{
+		Tables: auditchain.Grocery(), Begin: (&tenant.DB{Pool: pool, Now: clock}).Keeper, Seals: seals, Now: clock, Log: slog.New(slog.DiscardHandler),
+	}, pool.Close, nil
 }
 
 // verifyAudit prints a report for each family, a line each.
-func verifyAudit(ctx context.Context, chain *audit.Chain, families []id.ID, kept []string, out io.Writer) error {
+func verifyAudit(ctx context.Context, chain *auditchain.Chain, families []id.ID, kept []string, out io.Writer) error {
 	intact := true
 	for _, family := range families {
 		report, err := chain.Verify(ctx, family, kept...)
@@ -129,7 +117,7 @@ func verifyAudit(ctx context.Context, chain *audit.Chain, families []id.ID, kept
 		intact = intact && report.Intact
 		line, err := json.Marshal(struct {
 			FamilyID id.ID `json:"family_id"`
-			*audit.Report
+			*auditchain.Report
 		}{family, report})
 		if err != nil {
 			return err

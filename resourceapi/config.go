@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"larder/internal/devstack/demo"
 	"larder/internal/env"
@@ -36,6 +37,8 @@ type Config struct {
 	CertProxies     []netip.Prefix // whose Client-Cert we believe (RFC 9440)
 
 	KeyEncryptionKeys [][]byte // see sealingKeys; the current one first
+
+	AuditRetention time.Duration // after which the families' audit logs forget
 
 	Mail MailConfig
 
@@ -106,6 +109,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 			r.Fault("RESOURCEAPI_KEY_ENCRYPTION_KEYS", "%v", err)
 		}
 	}
+	c.AuditRetention = r.Days("RESOURCEAPI_AUDIT_RETENTION", 400, 90, 3650)
 	c.Mail = readMail(r, c.Resource, c.Development)
 	c.PolicyDir = getenv("RESOURCEAPI_POLICY_DIR")
 	c.LogLevel = r.Level("RESOURCEAPI_LOG_LEVEL")

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	auditlog "larder/internal/audit"
+	"larder/internal/auditchain"
 	"larder/internal/cache"
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -85,7 +86,7 @@ type server struct {
 	keeper      *idempotency.Keeper
 	quotas      *quota.Quotas
 	invitations *invite.Mails
-	chain       *audit.Chain
+	chain       *auditchain.Chain
 	confined    atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -140,7 +141,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	if err != nil {
 		return nil, err
 	}
-	s.chain = &audit.Chain{DB: s.tenants, Seals: seals, Log: log}
+	s.chain = &auditchain.Chain{Tables: auditchain.Grocery(), Begin: s.tenants.Keeper, Seals: seals, Now: now, Log: log, Kept: cfg.AuditRetention}
 	s.keeper = &idempotency.Keeper{Keys: secrets, Report: s.gate.Problem}
 	s.api = web.NewRouter(s.gate.Problem)
 	s.orders = recurring.New(s.tenants, &item.Items{DB: s.tenants}, log)
@@ -152,7 +153,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
 	diets.Mount(s.api)
 	portable.New(s.tenants, diets).Mount(s.api)
-	(&audit.Log{DB: s.tenants, Cursors: cursors, Seals: seals}).Mount(s.api)
+	(&audit.Log{DB: s.tenants, Cursors: cursors, Chain: s.chain}).Mount(s.api)
 	(&feed.Feed{DB: s.tenants, Hub: s.feeds}).Mount(s.api)
 	(&webhook.Webhooks{DB: s.tenants, Cursors: cursors, Secrets: secrets, Addresses: hooks, Registered: s.courier.Know}).Mount(s.api)
 	return s, nil

@@ -107,6 +107,21 @@ func (r *Reader) Duration(name string, least, most time.Duration) time.Duration 
 	return d
 }
 
+// Days reads a whole number of days within bounds; unset is usual.
+func (r *Reader) Days(name string, usual, least, most int) time.Duration {
+	const day = 24 * time.Hour
+	v := r.getenv(name)
+	if v == "" {
+		return time.Duration(usual) * day
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least || n > most {
+		r.Fault(name, "must be a whole number of days from %d to %d", least, most)
+		return time.Duration(usual) * day
+	}
+	return time.Duration(n) * day
+}
+
 // Level reads a log level; unset is info.
 func (r *Reader) Level(name string) (level slog.Level) {
 	if v := r.getenv(name); v != "" {

@@ -6,8 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"larder/internal/auditchain"
 	"larder/internal/id"
 	"larder/internal/paging"
 	"larder/internal/valid"
@@ -20,51 +19,7 @@ import (
 type Log struct {
 	DB      *tenant.DB
 	Cursors paging.Signer
-	Seals   *Seals
-}
-
-// Actor is who acted.
-type Actor struct {
-	Kind string `json:"kind"`
-	ID   string `json:"id"`
-}
-
-// Event is one entry. Count is how many equal denials it stands for.
-type Event struct {
-	ID         id.ID          `json:"id"`
-	OccurredAt time.Time      `json:"occurred_at"`
-	Action     string         `json:"action"`
-	Result     string         `json:"result"`
-	Actor      Actor          `json:"actor"`
-	ClientID   string         `json:"client_id,omitempty"`
-	Target     string         `json:"target,omitempty"`
-	Reason     string         `json:"reason,omitempty"`
-	Policies   []string       `json:"policies"`
-	Count      int            `json:"count"`
-	SourceIP   string         `json:"source_ip,omitempty"`
-	UserAgent  string         `json:"user_agent,omitempty"`
-	RequestID  string         `json:"request_id,omitempty"`
-	Details    map[string]any `json:"details"`
-}
-
-const (
-	selectEvents = `
-SELECT ` + eventColumns + `
-  FROM grocery.audit_events e
- WHERE e.family_id = $1 AND (e.occurred_at, e.id) < ($2, $3) AND e.occurred_at >= $4
-   AND ($5 = '' OR e.action = $5) AND ($6 = '' OR e.result = $6) AND ($7 = '' OR e.actor_id = $7) AND ($8 = '' OR e.target = $8)
- ORDER BY e.occurred_at DESC, e.id DESC LIMIT $9`
-
-	eventColumns = `e.id, e.occurred_at, e.action, e.result, e.actor_kind, e.actor_id, coalesce(e.client_id, ''), coalesce(e.target, ''), coalesce(e.reason, ''),
-       e.policies, e.count, coalesce(e.source_ip, ''), coalesce(e.user_agent, ''), coalesce(e.request_id, ''), e.details`
-)
-
-// columns are the places for eventColumns.
-func (e *Event) columns() []any {
-	return []any{
-		&e.ID, &e.OccurredAt, &e.Action, &e.Result, &e.Actor.Kind, &e.Actor.ID, &e.ClientID, &e.Target, &e.Reason,
-		&e.Policies, &e.Count, &e.SourceIP, &e.UserAgent, &e.RequestID, &e.Details,
-	}
+	Chain   *auditchain.Chain
 }
 
 // Mount adds the routes.
@@ -81,41 +36,53 @@ type place struct {
 }
 
 type filter struct {
-	action, result, actor, target string
-	since                         time.Time
-	before                        place
-	limit                         int
-	copied                        bool // it is for a copy, which the log tells of
+	auditchain.Selection
+
+	limit  int
+	copied bool // it is for a copy, which the log tells of
 }
 
 func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string, err error) {
 	query := r.URL.Query()
-	f = filter{action: query.Get("action"), result: query.Get("result"), actor: query.Get("actor"), target: query.Get("target"), since: time.Unix(0, 0)}
-	f.before = place{h.DB.Now().Add(time.Hour), lastID()}
+	f.Selection = auditchain.Selection{
+		Action: query.Get("action"), Result: query.Get("result"), Actor: query.Get("actor"), Target: query.Get("target"),
+		Since: time.Unix(0, 0), Until: h.DB.Now().Add(time.Hour),
+	}
 	for _, bound := range []struct {
 		name string
 		to   *time.Time
-	}{{"since", &f.since}, {"until", &f.before.OccurredAt}} {
+	}{{"since", &f.Since}, {"until", &f.Until}} {
 		if s := query.Get(bound.name); s != "" {
 			if *bound.to, err = time.Parse(time.RFC3339, s); err != nil {
 				return f, "", valid.Parameter(bound.name, "must be a time such as 2026-01-31T08:00:00Z")
 			}
 		}
 	}
-	if f.result != "" && f.result != "success" && f.result != "failure" && f.result != "denied" {
+	if f.Result != "" && f.Result != "success" && f.Result != "failure" && f.Result != "denied" {
 		return f, "", valid.Parameter("result", "must be success, failure or denied")
 	}
-	if len(f.action) > 64 || len(f.actor) > 255 || len(f.target) > 255 {
+	if len(f.Action) > 64 || len(f.Actor) > 255 || len(f.Target) > 255 {
 		return f, "", valid.Parameter("action", "is too long, or another filter is")
 	}
-	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.action}, "r": {f.result}, "w": {f.actor}, "t": {f.target}, "s": {f.since.String()}}.Encode()
-	f.limit, err = h.Cursors.Page(r, collection, &f.before)
+	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.Action}, "r": {f.Result}, "w": {f.Actor}, "t": {f.Target}, "s": {f.Since.String()}}.Encode()
+	before := place{f.Until, lastID()}
+	f.limit, err = h.Cursors.Page(r, collection, &before)
+	f.Until, f.Last = before.OccurredAt, before.ID
 	return f, collection, err
 }
 
+// lastID stands behind all others.
+func lastID() id.ID {
+	last := id.ID{}
+	for i := range last {
+		last[i] = 0xff
+	}
+	return last
+}
+
 type page struct {
-	Events []Event `json:"events"`
-	Next   string  `json:"next,omitempty"`
+	Events []auditchain.Event `json:"events"`
+	Next   string             `json:"next,omitempty"`
 }
 
 func (h *Log) list(w http.ResponseWriter, r *http.Request) error {
@@ -142,21 +109,10 @@ func (h *Log) list(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, p)
 }
 
-func (h *Log) selectPage(ctx context.Context, family id.ID, f filter) ([]Event, error) {
-	events := []Event{}
+func (h *Log) selectPage(ctx context.Context, family id.ID, f filter) ([]auditchain.Event, error) {
+	events := []auditchain.Event{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tx.Queue(selectEvents, family, f.before.OccurredAt, f.before.ID, f.since, f.action, f.result, f.actor, f.target, f.limit+1).
-			Query(func(rows pgx.Rows) error {
-				for rows.Next() {
-					var e Event
-					if err := rows.Scan(e.columns()...); err != nil {
-						return err
-					}
-					e.OccurredAt = e.OccurredAt.UTC()
-					events = append(events, e)
-				}
-				return rows.Err()
-			})
+		h.Chain.Tables.Page(tx, family, f.Selection, f.limit+1, &events)
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"larder/internal/auditchain"
 	"larder/internal/id"
 	"larder/internal/web"
 )
@@ -42,11 +43,11 @@ func (h *Log) export(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (h *Log) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, family id.ID, f filter, collection string, part []Event) error {
+func (h *Log) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, family id.ID, f filter, collection string, part []auditchain.Event) error {
 	out := json.NewEncoder(w)
 	for written := 0; ; {
 		for i := range part {
-			if err := out.Encode(entry{family, part[i]}); err != nil {
+			if err := out.Encode(auditchain.Entry{FamilyID: family, Event: part[i]}); err != nil {
 				return err
 			}
 		}
@@ -54,9 +55,9 @@ func (h *Log) stream(ctx context.Context, w http.ResponseWriter, r *http.Request
 			return nil
 		}
 		last := part[len(part)-1]
-		f.before = place{last.OccurredAt, last.ID}
+		f.Until, f.Last = last.OccurredAt, last.ID
 		if written >= exportLimit {
-			next, err := h.Cursors.Next(r, collection, f.before)
+			next, err := h.Cursors.Next(r, collection, place{f.Until, f.Last})
 			if err != nil {
 				return err
 			}
