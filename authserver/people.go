@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	netmail "net/mail"
 	"net/url"
 	"os"
@@ -102,7 +101,9 @@ func readPeople(r *env.Reader, issuer, name string, development bool) PeopleConf
 func (c PeopleConfig) policy(log *slog.Logger) *password.Policy {
 	p := &password.Policy{Log: log}
 	if c.BreachedPasswords != "" {
-		p.Breaches = &password.Ranges{URL: c.BreachedPasswords, Client: &http.Client{Timeout: rangeTimeout}}
+		p.Breaches = &password.Ranges{URL: c.BreachedPasswords, Client: outbound.New(outbound.Config{
+			Timeout: rangeTimeout, MaxBody: password.MaxRange, AllowPrivate: true, // that the operator set it lets it be a copy inside
+		})}
 	}
 	return p
 }

@@ -55,6 +55,7 @@ Environment (every fault is reported at once):
   RESOURCEAPI_KEY_ENCRYPTION_KEYS   base64 keys of 32 bytes, the current one first, that seal secrets of webhooks, what
                                     people avoid and who was invited by mail; without any, changing
                                     RESOURCEAPI_CLIENT_SECRET makes those unreadable
+  RESOURCEAPI_AUDIT_RETENTION       for how many days the families' audit logs are kept: 90 to 3650 (400)
   RESOURCEAPI_INVITATION_URL        the front end's page that takes an invitation from its fragment, #invitation=…
   RESOURCEAPI_SMTP_URL              mail server for invitations by e-mail: smtps://user:password@host:465, or
                                     smtp://…:587, which begins TLS; without it none are sent

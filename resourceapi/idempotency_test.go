@@ -57,9 +57,7 @@ func TestARequestWithAKeyIsCarriedOutOnce(t *testing.T) {
 	if anew := h.want(t, 201, h.admin, "POST", h.items(h.shared), body, "Idempotency-Key", "k-1"); bytes.Equal(anew.body, first.body) {
 		t.Error("an answer of yesterday was replayed")
 	}
-	if err := h.tenants.SweepOldKeys(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	h.sweeper.Sweep(t.Context())
 	var kept int
 	if err := h.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM grocery.idempotency_keys`).Scan(&kept); err != nil || kept != 1 {
 		t.Errorf("%d keys are kept after the sweep, %v; want the one of today", kept, err)

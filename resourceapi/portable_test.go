@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -355,4 +357,36 @@ func TestEverybodyIsToldWhatIsHeldOfHim(t *testing.T) {
 	h.want(t, 200, h.alien, "GET", "/v1/me/export", nil)
 	h.want(t, 403, h.scoped("bob", "lists:read"), "GET", "/v1/me/export", nil)
 	h.want(t, 403, caller{h.issuer.AppToken("some-app", policy.Scopes()...)}, "GET", "/v1/me/export", nil)
+}
+
+// Who sends a file slowly keeps nobody from importing.
+func TestASlowFileHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	const slow = 4
+	for range slow {
+		body, writer := io.Pipe()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.base+h.path+"/import", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+h.admin.token)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if answer, err := http.DefaultClient.Do(r); err == nil {
+				_ = answer.Body.Close()
+			}
+		}()
+		t.Cleanup(func() { _ = writer.CloseWithError(io.ErrUnexpectedEOF); <-done })
+		if _, err := writer.Write(bytes.Repeat([]byte(" "), 900<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := h.imported(t, h.admin, h.path+"/import", portable.Document{
+		Format: "larder.family", Version: 1, Favourites: []portable.Favourite{{ID: id.New(), Name: "Tea"}},
+	}); got["favourites"].Added != 1 {
+		t.Errorf("imported %v", got)
+	}
 }

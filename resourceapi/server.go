@@ -29,6 +29,7 @@ import (
 	"larder/internal/postgres"
 	"larder/internal/sealed"
 	"larder/internal/secret"
+	"larder/internal/sweep"
 	"larder/internal/telemetry"
 	"larder/internal/tlsfile"
 	"larder/internal/web"
@@ -87,6 +88,7 @@ type server struct {
 	quotas      *quota.Quotas
 	invitations *invite.Mails
 	chain       *auditchain.Chain
+	sweeper     *sweep.Sweeper
 	confined    atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -148,6 +150,8 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	if s.invitations, err = s.newMails(ctx, secrets); err != nil {
 		return nil, err
 	}
+	s.sweeper = sweep.New(log, s.registry, append(s.tenants.Sweeps(),
+		sweep.Task{Table: "audit_events", Do: s.chain.Forget}, sweep.Task{Table: "invitations", Do: s.invitations.SweepOver})...)
 	mountFeatures(s.api, s.tenants, cursors, s.orders, s.invitations)
 	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
@@ -342,8 +346,7 @@ func (s *server) serve(ctx context.Context) error {
 	work.Go(func() error { s.feeds.Run(ctx); return nil })
 	work.Go(func() error { s.denials.Run(background); return nil })
 	work.Go(func() error { s.chain.Run(background); return nil })
-	work.Go(func() error { s.tenants.SweepKeys(background); return nil })
-	work.Go(func() error { s.invitations.Sweep(background); return nil })
+	work.Go(func() error { s.sweeper.Run(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })
 	work.Go(func() error { s.orders.Run(ctx); return nil })
 	work.Go(func() error { s.invitations.Run(ctx); return nil })

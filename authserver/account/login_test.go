@@ -19,6 +19,7 @@ import (
 
 	"larder/authserver/account"
 	"larder/internal/limit"
+	"larder/internal/outbound"
 	"larder/internal/password"
 	"larder/internal/risk"
 )
@@ -384,7 +385,9 @@ func TestAPasswordIsLookedUpAgainWhenTheServiceIsBack(t *testing.T) {
 	}))
 	t.Cleanup(service.Close)
 	user := p.create(t, "ada@example.com")
-	p.accounts.Policy = &password.Policy{Log: slog.New(slog.DiscardHandler), Breaches: &password.Ranges{URL: service.URL, Client: service.Client()}}
+	p.accounts.Policy = &password.Policy{Log: slog.New(slog.DiscardHandler), Breaches: &password.Ranges{URL: service.URL, Client: outbound.New(outbound.Config{
+		Timeout: 10 * time.Second, MaxBody: password.MaxRange, AllowLoopback: true,
+	})}}
 	now := time.Now()
 	p.accounts.Now = func() time.Time { return now }
 	b := p.browser(t, "192.0.2.1")

@@ -3,5 +3,5 @@
 //
 //	a change        Insert, in the transaction that makes it: both or neither
 //	a denial, a     Queue: bounded, written in batches behind the request; when
-//	failed sign-in  it is full, equal events are counted into one, never lost
+//	failed sign-in  it is full, equal events are counted into one
 package audit

@@ -36,6 +36,7 @@ type Queue struct {
 	mu      sync.Mutex
 	waiting []Event
 	counted map[burst]*Event
+	lost    int
 }
 
 // burst is what makes two events of an overflow equal.
@@ -45,7 +46,8 @@ type burst struct {
 }
 
 // Put queues e. When queueLimit events wait already, e is counted into one
-// event with those of the same action, actor, family and reason.
+// event with those of the same action, actor, family and reason; past twice as
+// many of those, what resembles none of them is lost, and the log says how many.
 func (q *Queue) Put(e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -63,6 +65,10 @@ func (q *Queue) Put(e Event) {
 	}
 	if first, ok := q.counted[k]; ok {
 		first.count++
+		return
+	}
+	if len(q.counted) >= 2*queueLimit { // nor one of invented families
+		q.lost++
 		return
 	}
 	q.counted[k] = &e
@@ -84,6 +90,13 @@ func (q *Queue) Run(ctx context.Context) {
 }
 
 func (q *Queue) flush(ctx context.Context) {
+	q.mu.Lock()
+	lost := q.lost
+	q.lost = 0
+	q.mu.Unlock()
+	if lost > 0 {
+		q.Logger.LogAttrs(ctx, slog.LevelError, "audit events were lost: there were too many different ones", slog.Int("events", lost))
+	}
 	for {
 		events := q.take()
 		if len(events) == 0 {

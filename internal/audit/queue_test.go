@@ -1,9 +1,12 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"larder/internal/audit"
+	"larder/internal/id"
 	"larder/internal/pgtest"
 )
 
@@ -100,5 +104,28 @@ func TestTheServiceMayOnlyAppend(t *testing.T) {
 		if _, err := db.Auth.Exec(t.Context(), sql); err == nil {
 			t.Errorf("the runtime role could %s", sql)
 		}
+	}
+}
+
+// Whoever invents families or actors makes no queue grow.
+func TestAFloodOfDifferentEventsIsBounded(t *testing.T) {
+	db := pgtest.New(t)
+	var told bytes.Buffer
+	q := &audit.Queue{Log: audit.Auth(), DB: db.Auth, Logger: slog.New(slog.NewTextHandler(&told, nil))}
+	for n := range 10_000 {
+		q.Put(audit.Event{
+			OccurredAt: time.Now(), Action: "list.viewed", Result: audit.Denied, FamilyID: id.New(),
+			Actor: audit.Actor{Kind: "user", ID: strconv.Itoa(n)}, Reason: "no member",
+		})
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	q.Run(over)
+	var rows int
+	if err := db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM auth.audit_events`).Scan(&rows); err != nil || rows != 3*1024 {
+		t.Errorf("%d rows were written, %v", rows, err)
+	}
+	if !strings.Contains(told.String(), "were lost") {
+		t.Errorf("nobody was told: %s", told.String())
 	}
 }

@@ -10,7 +10,7 @@
 //	a mail  invitation and sealed letter in one transaction -> Mails.Run on any
 //	        replica: claimed, sent, deleted; put off when the server is away
 //	over    the address goes with the last use, the rest within an hour of its
-//	        end: Mails.Sweep
+//	        end: Mails.SweepOver
 //
 // A token is the family's id and 256 random bits; only its SHA-256 is stored.
 // Accepting locks the invitation's row, so that of any number who race for the

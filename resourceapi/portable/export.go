@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/semaphore"
 
 	"larder/internal/id"
 	"larder/internal/web"
@@ -31,12 +32,13 @@ type Portable struct {
 	DB    *tenant.DB
 	Diets Diets
 
-	busy chan struct{} // one place for each import at work
+	busy chan struct{}       // one place for each import at work
+	room *semaphore.Weighted // for the bytes of files
 }
 
 // New returns what exports and imports the families of db.
 func New(db *tenant.DB, diets Diets) *Portable {
-	return &Portable{DB: db, Diets: diets, busy: make(chan struct{}, maxAtOnce)}
+	return &Portable{DB: db, Diets: diets, busy: make(chan struct{}, maxAtOnce), room: semaphore.NewWeighted(maxHeld)}
 }
 
 // Mount adds the routes.

@@ -3,7 +3,6 @@ package portable
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -21,8 +20,10 @@ import (
 const (
 	// MaxBody is how much is read of a file, in bytes.
 	MaxBody = 8 << 20
-	// maxAtOnce bounds the imports at work in this process, and so their memory.
+	// maxAtOnce bounds the imports at work in this process, and maxHeld the bytes
+	// of files that have come: together its memory.
 	maxAtOnce = 2
+	maxHeld   = 8 * MaxBody
 
 	gap = 1024 // between neighbours
 )
@@ -44,17 +45,26 @@ func (h *Portable) importFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case h.busy <- struct{}{}:
-		defer func() { <-h.busy }()
-	default:
-		return fault.New(fault.Unavailable, "Others are importing just now. Please try again.")
-	}
 	how, err := readOptions(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	d, err := readFile(r, how.list)
+	media, err := web.MediaType(r)
+	if err != nil {
+		return err
+	}
+	body, release, err := h.receive(r.Body)
+	if err != nil {
+		return err
+	}
+	defer release()
+	select { // behind the reading: a body that comes slowly keeps nobody waiting
+	case h.busy <- struct{}{}:
+		defer func() { <-h.busy }()
+	default:
+		return busy()
+	}
+	d, err := readFile(media, body, how.list)
 	if err != nil {
 		return err
 	}
@@ -66,6 +76,10 @@ func (h *Portable) importFile(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, done)
+}
+
+func busy() error {
+	return fault.New(fault.Unavailable, "Others are importing just now. Please try again.")
 }
 
 type options struct {
@@ -89,20 +103,12 @@ func readOptions(query url.Values) (o options, err error) {
 	return o, nil
 }
 
-func readFile(r *http.Request, onto id.ID) (*Document, error) {
-	media, err := web.MediaType(r)
-	if err != nil {
-		return nil, err
-	}
+func readFile(media string, body []byte, onto id.ID) (*Document, error) {
 	switch media {
 	case "application/json":
 		d := &Document{}
-		return d, web.DecodeJSON(r, d)
+		return d, web.ReadJSON(body, d)
 	case "text/csv":
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, web.ReadFault(err)
-		}
 		return readCSV(body, onto)
 	}
 	return nil, fault.New(fault.UnsupportedMedia, "The body must be application/json or text/csv.")

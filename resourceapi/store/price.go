@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -37,6 +38,13 @@ RETURNING id, name, amount, currency, quantity::float8, unit, noted_by, noted_at
 	forgetPrices = `
 DELETE FROM grocery.prices WHERE family_id = $1 AND id IN (
   SELECT id FROM grocery.prices WHERE family_id = $1 AND store_id = $2 AND name_key = $3 ORDER BY noted_at DESC, id OFFSET 20)`
+
+	// forgetMostPrices keeps the latest twenty thousand of a family.
+	forgetMostPrices = `
+DELETE FROM grocery.prices WHERE family_id = $1 AND id IN (
+  SELECT id FROM grocery.prices WHERE family_id = $1 ORDER BY noted_at DESC, id OFFSET 20000)`
+
+	forgetMostOneIn = 64 // prices
 
 	maxAmount    = 1_000_000_000
 	maxPriceName = 200 // characters
@@ -156,6 +164,9 @@ func (h *Stores) insertPrice(ctx context.Context, family, store id.ID, d priceDr
 		key := shopping.Key(d.Name)
 		tx.Row(p.scan, insertPrice, family, store, id.New(), d.Name, key, *d.Amount, d.Currency, *d.Quantity, d.Unit, tx.Principal())
 		tx.Queue(forgetPrices, family, store, key)
+		if rand.N(forgetMostOneIn) == 0 { //nolint:gosec // it need not be a secret when
+			tx.Queue(forgetMostPrices, family)
+		}
 		tx.Record(ctx, tenant.Change{Event: "store.priced", Entity: store.String(), Version: s.Version})
 		return nil
 	})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,12 +18,6 @@ const (
 	claimKey = `SELECT fingerprint, standing, answer FROM grocery.claim($1, $2)`
 
 	keepAnswer = `INSERT INTO grocery.idempotency_keys (family_id, principal, key, fingerprint, standing, answer) VALUES ($1, $2, $3, $4, $5, $6)`
-
-	sweepKeys = `
-DELETE FROM grocery.idempotency_keys WHERE ctid = ANY (ARRAY(
-  SELECT ctid FROM grocery.idempotency_keys WHERE done_at < now() - interval '24 hours' LIMIT 10000))`
-
-	sweepKeysEvery = time.Hour
 )
 
 // Keyed is a request with an Idempotency-Key
@@ -146,29 +139,3 @@ func (k *Keyed) Place() string {
 
 // Drop undoes the change.
 func (k *Keyed) Drop(ctx context.Context) { k.tx.abandon(ctx) }
-
-// SweepKeys forgets the answers of more than a day ago, each hour until ctx is
-// done. Every replica does: it is little work, and what one deletes the others
-// no longer find.
-func (db *DB) SweepKeys(ctx context.Context) {
-	tick := time.NewTicker(sweepKeysEvery)
-	defer tick.Stop()
-	for {
-		_ = db.SweepOldKeys(ctx) // the next hour tries again
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// SweepOldKeys forgets the answers of more than a day ago, once.
-func (db *DB) SweepOldKeys(ctx context.Context) error {
-	for {
-		tag, err := db.Pool.Exec(ctx, sweepKeys)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-	}
-}

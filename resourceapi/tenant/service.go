@@ -18,7 +18,8 @@ const (
 	asClock   standing = "clock"   // sees which families have something due
 	asEraser  standing = "eraser"  // sees in which families a person is or was
 	asCourier standing = "courier" // reaches webhooks, and what is to be told of shared lists
-	asKeeper  standing = "keeper"  // reads the audit logs of all families and appends to their chains
+	asKeeper  standing = "keeper"  // reads the audit logs of all families, appends to their chains and forgets what is old
+	asSweeper standing = "sweeper" // deletes what is over, of whichever family
 
 	setService = `
 SELECT set_config('app.principal', $1, true), set_config('app.standing', $2, true), set_config('app.family', coalesce($3::uuid::text, ''), true)`
@@ -108,8 +109,13 @@ func (db *DB) Eraser(ctx context.Context, family id.ID, person string, f func(tx
 
 // Keeper calls f with a transaction of the keeper of the audit logs.
 func (db *DB) Keeper(ctx context.Context, f func(tx pgx.Tx) error) error {
+	return db.as(ctx, "keeper", asKeeper, f)
+}
+
+// as calls f with a transaction of the service that has entered no family.
+func (db *DB) as(ctx context.Context, name string, standing standing, f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, setService, "system:keeper", string(asKeeper), id.ID{}); err != nil {
+		if _, err := tx.Exec(ctx, setService, "system:"+name, string(standing), id.ID{}); err != nil {
 			return postgres.Translate(err)
 		}
 		return f(tx)

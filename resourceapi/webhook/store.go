@@ -28,7 +28,12 @@ SELECT id, url, events, disabled_reason, version, created_by, created_at, update
 INSERT INTO grocery.webhooks (family_id, id, url, events, secret, created_by) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING id, url, events, disabled_reason, version, created_by, created_at, updated_at`
 
-	insertRound = `INSERT INTO grocery.webhook_rounds (family_id) VALUES ($1) ON CONFLICT (family_id) DO NOTHING`
+	// insertRound locks a round that is there, so that it does not end meanwhile.
+	insertRound = `INSERT INTO grocery.webhook_rounds (family_id) VALUES ($1) ON CONFLICT (family_id) DO UPDATE SET due_at = excluded.due_at`
+
+	// endRound, behind lockRound, sees the webhooks that others made meanwhile.
+	lockRound = `SELECT FROM grocery.webhook_rounds WHERE family_id = $1 FOR UPDATE`
+	endRound  = `DELETE FROM grocery.webhook_rounds r WHERE family_id = $1 AND NOT EXISTS (SELECT FROM grocery.webhooks w WHERE w.family_id = r.family_id)`
 
 	// updateWebhook lets one that is enabled again begin with what comes now.
 	updateWebhook = `
@@ -174,6 +179,8 @@ func (h *Webhooks) delete(ctx context.Context, family, webhook id.ID, guard func
 			return err
 		}
 		tx.Queue(deleteWebhook, family, webhook)
+		tx.Queue(lockRound, family)
+		tx.Queue(endRound, family)
 		tx.Record(ctx, tenant.Change{Event: "webhook.deleted", Entity: webhook.String(), Details: audited(there.URL)})
 		return nil
 	})

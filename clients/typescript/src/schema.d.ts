@@ -1689,6 +1689,8 @@ export interface components {
                 fault: "changed" | "deleted" | "missing" | "inserted" | "truncated" | "rewritten";
                 seq?: number;
             }[];
+            /** @description How many were older than the log is kept, and are gone */
+            forgotten?: number;
             intact: boolean;
             /** @description The public key (RFC 7517) that it is signed with */
             key: Record<string, never>;
@@ -4893,6 +4895,7 @@ export interface operations {
                      *           "seq": 1
                      *         }
                      *       ],
+                     *       "forgotten": 1,
                      *       "intact": false,
                      *       "key": {},
                      *       "next": "/v1/families/019ab0de-0000-7000-8000-000000000001/lists?cursor=dGhlIG5leHQgcGFnZQ",
