@@ -18,12 +18,19 @@ import (
 	"larder/resourceapi/tenant"
 )
 
+// A receiver that does not answer holds what is its own: two messages, of one
+// family's at most four, in one of the rounds that there are; and it is left
+// alone until the next attempt. Nobody's transaction waits for it.
 const (
 	lookEvery    = time.Second
-	roundsAtOne  = 4  // families looked at, at the same time
-	sendsAtOne   = 10 // messages of one family
+	roundsAtOne  = 32 // families that are told, at the same time
+	readsAtOne   = 4  // of them in the database, so that requests find connections
+	sendsAtOne   = 4  // messages of one family
+	sendsToOne   = 2  // messages to one receiver, of all families
+	turnWithin   = time.Second
 	maxDue       = 20
 	maxWoken     = 1000
+	maxKnown     = 100_000
 	roundTimeout = 100 * time.Second // less than a round is kept from others
 )
 
@@ -41,32 +48,45 @@ type Courier struct {
 	sent    *prometheus.CounterVec
 
 	mu    sync.Mutex
-	known map[id.ID]bool // families with webhooks, as far as this process has met them
+	known map[id.ID]struct{} // families with webhooks, as far as this process has met them
 	woken chan id.ID
+
+	reads     chan struct{}
+	receivers receivers
 }
 
 // NewCourier returns a courier; Run has it work.
 func NewCourier(db *tenant.DB, secrets *sealed.Keyring, sender Sender, log *slog.Logger, reg prometheus.Registerer) *Courier {
 	c := &Courier{
-		db: db, secrets: secrets, sender: sender, log: log, known: map[id.ID]bool{}, woken: make(chan id.ID, maxWoken),
+		db: db, secrets: secrets, sender: sender, log: log, known: map[id.ID]struct{}{}, woken: make(chan id.ID, maxWoken),
+		reads: make(chan struct{}, readsAtOne), receivers: receivers{turns: map[string]*turns{}},
 		sent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "webhook_attempts_total", Help: "Attempts to deliver a message, by outcome."}, []string{"outcome"}),
 	}
 	reg.MustRegister(c.sent)
 	return c
 }
 
-// Know tells the courier that a family has webhooks.
+// Know tells the courier that a family has webhooks. Those that it has no room
+// for are told within a minute all the same.
 func (c *Courier) Know(family id.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[family] = true
+	if len(c.known) < maxKnown {
+		c.known[family] = struct{}{}
+	}
+}
+
+func (c *Courier) forget(family id.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, family)
 }
 
 // Changed wakes the courier for a family, if it has webhooks. It does not block;
 // what it misses is found a minute later.
 func (c *Courier) Changed(family id.ID) {
 	c.mu.Lock()
-	known := c.known[family]
+	_, known := c.known[family]
 	c.mu.Unlock()
 	if !known {
 		return
@@ -114,31 +134,13 @@ func (c *Courier) Run(ctx context.Context) {
 // round writes down what is new for the family's webhooks, sends what is due,
 // and says when to look again.
 func (c *Courier) round(ctx context.Context, family id.ID) error {
-	mine, err := c.claim(ctx, family)
-	if err != nil {
+	messages, mine, soon, err := c.begin(ctx, family)
+	if err != nil || !mine {
 		return err
 	}
-	if !mine { // somebody is at it, who may have looked before there was anything
-		time.AfterFunc(lookEvery, func() { c.Changed(family) })
-		return nil
-	}
-	soon, err := c.plan(ctx, family)
-	if err != nil {
-		return err
-	}
-	messages, err := c.due(ctx, family)
-	if err != nil {
-		return err
-	}
-	var sending errgroup.Group
-	sending.SetLimit(sendsAtOne)
-	for i := range messages {
-		sending.Go(func() error {
-			c.send(ctx, family, &messages[i])
-			return nil
-		})
-	}
-	_ = sending.Wait() // what went wrong stands in the messages
+	c.deliver(ctx, family, messages)
+	c.reads <- struct{}{}
+	defer func() { <-c.reads }()
 	if err := c.finish(ctx, family, messages, soon); err != nil {
 		return err
 	}
@@ -148,6 +150,28 @@ func (c *Courier) round(ctx context.Context, family id.ID) error {
 	return nil
 }
 
+// begin takes the family, if it is to be had, and returns what is due there.
+// soon says that there is more, or will be in a moment.
+func (c *Courier) begin(ctx context.Context, family id.ID) (messages []message, mine, soon bool, err error) {
+	c.reads <- struct{}{}
+	defer func() { <-c.reads }()
+	switch got, err := c.claim(ctx, family); {
+	case err != nil:
+		return nil, false, false, err
+	case got == noRound:
+		c.forget(family)
+		return nil, false, false, nil
+	case got == othersRound: // who may have looked before there was anything
+		time.AfterFunc(lookEvery, func() { c.Changed(family) })
+		return nil, false, false, nil
+	}
+	if soon, err = c.plan(ctx, family); err != nil {
+		return nil, false, false, err
+	}
+	messages, err = c.due(ctx, family)
+	return messages, true, soon, err
+}
+
 // message is a delivery that is due.
 type message struct {
 	id, webhook       id.ID
@@ -155,11 +179,14 @@ type message struct {
 	attempts          int
 	secret, oldSecret []byte // sealed
 
+	tried   bool
+	behind  *message // did not reach the receiver, for which this one was left
 	status  int
 	failure string
 }
 
 func (c *Courier) send(ctx context.Context, family id.ID, m *message) {
+	m.tried = true
 	header, err := c.sign(family, m)
 	if err == nil {
 		m.status, err = c.sender.Post(ctx, m.url, header, []byte(m.payload))

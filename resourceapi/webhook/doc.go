@@ -16,6 +16,9 @@
 // while it sends leaves them pending, and another goes on after two minutes; a
 // receiver may therefore hear a message twice, under the same webhook-id.
 //
+// A receiver that hangs holds two sends of its own and nobody else's; what waits
+// behind a message that did not reach it is left until the next attempt.
+//
 // Personal lists are nobody else's business and are never told of. A message
 // says what changed and not what it is now: the receiver asks, with the rights
 // that it has.

@@ -15,8 +15,10 @@ import (
 
 const (
 	claimRound = `
-UPDATE grocery.webhook_rounds SET busy_until = now() + interval '2 minutes'
- WHERE family_id = $1 AND (busy_until IS NULL OR busy_until < now())`
+WITH mine AS (
+  UPDATE grocery.webhook_rounds SET busy_until = now() + interval '2 minutes'
+   WHERE family_id = $1 AND (busy_until IS NULL OR busy_until < now()) RETURNING 1)
+SELECT CASE WHEN EXISTS (SELECT FROM mine) THEN 2 WHEN EXISTS (SELECT FROM grocery.webhook_rounds WHERE family_id = $1) THEN 1 ELSE 0 END`
 
 	// A cursor that is ahead of us is of the cluster that a dump came from.
 	selectEnabled = `
@@ -45,6 +47,8 @@ UPDATE grocery.webhook_deliveries SET status = 'delivered', attempts = attempts 
 UPDATE grocery.webhook_deliveries SET attempts = attempts + 1, last_status = nullif($3, 0), last_error = $4, next_at = now() + $5::interval
  WHERE family_id = $1 AND id = $2`
 
+	updateLeft = `UPDATE grocery.webhook_deliveries SET next_at = now() + $3::interval WHERE family_id = $1 AND id = $2`
+
 	updateFailed = `
 UPDATE grocery.webhook_deliveries SET status = 'failed', attempts = attempts + 1, last_status = nullif($3, 0), last_error = $4, done_at = now()
  WHERE family_id = $1 AND id = $2`
@@ -71,6 +75,7 @@ UPDATE grocery.webhook_rounds SET busy_until = NULL, due_at = least(now() + $2::
  WHERE family_id = $1`
 
 	maxNews = 200
+	leftFor = 5 * time.Second
 )
 
 // delay says how long after so many attempts the next one is made; false when
@@ -86,11 +91,18 @@ func delay(attempts int) (time.Duration, bool) {
 	return delays[attempts-1], true
 }
 
+// What came of claiming a family, as claimRound says it.
+const (
+	noRound = iota // it has no webhooks any more
+	othersRound
+	myRound
+)
+
 // claim keeps other couriers from the family for two minutes.
-func (c *Courier) claim(ctx context.Context, family id.ID) (mine bool, err error) {
-	return mine, c.db.Courier(ctx, family, func(tx *tenant.Tx) (err error) {
-		mine, err = tx.Exec(ctx, claimRound, family)
-		return err
+func (c *Courier) claim(ctx context.Context, family id.ID) (got int, err error) {
+	return got, c.db.Courier(ctx, family, func(tx *tenant.Tx) error {
+		tx.Row(func(row pgx.Row) error { return row.Scan(&got) }, claimRound, family)
+		return tx.Send(ctx)
 	})
 }
 
@@ -216,6 +228,9 @@ func (c *Courier) due(ctx context.Context, family id.ID) (messages []message, er
 
 // finish records what became of the messages and lets go of the family.
 func (c *Courier) finish(ctx context.Context, family id.ID, messages []message, soon bool) error {
+	for _, m := range messages {
+		soon = soon || !m.tried && m.behind == nil // its receiver had no turn for us
+	}
 	again := time.Minute
 	if soon {
 		again = time.Second
@@ -227,6 +242,11 @@ func (c *Courier) finish(ctx context.Context, family id.ID, messages []message, 
 		for _, m := range messages {
 			wait, more := delay(m.attempts + 1)
 			switch {
+			case m.behind != nil:
+				wait, _ := delay(m.behind.attempts + 1)
+				tx.Queue(updateLeft, family, m.id, max(wait, leftFor))
+			case !m.tried:
+				tx.Queue(updateLeft, family, m.id, again)
 			case m.delivered():
 				tx.Queue(updateDelivered, family, m.id, m.status)
 			case m.status == http.StatusGone:
