@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +47,10 @@ A call centre that asks people to approve what they begin there (OpenID CIBA):
   authserver client create --name "Pantry Phone Line" --grant ciba --scope "openid lists:read" --resource https://api.example.com \
     --backchannel-delivery ping --backchannel-notification-endpoint https://phone.example.com/ciba
 
+One that is described whole by a document of RFC 7591, also with what has no flag here, such as the encryption of its answers:
+  authserver client create --from client.json
+  authserver client show web --json | jq '.id_token_encrypted_response_alg = "ECDH-ES"' | authserver client update web --from -
+
 A resource server that may introspect tokens:
   authserver client create --id resourceapi --name "Grocery API" --grant client_credentials --introspect-resource https://api.example.com`,
 			flags: func(flags *flag.FlagSet) action {
@@ -52,7 +58,7 @@ A resource server that may introspect tokens:
 				metadata := metadataFlags(flags)
 				return func(ctx context.Context, t *terminal, args []string) error {
 					var m oidc.Metadata
-					if err := metadata(&m); err != nil {
+					if err := metadata(t.in, &m); err != nil {
 						return err
 					}
 					made, value, err := t.core.clients.Create(ctx, *clientID, m, t.operator())
@@ -79,7 +85,7 @@ A resource server that may introspect tokens:
 						return err
 					}
 					m := old.Metadata
-					if err := metadata(&m); err != nil {
+					if err := metadata(t.in, &m); err != nil {
 						return err
 					}
 					changed, value, err := t.core.clients.Update(ctx, clientID, old.Version, m, t.operator())
@@ -139,10 +145,35 @@ A resource server that may introspect tokens:
 	}
 }
 
-// metadataFlags declares a flag for each member of a client's metadata. The
-// returned function writes those that were given into m.
-func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
+// maxMetadata is how many bytes of a document are read.
+const maxMetadata = 1 << 20
+
+// readMetadata reads a client's metadata, of which what client show prints is a
+// superset. "-" is standard input.
+func readMetadata(file string, in io.Reader) (m oidc.Metadata, err error) {
+	if file != "-" {
+		f, err := os.Open(file) //nolint:gosec // the operator names it
+		if err != nil {
+			return m, err
+		}
+		defer func() { _ = f.Close() }() // it was only read
+		in = f
+	}
+	var v clientView
+	document := json.NewDecoder(io.LimitReader(in, maxMetadata))
+	document.DisallowUnknownFields() // a misspelt member would be left out silently
+	if err := document.Decode(&v); err != nil {
+		return m, fmt.Errorf("--from %s: %w", file, err)
+	}
+	return v.Metadata, nil
+}
+
+// metadataFlags declares the flags of a client's metadata: for a document, and
+// for each member that people type. The returned function writes what was given
+// into m, the document first; in is standard input.
+func metadataFlags(flags *flag.FlagSet) func(in io.Reader, m *oidc.Metadata) error {
 	var redirects, logouts, grants, resources, details, actors list
+	from := flags.String("from", "", "JSON `file` with all of its metadata (RFC 7591), - for standard input; other flags change what it says")
 	name := flags.String("name", "", "what people are shown")
 	flags.Var(&redirects, "redirect-uri", "`URI` to return to, exactly as it will be sent; may be repeated")
 	flags.Var(&logouts, "post-logout-redirect-uri", "`URI` to return to after signing out; may be repeated")
@@ -178,7 +209,13 @@ func metadataFlags(flags *flag.FlagSet) func(m *oidc.Metadata) error {
 	pkce := flags.Bool("require-pkce", true, "--require-pkce=false only for an old confidential client that cannot do PKCE")
 	par := flags.Bool("require-par", false, "it must push its authorization requests (RFC 9126)")
 	introspect := flags.String("introspect-resource", "", "it is the resource server of this `URI` and may introspect tokens for it")
-	return func(m *oidc.Metadata) error {
+	return func(in io.Reader, m *oidc.Metadata) error {
+		if *from != "" {
+			var err error
+			if *m, err = readMetadata(*from, in); err != nil {
+				return err
+			}
+		}
 		flags.Visit(func(f *flag.Flag) {
 			switch f.Name {
 			case "name":

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"larder/internal/id"
 )
 
@@ -253,5 +255,36 @@ func TestTheAuditLogFromTheCommandLine(t *testing.T) {
 	}
 	if out, _, err = w.run(t, "", "audit", "verify"); !errors.Is(err, errTampered) || !strings.Contains(out, "missing") {
 		t.Errorf("tampered with: %s, %v", out, err)
+	}
+}
+
+// A client can be described by a document, as one that registers itself is, and
+// what is shown of it can be changed and given back.
+func TestAClientFromADocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var made clientView
+	w.must(t, &made, `{"client_name": "Vault", "redirect_uris": ["https://app.example.com/cb"], "grant_types": ["authorization_code"],
+		"scope": "openid", "jwks_uri": "https://app.example.com/jwks",
+		"id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A256GCM"}`,
+		"client", "create", "--id", "vault", "--from", "-", "--name", "The vault")
+	if made.ClientName != "The vault" || made.IDTokenEncryptedAlg != "ECDH-ES" || made.IDTokenEncryptedEnc != "A256GCM" || made.ClientSecret == "" {
+		t.Fatalf("made %+v", made)
+	}
+	shown, _, err := w.run(t, "", "client", "show", "vault", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changed clientView
+	w.must(t, &changed, strings.Replace(shown, `"A256GCM"`, `"A128GCM"`, 1), "client", "update", "vault", "--from", "-")
+	want := made
+	want.IDTokenEncryptedEnc, want.Version, want.ClientSecret = "A128GCM", 2, ""
+	if diff := cmp.Diff(want, changed); diff != "" {
+		t.Errorf("changed (-want +got):\n%s", diff)
+	}
+	for _, wrong := range []string{`{"client_nmae": "x"}`, `[]`, ``} {
+		if _, _, err := w.run(t, wrong, "client", "update", "vault", "--from", "-"); err == nil {
+			t.Errorf("%s was taken", wrong)
+		}
 	}
 }
