@@ -6295,9 +6295,11 @@ export interface operations {
             404: components["responses"]["E404"];
             409: components["responses"]["E409"];
             413: components["responses"]["E413"];
+            414: components["responses"]["E414"];
             415: components["responses"]["E415"];
             422: components["responses"]["E422"];
             429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
             503: components["responses"]["E503"];
         };
     };
