@@ -16,7 +16,7 @@ import (
 )
 
 // maxLocated is the size of the largest body, in bytes, in which the place of a
-// fault is looked for.
+// fault is looked for: each of its parts is decoded by itself.
 const maxLocated = 64 << 10
 
 // misfit classifies an error of decoding body into a value of the type of v, and
