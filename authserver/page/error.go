@@ -42,7 +42,8 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, err error) {
 
 func wordingOf(kind fault.Kind) wording {
 	switch kind {
-	case fault.Invalid, fault.Unprocessable, fault.TooLarge, fault.UnsupportedMedia, fault.PreconditionFailed, fault.PreconditionNeeded:
+	case fault.Invalid, fault.Unprocessable, fault.TooLarge, fault.UnsupportedMedia, fault.PreconditionFailed, fault.PreconditionNeeded,
+		fault.AddressTooLong, fault.HeadersTooLarge:
 		return wording{
 			title:   "This request does not work",
 			message: "The request is not one that we understand.",

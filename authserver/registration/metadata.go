@@ -139,8 +139,10 @@ func (req *request) refuseReserved(c *oidc.Client) error {
 		name  string
 		value json.RawMessage
 	}{
-		{"registration_access_token", req.RegistrationAccessToken}, {"registration_client_uri", req.RegistrationClientURI},
-		{"client_secret_expires_at", req.SecretExpiresAt}, {"client_id_issued_at", req.IssuedAt},
+		{"registration_access_token", req.RegistrationAccessToken},
+		{"registration_client_uri", req.RegistrationClientURI},
+		{"client_secret_expires_at", req.SecretExpiresAt},
+		{"client_id_issued_at", req.IssuedAt},
 	} {
 		if len(ours.value) > 0 {
 			return invalidMetadata(ours.name, "must not be sent")

@@ -296,6 +296,6 @@ func (c *Chain) verify(ctx context.Context, tx pgx.Tx, family id.ID, kept []Chec
 		return whole, nil
 	}
 	var err error
-	whole.Report.Checkpoint, err = c.Checkpoint(family, whole.At)
+	whole.Checkpoint, err = c.Checkpoint(family, whole.At)
 	return whole, err
 }

@@ -51,7 +51,7 @@ func (h *Log) verify(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	case v.Intact:
-		if v.Report.Checkpoint, err = h.Chain.Checkpoint(family, v.At); err != nil {
+		if v.Checkpoint, err = h.Chain.Checkpoint(family, v.At); err != nil {
 			return err
 		}
 	}
