@@ -25,10 +25,10 @@ func main() {
 	}
 	program, _ := os.Executable() // where it can't be known, passwords are hashed in this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends a drain at once
 	err := run(ctx, os.Args[1:], &terminal{
 		program: program, getenv: os.Getenv, in: os.Stdin, out: os.Stdout, errOut: os.Stderr, now: time.Now,
 	})
-	stop()
 	if err != nil && !errors.Is(err, errUsage) {
 		fmt.Fprintln(os.Stderr, "authserver:", err)
 	}

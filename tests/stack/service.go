@@ -175,6 +175,20 @@ func ended(exit error) error {
 	return exit
 }
 
+// Insist sends SIGTERM over and over until the process is gone, and says how it went.
+func (s *Service) Insist() error {
+	for s.Running() {
+		_ = syscall.Kill(s.pid, syscall.SIGTERM)
+		select {
+		case <-s.exited:
+		case <-time.After(pollEvery):
+		}
+	}
+	exit := s.exit
+	s.exited = nil
+	return ended(exit)
+}
+
 // Kill ends the process at once, as a crash does.
 func (s *Service) Kill() {
 	if !s.Running() {
