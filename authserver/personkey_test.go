@@ -60,6 +60,15 @@ func TestPeopleMakeKeysOfTheirOwn(t *testing.T) {
 			t.Errorf("a key %s: %s", name, got.Status)
 		}
 	}
+	again := v.send(http.MethodPost, "/account/keys", form("name", " ")).Body
+	for _, chosen := range []string{`value="` + bakers + `" checked`, `name="lists:write" checked`, `value="30" checked`} {
+		if !strings.Contains(again, chosen) {
+			t.Errorf("what was chosen is gone: %s", chosen)
+		}
+	}
+	if strings.Contains(again, `name="family:read" checked`) {
+		t.Error("what was not chosen is")
+	}
 	if got := w.visitor(t).send(http.MethodPost, "/account/keys", form()); got.StatusCode != 303 || !strings.Contains(got.Header.Get("Location"), "/login") {
 		t.Errorf("somebody who is not signed in: %s", got.Status)
 	}

@@ -73,7 +73,9 @@ type keysPage struct {
 	Scopes        []choice
 	Lives         []life
 	Name          string
-	Fresh         bool // the sign-in is fresh enough to make a key
+	Family        string // that is chosen, "" for the first
+	Days          int    // of the life that is chosen
+	Fresh         bool   // the sign-in is fresh enough to make a key
 	Notice, Alert string
 }
 
@@ -84,7 +86,8 @@ type keyView struct {
 }
 
 type choice struct {
-	Scope string
+	Scope  string
+	Chosen bool
 	oidc.Meaning
 }
 
@@ -92,12 +95,14 @@ type choice struct {
 type life struct {
 	Days  int
 	Words string
-	Usual bool
 }
+
+// usualLife is chosen until somebody chooses, in days.
+const usualLife = 90
 
 // lives are what may be chosen from; the last is the longest.
 func lives() []life {
-	return []life{{7, "A week", false}, {30, "30 days", false}, {90, "90 days", true}, {365, "A year", false}}
+	return []life{{7, "A week"}, {30, "30 days"}, {usualLife, "90 days"}, {365, "A year"}}
 }
 
 // madePage is what key-made.html shows, once.
@@ -111,7 +116,7 @@ func (h *Handler) offered() []choice {
 	var all []choice
 	for _, s := range h.Scopes {
 		if s != familyWrite {
-			all = append(all, choice{s, oidc.Meanings([]string{s})[0]})
+			all = append(all, choice{Scope: s, Meaning: oidc.Meanings([]string{s})[0]})
 		}
 	}
 	return all
@@ -122,7 +127,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request) error {
 	if login == nil || err != nil {
 		return err
 	}
-	return h.render(w, r, login, "", nil)
+	return h.render(w, r, login, nil, nil)
 }
 
 // act answers the buttons create and revoke. A field that is not the form's is
@@ -151,7 +156,7 @@ func (h *Handler) act(w http.ResponseWriter, r *http.Request) error {
 		return web.NoButton()
 	}
 	if _, shown := web.Shown(err); shown {
-		return h.render(w, r, login, form.Get("name"), err)
+		return h.render(w, r, login, form, err)
 	}
 	return err
 }
@@ -237,7 +242,8 @@ func (h *Handler) present(w http.ResponseWriter, r *http.Request) (*oidc.Login, 
 	return nil, web.SeeOther(w, r, onward().Via("/login"))
 }
 
-func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Login, name string, failed error) error {
+// render shows the page with what form filled in, and why that failed if it did.
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Login, form url.Values, failed error) error {
 	all, err := h.Keys.List(r.Context(), login.Subject)
 	if err != nil {
 		return err
@@ -246,7 +252,15 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, login *oidc.Log
 	if err != nil {
 		return err
 	}
-	page, status := keysPage{Name: name, Scopes: h.offered(), Lives: lives(), Fresh: elsewhere == ""}, http.StatusOK
+	page, status := keysPage{
+		Scopes: h.offered(), Lives: lives(), Name: form.Get("name"), Family: form.Get("family"), Days: usualLife, Fresh: elsewhere == "",
+	}, http.StatusOK
+	for i := range page.Scopes {
+		page.Scopes[i].Chosen = form.Has(page.Scopes[i].Scope)
+	}
+	if days, err := strconv.Atoi(form.Get("days")); err == nil {
+		page.Days = days
+	}
 	for _, k := range all {
 		left := k.ExpiresAt.Sub(h.Keys.Now())
 		page.Keys = append(page.Keys, keyView{Key: k, May: oidc.Meanings(k.Scopes), Expired: left <= 0, Soon: left > 0 && left < soon})
