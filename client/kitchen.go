@@ -88,16 +88,18 @@ func (c *Client) Shop(ctx context.Context, family, recipe, list string, servings
 	return put.Items, c.do(ctx, call{method: http.MethodPost, path: c.Recipes(family).one(recipe) + "/shop", body: asked}, &put)
 }
 
-// Store is a place to shop. Aisles are categories, in the order of the way through it.
+// Store is a place to shop. Aisles are categories, in the order of the way through it. Permissions, here and below, are
+// what the caller may do with the thing, such as kitchen.write; an answer to Sync leaves them out.
 type Store struct {
-	ID         string    `json:"id"`
-	Name       string    `json:"name"`
-	Aisles     []string  `json:"aisles"`
-	OnlyAisles bool      `json:"only_aisles"` // nothing else is bought there
-	Version    int64     `json:"version"`
-	CreatedBy  string    `json:"created_by"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Aisles      []string  `json:"aisles"`
+	OnlyAisles  bool      `json:"only_aisles"` // nothing else is bought there
+	Version     int64     `json:"version"`
+	Permissions []string  `json:"permissions"`
+	CreatedBy   string    `json:"created_by"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
 }
 
 // StoreChange changes or makes a store.
@@ -125,6 +127,7 @@ type Recipe struct {
 	Method      string       `json:"method"`
 	Ingredients []Ingredient `json:"ingredients"`
 	Version     int64        `json:"version"`
+	Permissions []string     `json:"permissions"`
 	CreatedBy   string       `json:"created_by"`
 	CreatedAt   time.Time    `json:"created_at"`
 	UpdatedAt   time.Time    `json:"updated_at"`
@@ -140,17 +143,18 @@ type RecipeChange struct {
 
 // Stock is how much there is of something. Where it is less than Minimum, the list is fed.
 type Stock struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Quantity  float64   `json:"quantity"`
-	Unit      string    `json:"unit"`
-	Category  string    `json:"category"`
-	Minimum   *float64  `json:"minimum"`
-	ListID    *string   `json:"list_id"`
-	Version   int64     `json:"version"`
-	CreatedBy string    `json:"created_by"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Quantity    float64   `json:"quantity"`
+	Unit        string    `json:"unit"`
+	Category    string    `json:"category"`
+	Minimum     *float64  `json:"minimum"`
+	ListID      *string   `json:"list_id"`
+	Version     int64     `json:"version"`
+	Permissions []string  `json:"permissions"`
+	CreatedBy   string    `json:"created_by"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
 }
 
 // StockChange changes or makes a stock.
@@ -165,20 +169,21 @@ type StockChange struct {
 
 // Recurring goes on its list every so many days, weeks or months.
 type Recurring struct {
-	ID        string    `json:"id"`
-	ListID    string    `json:"list_id"`
-	Name      string    `json:"name"`
-	Quantity  *float64  `json:"quantity"`
-	Unit      string    `json:"unit"`
-	Note      string    `json:"note"`
-	Category  string    `json:"category"`
-	Every     int       `json:"every"`
-	Period    string    `json:"period"`  // day, week or month
-	NextOn    string    `json:"next_on"` // a date
-	Version   int64     `json:"version"`
-	CreatedBy string    `json:"created_by"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	ID          string    `json:"id"`
+	ListID      string    `json:"list_id"`
+	Name        string    `json:"name"`
+	Quantity    *float64  `json:"quantity"`
+	Unit        string    `json:"unit"`
+	Note        string    `json:"note"`
+	Category    string    `json:"category"`
+	Every       int       `json:"every"`
+	Period      string    `json:"period"`  // day, week or month
+	NextOn      string    `json:"next_on"` // a date
+	Version     int64     `json:"version"`
+	Permissions []string  `json:"permissions"`
+	CreatedBy   string    `json:"created_by"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
 }
 
 // RecurringChange changes or makes what recurs.
@@ -196,15 +201,16 @@ type RecurringChange struct {
 
 // Favourite is something that a family always likes to see suggested.
 type Favourite struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Quantity  *float64  `json:"quantity"`
-	Unit      string    `json:"unit"`
-	Category  string    `json:"category"`
-	Version   int64     `json:"version"`
-	CreatedBy string    `json:"created_by"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Quantity    *float64  `json:"quantity"`
+	Unit        string    `json:"unit"`
+	Category    string    `json:"category"`
+	Version     int64     `json:"version"`
+	Permissions []string  `json:"permissions"`
+	CreatedBy   string    `json:"created_by"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
 }
 
 // FavouriteChange changes or makes a favourite.
@@ -223,6 +229,7 @@ type Webhook struct {
 	Enabled        bool      `json:"enabled"`
 	DisabledReason *string   `json:"disabled_reason"`
 	Version        int64     `json:"version"`
+	Permissions    []string  `json:"permissions"`
 	CreatedBy      string    `json:"created_by"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,7 +165,9 @@ func tamperings(tables Tables) map[string]tampering {
 		all["a checkpoint of another"] = do(`UPDATE {schema}.audit_checkpoints c SET token = o.token FROM {schema}.audit_checkpoints o WHERE c.family_id = @family AND o.family_id = @other`)
 		all["an old event is put in"] = do(`INSERT INTO {events} (family_id, id, occurred_at, action, result, actor_kind, actor_id, tx) SELECT family_id, @new, occurred_at, action, result, actor_kind, 'eve', tx FROM {events}` + nth)
 	} else {
-		all["an old event is put in"] = do(`INSERT INTO auth.audit_events (id, occurred_at, action, result, actor_kind, actor_id, tx) SELECT @new, occurred_at, action, result, actor_kind, 'eve', tx FROM {events}` + nth)
+		// Behind the last of the only chain it would be one more event.
+		all["an old event is put in"] = do(`INSERT INTO auth.audit_events (id, occurred_at, action, result, actor_kind, actor_id, tx) SELECT @new, occurred_at, action, result, actor_kind, 'eve', tx FROM {events}` +
+			strings.Replace(nth, "@n", "(@n - 1) % 19 + 1", 1))
 	}
 	for column, value := range map[string]string{
 		"action": `action || 'x'`, "result": `'denied'`, "actor_id": `'eve'`, "actor_kind": `'app'`, "client_id": `'x'`, "target": `NULL`,
