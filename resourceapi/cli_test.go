@@ -65,7 +65,8 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(Config{
 		Addr: "localhost:9100", InternalAddr: "127.0.0.1:9101", DatabaseConns: 16, QuotaPrincipal: 1200, QuotaFamily: 6000, QuotaAddress: 600,
-		Mail: MailConfig{Brand: brand.Larder(), From: &netmail.Address{Name: "Larder", Address: "no-reply@localhost"}},
+		AuditRetention: 400 * 24 * time.Hour,
+		Mail:           MailConfig{Brand: brand.Larder(), From: &netmail.Address{Name: "Larder", Address: "no-reply@localhost"}},
 	}, c); diff != "" {
 		t.Error(diff)
 	}
