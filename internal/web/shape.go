@@ -157,47 +157,49 @@ func inWords(t reflect.Type) string {
 func ambiguous(body []byte, closed bool) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	pointer, detail := doubtful(dec, closed)
-	if detail == "" {
+	pointer, detail, err := doubtful(dec, closed)
+	if err != nil || detail == "" { // what is no JSON is left to the decoder
 		return nil
 	}
 	return fault.New(fault.Invalid, "The body is not of the expected shape.").WithFields(fault.Field{Pointer: pointer, Detail: detail})
 }
 
-// doubtful reads the next value. What is no JSON is left to the decoder.
-func doubtful(dec *json.Decoder, closed bool) (pointer, detail string) {
+// doubtful reads the next value. After an error there is nothing more to read,
+// though More says so.
+func doubtful(dec *json.Decoder, closed bool) (pointer, detail string, err error) {
 	opening, err := dec.Token()
 	if err != nil {
-		return "", ""
+		return "", "", err
 	}
 	object := opening == json.Delim('{')
 	if !object && opening != json.Delim('[') {
-		return "", ""
+		return "", "", nil
 	}
 	var seen map[string]bool
 	for i := 0; dec.More(); i++ {
 		place := strconv.Itoa(i)
 		if object {
 			token, err := dec.Token()
-			name, ok := token.(string)
-			if err != nil || !ok {
-				return "", ""
+			if err != nil {
+				return "", "", err
 			}
+			name, _ := token.(string)
 			place = escaped(name)
 			switch {
 			case seen[name]:
-				return "/" + place, "stands there twice"
+				return "/" + place, "stands there twice", nil
 			case closed && strings.ToLower(strings.ToUpper(name)) != name:
-				return "/" + place, "unknown member"
+				return "/" + place, "unknown member", nil
 			case seen == nil:
 				seen = make(map[string]bool)
 			}
 			seen[name] = true
 		}
-		if inner, detail := doubtful(dec, closed); detail != "" {
-			return "/" + place + inner, detail
+		inner, detail, err := doubtful(dec, closed)
+		if err != nil || detail != "" {
+			return "/" + place + inner, detail, err
 		}
 	}
-	_, _ = dec.Token() // the closing one
-	return "", ""
+	_, err = dec.Token() // the closing one
+	return "", "", err
 }

@@ -275,3 +275,26 @@ func TestABodyOverTheLimitIs413(t *testing.T) {
 		t.Fatalf("a 2 MiB body got %d", resp.StatusCode)
 	}
 }
+
+// What is no JSON is refused wherever it breaks off, and soon.
+func TestABodyThatIsNoJSONIsRefused(t *testing.T) {
+	for _, body := range []string{``, `{`, `[`, `[[{`, `[{"a"`, `{"a"`, `{"a":`, `{"a":[1,`, `[}`, `{"a":]`, `[1,}`, `[[]`, `{"a":{}`, `[01]`, `{1:2}`, `[tru]`} {
+		if err := web.ReadOpenJSON([]byte(body), &map[string]any{}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func FuzzReadJSON(f *testing.F) {
+	for _, body := range []string{`{"a":[1,{"b":null}]}`, `[[{`, `{"a":1,"a":2}`, `{"A":1}`, `{"a":"\u017f"}`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var v struct {
+			A []struct{ B *string }
+		}
+		if err := web.ReadJSON(body, &v); err == nil && !json.Valid(body) {
+			t.Errorf("%q was taken", body)
+		}
+	})
+}
