@@ -157,11 +157,10 @@ func inWords(t reflect.Type) string {
 func ambiguous(body []byte, closed bool) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	pointer, detail, err := doubtful(dec, closed)
-	if err != nil || detail == "" { // what is no JSON is left to the decoder
-		return nil
+	if pointer, detail, err := doubtful(dec, closed); err == nil && detail != "" {
+		return fault.New(fault.Invalid, "The body is not of the expected shape.").WithFields(fault.Field{Pointer: pointer, Detail: detail})
 	}
-	return fault.New(fault.Invalid, "The body is not of the expected shape.").WithFields(fault.Field{Pointer: pointer, Detail: detail})
+	return nil // what is no JSON is left to the decoder
 }
 
 // doubtful reads the next value. After an error there is nothing more to read,
