@@ -154,7 +154,7 @@ type worker struct {
 func hire(program string) (*worker, error) {
 	process := exec.Command(program, WorkerArgument) //nolint:noctx // ourselves; it outlives requests and ends with its input
 	process.Env = []string{"GOMAXPROCS=1"}           // and none of our secrets
-	process.Stderr = os.Stderr
+	process.Stderr, process.SysProcAttr = os.Stderr, apart()
 	in, err := process.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -66,7 +66,12 @@ func (j *job) do(ctx context.Context, now func() time.Time) (*result, error) {
 	)
 	for n := range j.Connections {
 		scripts[n], spans[n] = j.Scripts[n%len(j.Scripts)], newHistogram()
-		running.Go(func() { faults[n] = scripts[n].drive(ctx, j.Addr, from, end, now, spans[n]) })
+		// Those that begin at intervals do so one after the other: people do not come all at once.
+		wait := scripts[n].Every * time.Duration(n) / time.Duration(j.Connections)
+		running.Go(func() {
+			time.Sleep(wait)
+			faults[n] = scripts[n].drive(ctx, j.Addr, from, end, now, spans[n])
+		})
 	}
 	running.Wait()
 	done := &result{Elapsed: j.Measure, Latencies: newHistogram(), Scripts: scripts}
