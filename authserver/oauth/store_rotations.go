@@ -13,7 +13,7 @@ import (
 const (
 	// rotationsAtOnce is how many statements rotate at a time. Tokens that come
 	// meanwhile wait for one of them to end and then go together.
-	rotationsAtOnce = 4
+	rotationsAtOnce = 3
 	mostTogether    = 64
 )
 
