@@ -62,7 +62,7 @@ func TestGoneCountsAsRemovedOnlyWhenItMayBeOurDoing(t *testing.T) {
 				}
 				return "token", nil
 			})
-			if err := all.Pantry("family").Remove(t.Context(), "rice"); (err == nil) != c.gone || err != nil && !client.Is(err, http.StatusNotFound) {
+			if err := all.Pantry("family").Remove(t.Context(), "rice", 1); (err == nil) != c.gone || err != nil && !client.Is(err, http.StatusNotFound) {
 				t.Errorf("after %d requests: %v", requests.Load(), err)
 			}
 		})
@@ -249,9 +249,13 @@ func keep[T, C any](ctx context.Context, t *testing.T, all *client.Collection[T,
 	if _, err := all.Update(ctx, thing, version, change); !client.Is(err, http.StatusPreconditionFailed) {
 		t.Errorf("%T: a version that is over: %v", draft, err)
 	}
+	if err := all.Remove(ctx, thing, version); !client.Is(err, http.StatusPreconditionFailed) {
+		t.Errorf("%T: removing a version that is over: %v", draft, err)
+	}
 	got, err := all.Get(ctx, thing)
 	fail(err)
-	if _, _, right := is(got); !right {
+	_, version, right := is(got)
+	if !right {
 		t.Errorf("%+v", got)
 	}
 	every, err := all.All(ctx)
@@ -259,7 +263,7 @@ func keep[T, C any](ctx context.Context, t *testing.T, all *client.Collection[T,
 	if !slices.ContainsFunc(every, func(one T) bool { other, _, _ := is(&one); return other == thing }) {
 		t.Errorf("%s is not among %+v", thing, every)
 	}
-	fail(all.Remove(ctx, thing))
+	fail(all.Remove(ctx, thing, version))
 	return thing
 }
 

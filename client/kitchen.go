@@ -40,9 +40,9 @@ func (c *Collection[T, C]) Update(ctx context.Context, id string, version int64,
 	return get[T](ctx, c.client, call{method: http.MethodPatch, path: c.one(id), body: change, header: IfMatch(version)})
 }
 
-// Remove takes a thing away, whatever its version.
-func (c *Collection[T, C]) Remove(ctx context.Context, id string) error {
-	return c.client.do(ctx, call{method: http.MethodDelete, path: c.one(id)}, nil)
+// Remove takes away the version of a thing that the caller has seen.
+func (c *Collection[T, C]) Remove(ctx context.Context, id string, version int64) error {
+	return c.client.do(ctx, call{method: http.MethodDelete, path: c.one(id), header: IfMatch(version)}, nil)
 }
 
 func (c *Collection[T, C]) one(id string) string { return c.path + "/" + url.PathEscape(id) }

@@ -84,7 +84,9 @@ func TestOthersSeeWhatToAvoidAndNotWhose(t *testing.T) {
 	if found := strings1(t, h.db.Owner, `SELECT event FROM grocery.change_feed WHERE event LIKE 'diet.%' AND private_to IS NULL`); len(found) > 0 {
 		t.Errorf("public changes: %v", found)
 	}
-	h.want(t, 204, h.member, "DELETE", diet, nil)
+	h.want(t, 428, h.member, "PUT", diet, map[string]any{"avoid": []string{}})
+	h.want(t, 204, h.member, "DELETE", diet, nil, "If-Match", h.want(t, 200, h.member, "GET", diet, nil).header.Get("ETag"))
+	h.want(t, 204, h.member, "DELETE", diet, nil) // there is nothing left to be seen
 	h.want(t, 200, h.member, "GET", diet, nil)
 }
 
@@ -180,7 +182,7 @@ func TestParentsKeepWhatTheirChildrenAvoid(t *testing.T) {
 	// It goes with the child's membership, or when an admin says so.
 	h.want(t, 204, h.admin, "DELETE", h.path+"/members/gus", nil)
 	h.want(t, 404, h.admin, "GET", mia, nil)
-	h.want(t, 204, h.admin, "DELETE", all+"/"+h.child, nil)
+	h.want(t, 204, h.admin, "DELETE", all+"/"+h.child, nil, "If-Match", "*")
 	h.want(t, 404, h.admin, "DELETE", all+"/"+h.child, nil)
 	if got := h.want(t, 200, h.admin, "GET", all, nil); string(bytes.TrimSpace(got.body)) != `{"children":[]}` {
 		t.Errorf("in the end: %s", got)

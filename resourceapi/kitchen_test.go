@@ -189,7 +189,7 @@ func TestSyncBringsTheKitchen(t *testing.T) {
 	before, guests := h.syncKitchen(t, h.member, ""), h.syncKitchen(t, h.guest, "")
 	h.want(t, 200, h.admin, "PATCH", h.path+"/stores/"+h.store, map[string]any{"name": "Bazaar"})
 	h.want(t, 201, h.admin, "POST", h.path+"/stores/"+h.store+"/prices", map[string]any{"name": "Milk", "amount": 99, "currency": "EUR"})
-	h.want(t, 204, h.admin, "DELETE", h.path+"/recipes/"+h.recipe, nil)
+	h.want(t, 204, h.admin, "DELETE", h.path+"/recipes/"+h.recipe, nil, "If-Match", "*")
 	h.want(t, 200, h.admin, "PATCH", h.path+"/pantry/"+h.stock, map[string]any{"quantity": 4})
 	h.want(t, 201, h.admin, "POST", h.path+"/favourites", map[string]any{"name": "Tea"})
 	// The clock moves what recurs, and those who follow hear of it.

@@ -45,7 +45,7 @@ func TestPantryFeedsAListWithWhatIsMissing(t *testing.T) {
 		t.Errorf("feeds a list that is gone: %s", got)
 	}
 	h.want(t, 200, h.member, "GET", pantry, nil)
-	h.want(t, 204, h.member, "DELETE", path, nil)
+	h.want(t, 204, h.member, "DELETE", path, nil, "If-Match", "*")
 }
 
 func TestRecipeGoesOnAListAndMeetsWhatIsThere(t *testing.T) {
@@ -89,6 +89,6 @@ func TestRecipeGoesOnAListAndMeetsWhatIsThere(t *testing.T) {
 	h.want(t, 400, h.member, "POST", path+"/shop", map[string]any{})
 	h.want(t, 200, h.member, "GET", h.path+"/recipes", nil)
 	h.want(t, 304, h.member, "GET", path, nil, "If-None-Match", h.want(t, 200, h.member, "GET", path, nil).header.Get("ETag"))
-	h.want(t, 204, h.member, "DELETE", path, nil)
+	h.want(t, 204, h.member, "DELETE", path, nil, "If-Match", "*")
 	h.want(t, 404, h.member, "POST", path+"/shop", map[string]any{"list_id": list})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -154,6 +155,36 @@ func TestOfFiftyWritersWithOneETagOneWins(t *testing.T) {
 	h.want(t, 428, h.admin, "DELETE", h.path, nil)
 	h.want(t, 204, h.admin, "DELETE", h.path, nil, "If-Match", `"1"`)
 	h.want(t, 404, h.admin, "GET", h.path, nil)
+}
+
+// blind are the routes that delete or replace and take no If-Match: what they are about has no version, or it is for
+// somebody in a hurry (docs/decisions/0104-who-deletes-has-seen.md).
+func blind(route string) bool {
+	for _, end := range []string{"/items/{item_id}", "/check", "/members/{user_id}", "/permissions/{user_id}", "/apps/{client_id}", "/invitations/{invitation_id}"} {
+		if strings.HasSuffix(route, end) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestNothingIsDeletedOrReplacedUnseen(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	h.want(t, 200, h.admin, "PUT", h.path+"/diet", map[string]any{"avoid": []string{"milk"}})
+	tried := 0
+	for _, route := range h.tenantRoutes(t) {
+		method, path, body := h.probe(route)
+		if method != "DELETE" && method != "PUT" || blind(route) || path == h.path {
+			continue
+		}
+		tried++
+		h.want(t, 428, h.admin, method, path, body)
+		h.want(t, 412, h.admin, method, path, body, "If-Match", `"99"`)
+	}
+	if tried < 11 {
+		t.Errorf("only %d routes were tried", tried)
+	}
 }
 
 func TestCreatingTheSameThingAgainIsCreatingItOnce(t *testing.T) {

@@ -86,7 +86,7 @@ func TestRecurringItemsComeBack(t *testing.T) {
 	if err := h.db.Owner.QueryRow(t.Context(), `SELECT (next_at AT TIME ZONE 'Pacific/Auckland' - next_on)::text FROM grocery.recurring WHERE family_id = $1 AND name = 'Oat milk'`, h.id).Scan(&begins); err != nil || begins != "04:00:00" {
 		t.Errorf("its day begins at %s: %v", begins, err)
 	}
-	h.want(t, 204, h.member, "DELETE", at, nil)
+	h.want(t, 204, h.member, "DELETE", at, nil, "If-Match", "*")
 	comeDue()
 	h.want(t, 404, h.member, "GET", at, nil)
 }

@@ -99,7 +99,7 @@ func TestListIsSortedByTheWayThroughAStore(t *testing.T) {
 	if len(prices.Prices) != 2 {
 		t.Errorf("all of milk: %+v", prices)
 	}
-	h.want(t, 204, h.member, "DELETE", path, nil)
+	h.want(t, 204, h.member, "DELETE", path, nil, "If-Match", "*")
 	h.want(t, 404, h.member, "GET", h.items(list)+"?store="+store, nil)
 }
 

@@ -51,6 +51,6 @@ func TestSuggestionsAreTheFamilysOwn(t *testing.T) {
 	h.want(t, 200, h.member, "GET", h.path+"/favourites", nil)
 	h.want(t, 400, h.member, "GET", h.path+"/suggestions?list_id=x", nil)
 	h.want(t, 403, h.guest, "GET", h.path+"/suggestions", nil)
-	h.want(t, 204, h.member, "DELETE", h.path+"/favourites/"+favourite, nil)
+	h.want(t, 204, h.member, "DELETE", h.path+"/favourites/"+favourite, nil, "If-Match", "*")
 	h.want(t, 404, h.member, "DELETE", h.path+"/favourites/"+favourite, nil)
 }

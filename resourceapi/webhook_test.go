@@ -241,7 +241,7 @@ func TestWebhookIsTriedAgainAndGivenUp(t *testing.T) {
 	if m := receiver.next(t); m.Type != "item.unchecked" {
 		t.Errorf("enabled again it was told of %s", m.body)
 	}
-	h.want(t, 204, h.admin, "DELETE", hook, nil)
+	h.want(t, 204, h.admin, "DELETE", hook, nil, "If-Match", "*")
 	h.want(t, 404, h.admin, "GET", hook+"/deliveries", nil)
 }
 

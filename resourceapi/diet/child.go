@@ -168,7 +168,7 @@ func (h *Diets) removeChild(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.deleteChild(r.Context(), family, child, func(version int64) error { return precondition.Check(r, version) }); err != nil {
+	if err := h.deleteChild(r.Context(), family, child, func(version int64) error { return precondition.Require(r, version) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

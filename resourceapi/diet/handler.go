@@ -92,6 +92,17 @@ func (h *Diets) get(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, d)
 }
 
+// seen demands that the caller has seen what he replaces or takes away. Where
+// nothing was said yet there is nothing to see.
+func seen(r *http.Request) func(version int64) error {
+	return func(version int64) error {
+		if version == 0 {
+			return precondition.Check(r, version)
+		}
+		return precondition.Require(r, version)
+	}
+}
+
 func (h *Diets) put(w http.ResponseWriter, r *http.Request) error {
 	family, err := web.ID(r, "family_id")
 	if err != nil {
@@ -105,7 +116,7 @@ func (h *Diets) put(w http.ResponseWriter, r *http.Request) error {
 	if s.check(&f); f.Err() != nil {
 		return f.Err()
 	}
-	guard := func(version int64) error { return precondition.Check(r, version) }
+	guard := seen(r)
 	d, err := h.replace(r.Context(), family, s, guard)
 	if fault.Is(err, fault.Conflict) { // another request of the same person made the row first
 		d, err = h.replace(r.Context(), family, s, guard)
@@ -123,7 +134,7 @@ func (h *Diets) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.delete(r.Context(), family, func(version int64) error { return precondition.Check(r, version) }); err != nil {
+	if err := h.delete(r.Context(), family, seen(r)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -118,7 +118,7 @@ func (s *Shelf[T, C, P]) handleRemove(w http.ResponseWriter, r *http.Request) er
 	if err != nil {
 		return err
 	}
-	if err := s.remove(r.Context(), family, thing, func(version int64) error { return precondition.Check(r, version) }); err != nil {
+	if err := s.remove(r.Context(), family, thing, func(version int64) error { return precondition.Require(r, version) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -214,7 +214,7 @@ func (h *Webhooks) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.delete(r.Context(), family, webhook, func(version int64) error { return precondition.Check(r, version) }); err != nil {
+	if err := h.delete(r.Context(), family, webhook, func(version int64) error { return precondition.Require(r, version) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

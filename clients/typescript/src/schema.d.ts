@@ -5096,9 +5096,9 @@ export interface operations {
     removeChild: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -5125,6 +5125,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -5314,6 +5315,7 @@ export interface operations {
             413: components["responses"]["E413"];
             414: components["responses"]["E414"];
             415: components["responses"]["E415"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -5349,6 +5351,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -5724,9 +5727,9 @@ export interface operations {
     deleteFavourite: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -5753,6 +5756,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -7938,9 +7942,9 @@ export interface operations {
     removeStock: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -7967,6 +7971,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -8272,9 +8277,9 @@ export interface operations {
     deleteRecipe: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -8301,6 +8306,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -8653,9 +8659,9 @@ export interface operations {
     removeRecurring: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -8682,6 +8688,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -9164,9 +9171,9 @@ export interface operations {
     deleteStore: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -9193,6 +9200,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
@@ -9923,9 +9931,9 @@ export interface operations {
     deleteWebhook: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Change only this version */
-                "If-Match"?: components["parameters"]["if_match"];
+            header: {
+                /** @description The version to delete */
+                "If-Match": components["parameters"]["if_match_required"];
             };
             path: {
                 /** @description The family */
@@ -9952,6 +9960,7 @@ export interface operations {
             404: components["responses"]["E404"];
             412: components["responses"]["E412"];
             414: components["responses"]["E414"];
+            428: components["responses"]["E428"];
             429: components["responses"]["E429"];
             431: components["responses"]["E431"];
             503: components["responses"]["E503"];
