@@ -163,6 +163,13 @@ func ambiguous(body []byte, closed bool) error {
 	return nil // what is no JSON is left to the decoder
 }
 
+// resembles reports whether encoding/json could take a name for one of ours,
+// which are of small letters, digits and underscores. A JWK has x5t#S256 too.
+func resembles(name string) bool {
+	ours := strings.ToLower(strings.ToUpper(name))
+	return ours != name && strings.Trim(ours, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
 // doubtful reads the next value. After an error there is nothing more to read,
 // though More says so.
 func doubtful(dec *json.Decoder, closed bool) (pointer, detail string, err error) {
@@ -187,7 +194,7 @@ func doubtful(dec *json.Decoder, closed bool) (pointer, detail string, err error
 			switch {
 			case seen[name]:
 				return "/" + place, "stands there twice", nil
-			case closed && strings.ToLower(strings.ToUpper(name)) != name:
+			case closed && resembles(name):
 				return "/" + place, "unknown member", nil
 			case seen == nil:
 				seen = make(map[string]bool)

@@ -201,6 +201,9 @@ func TestAFaultOfTheBodySaysWhereItIs(t *testing.T) {
 	if err := web.ReadJSON([]byte(large), &part{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a large one: %v", err)
 	}
+	if err := web.ReadJSON([]byte(`{"names":{"x5t#S256":"of a JWK (RFC 7517 §4.9)"}}`), &part{}); err != nil {
+		t.Errorf("a name that no member of ours resembles: %v", err)
+	}
 	if err := web.ReadOpenJSON([]byte(`{"Verbs":["view"],"extra":{"A":1,"a":2}}`), &part{}); err != nil {
 		t.Errorf("an open one: %v", err)
 	}
