@@ -317,6 +317,64 @@ func TestOldEventsAreForgottenAndNothingElse(t *testing.T) {
 	}
 }
 
+// steps are the statements of a batch, each to be run by itself.
+type steps []*pgx.Batch
+
+func (s *steps) Queue(sql string, args ...any) *pgx.QueuedQuery {
+	b := &pgx.Batch{}
+	*s = append(*s, b)
+	return b.Queue(sql, args...)
+}
+
+// Each statement of a verification sees the log as it is by then: what is
+// forgotten between two of them is not missing.
+func TestWhatIsForgottenMeanwhileIsNotMissing(t *testing.T) {
+	t.Parallel()
+	for _, tables := range []Tables{Grocery(), Auth()} {
+		k := keep(t, tables, 0)
+		family := k.families[0]
+		left := 0 // of the day behind the one that was forgotten last
+		for forgetBehind := 1; ; forgetBehind++ {
+			const day = 24 * time.Hour
+			over := time.Now().Truncate(day).Add(day/2 - 500*day + time.Duration(forgetBehind)*2*day)
+			for n, at := range []time.Time{over, over.Add(day)} {
+				k.Now = func() time.Time { return at }
+				k.fill(t, 2, at)
+				k.settle(t, left+2*(n+1))
+			}
+			k.Kept = time.Since(over.Add(day))
+			report, err := k.Verify(t.Context(), family)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkpoint, err := k.Open(report.Checkpoint)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.Now = time.Now
+			var each steps
+			part := k.Part(&each, family, nil, []Checkpoint{checkpoint})
+			for i, b := range each {
+				if i == forgetBehind {
+					if n, _, err := k.Forget(t.Context()); n != int64((left+2)*len(k.families)) || err != nil {
+						t.Fatalf("%d were forgotten, %v", n, err)
+					}
+				}
+				if err := k.Begin(t.Context(), func(tx pgx.Tx) error { return tx.SendBatch(t.Context(), b).Close() }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !part.Intact {
+				t.Errorf("%s, forgotten behind statement %d of %d: %+v", tables.schema, forgetBehind, len(each), part.Findings)
+			}
+			if forgetBehind == len(each)-1 {
+				break
+			}
+			left = 2
+		}
+	}
+}
+
 // fill writes many events at once.
 func (k *kept) fill(t *testing.T, events int, at time.Time) {
 	t.Helper()

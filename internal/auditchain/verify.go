@@ -18,14 +18,18 @@ const (
 	verifyLimit = 20_000 // entries at once
 	maxFindings = 20
 
-	selectBase = `SELECT seq, hash, token FROM {schema}.audit_bases WHERE family_id = $1`
-
+	// The entry behind which the chain begins comes first, if there is one: a
+	// statement of its own could see it before something is forgotten, and the
+	// links after.
 	selectLinks = `
-SELECT c.seq, c.event_id, c.hash, e.id IS NOT NULL, coalesce(e.id, c.event_id), coalesce(e.occurred_at, now()), coalesce(e.action, ''), coalesce(e.result, ''),
+SELECT l.seq, l.event_id, l.hash, l.token, e.id IS NOT NULL, coalesce(e.id, l.event_id), coalesce(e.occurred_at, now()), coalesce(e.action, ''), coalesce(e.result, ''),
        coalesce(e.actor_kind, ''), coalesce(e.actor_id, ''), coalesce(e.client_id, ''), coalesce(e.target, ''), coalesce(e.reason, ''),
        coalesce(e.policies, '{}'), coalesce(e.count, 0), coalesce(e.source_ip, ''), coalesce(e.user_agent, ''), coalesce(e.request_id, ''), coalesce(e.details, '{}')
-  FROM {schema}.audit_chain c LEFT JOIN {events} e ON e.family_id = c.family_id AND e.id = c.event_id
- WHERE c.family_id = $1 AND c.seq > $2 ORDER BY c.seq LIMIT $3`
+  FROM (SELECT family_id, seq, family_id AS event_id, hash, token FROM {schema}.audit_bases WHERE family_id = $1 AND seq > $2
+        UNION ALL
+        (SELECT family_id, seq, event_id, hash, '' FROM {schema}.audit_chain WHERE family_id = $1 AND seq > $2 ORDER BY seq LIMIT $3)) l
+  LEFT JOIN {events} e ON e.family_id = l.family_id AND e.id = l.event_id AND l.token = ''
+ ORDER BY l.seq, l.token DESC`
 
 	// What the keeper has passed and is in no chain was put there, or its link
 	// was taken away.
@@ -36,11 +40,16 @@ SELECT e.id, (e.tx, e.family_id, e.id) <= (s.tx, s.last_family, s.last_event)
  ORDER BY e.id LIMIT 10000`
 
 	selectCheckpoints = `
-SELECT k.token, k.seq, c.hash FROM {schema}.audit_checkpoints k
+SELECT k.token, k.seq, CASE WHEN k.seq = b.seq THEN b.hash ELSE c.hash END, coalesce(k.seq < b.seq, false)
+  FROM {schema}.audit_checkpoints k
+  LEFT JOIN {schema}.audit_bases b ON b.family_id = k.family_id
   LEFT JOIN {schema}.audit_chain c ON c.family_id = k.family_id AND c.seq = k.seq
  WHERE k.family_id = $1 ORDER BY k.day DESC LIMIT 1000`
 
-	selectLink = `SELECT hash FROM {schema}.audit_chain WHERE family_id = $1 AND seq = $2`
+	selectLink = `
+SELECT CASE WHEN b.seq = $2 THEN b.hash ELSE c.hash END, coalesce($2 < b.seq, false) FROM (VALUES ($1::uuid)) AS f (id)
+  LEFT JOIN {schema}.audit_bases b ON b.family_id = f.id
+  LEFT JOIN {schema}.audit_chain c ON c.family_id = f.id AND c.seq = $2`
 )
 
 // Finding is a place where the log is not as it was written.
@@ -83,27 +92,7 @@ type Verification struct {
 
 	family id.ID
 	tables Tables
-	base   Place // the entry behind which the chain begins
-}
-
-// begin queues the reading of where the chain begins.
-func (v *Verification) begin(b Queuer, seals *Seals) {
-	b.Queue(v.tables.sql(selectBase), v.family).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var at Place
-			var token string
-			if err := rows.Scan(&at.Seq, &at.Hash, &token); err != nil {
-				return err
-			}
-			c, err := seals.open(baseType, token)
-			if err != nil || c.FamilyID != v.family || c.Seq != at.Seq || !bytes.Equal(c.Hash, at.Hash) {
-				v.find(Finding{Seq: at.Seq, Fault: "rewritten", Detail: "this service did not sign that the chain begins here"})
-				continue
-			}
-			v.At, v.base, v.Forgotten = at, at, at.Seq
-		}
-		return rows.Err()
-	})
+	seals  *Seals
 }
 
 // links queues the next part of the chain behind a place.
@@ -112,18 +101,34 @@ func (v *Verification) links(b Queuer, behind int64) {
 		for rows.Next() {
 			var at Place
 			var event id.ID
+			var token string
 			var there bool
 			e := Entry{FamilyID: v.family}
-			if err := e.Scan(rows, &at.Seq, &event, &at.Hash, &there); err != nil {
+			if err := e.Scan(rows, &at.Seq, &event, &at.Hash, &token, &there); err != nil {
 				return err
 			}
-			if err := v.link(at, event, there, &e); err != nil {
+			if token != "" {
+				v.begin(at, token)
+			} else if err := v.link(at, event, there, &e); err != nil {
 				return err
 			}
 		}
 		v.Full = v.Entries == verifyLimit
 		return rows.Err()
 	})
+}
+
+// begin goes on behind the entry that was forgotten last.
+func (v *Verification) begin(at Place, token string) {
+	c, err := v.seals.open(baseType, token)
+	switch {
+	case err != nil || c.FamilyID != v.family || c.Seq != at.Seq || !bytes.Equal(c.Hash, at.Hash):
+		v.find(Finding{Seq: at.Seq, Fault: "rewritten", Detail: "this service did not sign that the chain begins here"})
+	case v.Entries > 0:
+		v.find(Finding{Seq: at.Seq, Fault: "inserted", Detail: "the chain begins here, and entries stand before it"})
+	default:
+		v.At, v.Forgotten = at, at.Seq
+	}
 }
 
 func (v *Verification) link(at Place, event id.ID, there bool, e *Entry) error {
@@ -163,21 +168,22 @@ func (v *Verification) strays(b Queuer) {
 }
 
 // checkpoints queues the comparison of the chain with those of each day.
-func (v *Verification) checkpoints(b Queuer, seals *Seals) {
+func (v *Verification) checkpoints(b Queuer) {
 	b.Queue(v.tables.sql(selectCheckpoints), v.family).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var token string
 			var seq int64
 			var hash []byte
-			if err := rows.Scan(&token, &seq, &hash); err != nil {
+			var forgotten bool
+			if err := rows.Scan(&token, &seq, &hash, &forgotten); err != nil {
 				return err
 			}
-			c, err := seals.open(checkpointType, token)
+			c, err := v.seals.open(checkpointType, token)
 			if err != nil || c.FamilyID != v.family || c.Seq != seq {
 				v.find(Finding{Seq: seq, Fault: "rewritten", Detail: "a checkpoint was not signed by this service for this place"})
 				continue
 			}
-			v.compare(c, hash)
+			v.compare(c, hash, forgotten)
 		}
 		return rows.Err()
 	})
@@ -186,27 +192,25 @@ func (v *Verification) checkpoints(b Queuer, seals *Seals) {
 // against queues the comparison with a checkpoint that was kept elsewhere.
 func (v *Verification) against(b Queuer, c Checkpoint) {
 	if c.Seq == 0 { // it was given before there was an entry
-		v.compare(c, root(v.family))
+		v.compare(c, root(v.family), false)
 		return
 	}
 	b.Queue(v.tables.sql(selectLink), v.family, c.Seq).Query(func(rows pgx.Rows) error {
 		var hash []byte
+		var forgotten bool
 		for rows.Next() {
-			if err := rows.Scan(&hash); err != nil {
+			if err := rows.Scan(&hash, &forgotten); err != nil {
 				return err
 			}
 		}
-		v.compare(c, hash)
+		v.compare(c, hash, forgotten)
 		return rows.Err()
 	})
 }
 
-func (v *Verification) compare(c Checkpoint, hash []byte) {
-	if c.Seq > 0 && c.Seq == v.base.Seq {
-		hash = v.base.Hash
-	}
+func (v *Verification) compare(c Checkpoint, hash []byte, forgotten bool) {
 	switch {
-	case c.Seq < v.base.Seq: // what was forgotten cannot be compared any more
+	case forgotten: // and cannot be compared any more
 	case hash == nil:
 		v.find(Finding{Seq: c.Seq, Fault: "truncated", Detail: "the checkpoint of " + c.At.Format(time.RFC3339) + " knows an entry that is gone"})
 	case !bytes.Equal(hash, c.Hash):
@@ -219,14 +223,13 @@ func (v *Verification) compare(c Checkpoint, hash []byte) {
 func (c *Chain) Part(b Queuer, family id.ID, from *Place, kept []Checkpoint) *Verification {
 	v := &Verification{
 		Report: Report{Intact: true, Findings: []Finding{}, Key: c.Seals.Key()},
-		At:     Place{Hash: root(family)}, family: family, tables: c.Tables,
+		At:     Place{Hash: root(family)}, family: family, tables: c.Tables, seals: c.Seals,
 	}
 	if from != nil {
 		v.At = *from
 	} else {
-		v.begin(b, c.Seals)
 		v.strays(b)
-		v.checkpoints(b, c.Seals)
+		v.checkpoints(b)
 		for _, k := range kept {
 			v.against(b, k)
 		}
@@ -282,7 +285,7 @@ func (c *Chain) verify(ctx context.Context, tx pgx.Tx, family id.ID, kept []Chec
 			whole = part
 		} else {
 			whole.Entries += part.Entries
-			whole.At = part.At
+			whole.At, whole.Forgotten = part.At, max(whole.Forgotten, part.Forgotten)
 			for _, f := range part.Findings {
 				whole.find(f)
 			}
