@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -107,4 +108,77 @@ SELECT id, id, id, 'Milk', '', '', '', 1, 'day', current_date - 1, now() - inter
 	if err := s.db.Owner.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM grocery.recurring WHERE next_at <= now()), (SELECT count(*) FROM grocery.items)`).Scan(&waiting, &put); err != nil || waiting != 0 || put != 120 {
 		t.Errorf("%d families wait, %d have it on their list: %v", waiting, put, err)
 	}
+}
+
+// due makes a family with so many lists, all with milk on them and due again.
+func (s *service) due(t *testing.T, lists int) (family string) {
+	t.Helper()
+	if err := s.db.Owner.QueryRow(t.Context(), `
+WITH f AS (INSERT INTO grocery.families (id, name, created_by) SELECT gen_random_uuid(), 'Family', 'user:ann' RETURNING id),
+     m AS (INSERT INTO grocery.family_members (family_id, user_id, role, display_name) SELECT id, 'ann', 'admin', 'Ann' FROM f),
+     l AS (INSERT INTO grocery.lists (family_id, id, kind, name, created_by, position) SELECT id, gen_random_uuid(), 'shared', 'List', 'user:ann', 1 FROM f, generate_series(1, $1) RETURNING family_id, id),
+     r AS (INSERT INTO grocery.recurring (family_id, id, list_id, name, unit, note, category, every, period, next_on, next_at, created_by)
+           SELECT family_id, id, id, 'Milk', '', '', '', 1, 'day', current_date - 1, now() - interval '1 minute', 'user:ann' FROM l),
+     i AS (INSERT INTO grocery.items (family_id, list_id, id, name, position, added_by) SELECT family_id, id, id, 'Milk', 1, 'user:ann' FROM l)
+SELECT id FROM f`, lists).Scan(&family); err != nil {
+		t.Fatal(err)
+	}
+	return family
+}
+
+// Two replicas that are at one family's lists take them in the same order.
+func TestListsAreTakenInOrder(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	const lists = 8
+	s.due(t, lists)
+	other, err := s.db.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := other.Exec(t.Context(), `SELECT FROM grocery.items ORDER BY list_id LIMIT 1 FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	var look sync.WaitGroup
+	look.Go(func() { s.orders.Look(t.Context()) })
+	s.db.Waits(t, 1)
+	var free int
+	if err := s.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM (SELECT FROM grocery.items FOR UPDATE SKIP LOCKED) AS those`).Scan(&free); err != nil || free != lists-1 {
+		t.Errorf("of %d lists %d are free while the first one is waited for: %v", lists, free, err)
+	}
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	look.Wait()
+}
+
+// While a family moves, what recurs there is put on lists, which makes things
+// that belong to the family.
+func TestAFamilyMovesWhileThingsRecur(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	family := s.due(t, 1)
+	clock, err := s.db.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = clock.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := clock.Exec(t.Context(), `SELECT FROM grocery.recurring FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	var move sync.WaitGroup
+	move.Go(func() {
+		if got := s.do(t, s.user("ann"), "PATCH", "/v1/families/"+family, map[string]any{"timezone": "Pacific/Auckland"}); got.status != 200 {
+			t.Errorf("the family moves: %s", got)
+		}
+	})
+	s.db.Waits(t, 1)
+	if _, err := clock.Exec(t.Context(), `INSERT INTO grocery.item_uses (family_id, owner, name_key, name, unit, category) VALUES ($1, '', 'tea', 'Tea', '', '')`, family); err != nil {
+		t.Error(err)
+	}
+	if err := clock.Commit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	move.Wait()
 }

@@ -34,8 +34,10 @@ SELECT f.id, f.name, f.timezone, f.currency, f.history_days, CASE WHEN m.role = 
  WHERE f.id = ANY (grocery.families())
  ORDER BY f.created_at, f.id LIMIT 200`
 
+	// lockFamily lets others make things that belong to the family: who does may
+	// hold what recurs, for which moveRecurring waits.
 	lockFamily = `
-SELECT id, name, timezone, currency, history_days, default_list_id, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR UPDATE`
+SELECT id, name, timezone, currency, history_days, default_list_id, '', version, created_at, updated_at FROM grocery.families WHERE id = $1 FOR NO KEY UPDATE`
 
 	updateFamily = `
 UPDATE grocery.families

@@ -1,8 +1,11 @@
 package recurring
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"larder/internal/fault"
@@ -77,7 +80,8 @@ func (h *Recurring) put(ctx context.Context, family id.ID) error {
 			tx.Queue(moveOn, family, o.ID, next, at)
 			tx.Record(ctx, tenant.Change{Event: "recurring.updated", Entity: o.ID.String(), Version: o.Version + 1})
 		}
-		for list, things := range byList {
+		// In order, for another process may be at others of the family's orders.
+		for _, list := range slices.SortedFunc(maps.Keys(byList), func(a, b id.ID) int { return bytes.Compare(a[:], b[:]) }) {
 			facts := tx.List(list)
 			if err := tx.Send(ctx); err != nil {
 				return err
@@ -85,7 +89,7 @@ func (h *Recurring) put(ctx context.Context, family id.ID) error {
 			if facts.ArchivedAt != nil || facts.Kind != policy.Shared {
 				continue
 			}
-			if _, err := h.Items.Replace(ctx, tx, facts, things); err != nil && !fault.Is(err, fault.Conflict) { // a full list takes nothing
+			if _, err := h.Items.Replace(ctx, tx, facts, byList[list]); err != nil && !fault.Is(err, fault.Conflict) { // a full list takes nothing
 				return err
 			}
 		}
