@@ -7,6 +7,7 @@ import (
 
 	"larder/authserver/oidc"
 	"larder/internal/id"
+	"larder/internal/password"
 	"larder/internal/web"
 )
 
@@ -25,6 +26,7 @@ type SecondFactors interface {
 type securityPage struct {
 	Email         string
 	HasPassword   bool
+	MinLength     int // of a new password
 	Factors       oidc.Factors
 	SignIns       []SignIn
 	SID           string // of this browser's session
@@ -59,7 +61,9 @@ func (h *Handler) renderSecurity(w http.ResponseWriter, r *http.Request, login *
 	for i := range signIns {
 		signIns[i].Place = h.Places.Name(signIns[i].Address, h.Languages.Language(r))
 	}
-	page, status := securityPage{Email: user.Email, HasPassword: user.HasPassword, Factors: factors, SignIns: signIns, SID: login.SID}, http.StatusOK
+	page, status := securityPage{
+		Email: user.Email, HasPassword: user.HasPassword, MinLength: password.MinLength, Factors: factors, SignIns: signIns, SID: login.SID,
+	}, http.StatusOK
 	switch {
 	case failed != nil:
 		page.Alert, status = explain(w, failed)

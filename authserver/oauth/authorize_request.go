@@ -106,7 +106,7 @@ func (p *Provider) findTarget(ctx context.Context, a *authorization) (err error)
 	known := slices.Contains(responseModes(), mode) || fragment && mode == "fragment.jwt"
 	a.target = redirectTarget{
 		client: a.client, uri: uri, state: a.form.get("state"),
-		fragment: fragment, formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", signed: known && strings.HasSuffix(mode, "jwt"),
+		fragment: fragment, formPost: strings.TrimSuffix(mode, ".jwt") == "form_post", locales: strings.Fields(a.form.get("ui_locales")), signed: known && strings.HasSuffix(mode, "jwt"),
 	}
 	return nil
 }

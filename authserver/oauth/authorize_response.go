@@ -1,9 +1,7 @@
 package oauth
 
 import (
-	"crypto/rand"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,10 +15,11 @@ import (
 type redirectTarget struct {
 	client   *oidc.Client
 	uri      string
-	state    string // echoed as it came
-	fragment bool   // the answer stands in the fragment, unless it is a form (OpenID Connect Core §3.2.2.5)
-	formPost bool   // OAuth 2.0 Form Post Response Mode
-	signed   bool   // JARM: the response is one signed parameter
+	state    string   // echoed as it came
+	fragment bool     // the answer stands in the fragment, unless it is a form (OpenID Connect Core §3.2.2.5)
+	formPost bool     // OAuth 2.0 Form Post Response Mode
+	locales  []string // for the page that this shows
+	signed   bool     // JARM: the response is one signed parameter
 }
 
 // responseModes are the values of response_mode. Those that keep a code out of
@@ -70,8 +69,9 @@ func (p *Provider) respondTo(w http.ResponseWriter, r *http.Request, target redi
 	noStore(h)
 	h.Set("Referrer-Policy", "no-referrer")
 	if target.formPost {
-		writeFormPost(w, target.uri, parameters)
-		return nil
+		return p.Pages.FormPost(w, r, oidc.FormPost{
+			ClientName: target.client.Metadata.ClientName, URI: target.uri, Parameters: parameters, UILocales: target.locales,
+		})
 	}
 	if target.fragment {
 		h.Set("Location", target.uri+"#"+parameters.Encode())
@@ -92,41 +92,4 @@ func withQuery(uri string, parameters url.Values) string {
 		separator = "&"
 	}
 	return uri + separator + parameters.Encode()
-}
-
-type formPostPage struct {
-	Nonce      string
-	URI        template.URL
-	Parameters url.Values
-}
-
-// formPostTemplate submits itself where there is JavaScript, and has a button
-// where there is none.
-func formPostTemplate() *template.Template {
-	return template.Must(template.New("form_post").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Signing you in</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><form method="post" action="{{.URI}}">
-{{range $name, $values := .Parameters}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
-{{end}}{{end}}<noscript><p>One step is left.</p><button type="submit">Continue</button></noscript>
-</form><script nonce="{{.Nonce}}">document.forms[0].submit()</script></body></html>
-`))
-}
-
-// writeFormPost answers with a form that the browser posts to the client. Its
-// policy has no form-action: browsers would apply it to where the client
-// redirects to, which we cannot know.
-func writeFormPost(w http.ResponseWriter, uri string, parameters url.Values) {
-	page := formPostPage{Nonce: rand.Text(), URI: template.URL(uri), Parameters: parameters} //nolint:gosec // registered by the client
-	var body strings.Builder
-	if err := formPostTemplate().Execute(&body, page); err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+page.Nonce+"'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	_, _ = w.Write([]byte(body.String()))
 }

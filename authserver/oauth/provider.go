@@ -124,6 +124,8 @@ type Pages interface {
 	Error(w http.ResponseWriter, r *http.Request, err error)
 	ConfirmLogout(w http.ResponseWriter, r *http.Request, clientName string, hidden map[string]string)
 	LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.LoggedOut)
+	// FormPost writes nothing when it returns an error.
+	FormPost(w http.ResponseWriter, r *http.Request, response oidc.FormPost) error
 }
 
 // Auditor takes audit events off the request's path.

@@ -372,3 +372,12 @@ func (*testPages) LoggedOut(w http.ResponseWriter, _ *http.Request, page oidc.Lo
 		_, _ = fmt.Fprint(w, "\nonward")
 	}
 }
+
+func (*testPages) FormPost(w http.ResponseWriter, _ *http.Request, response oidc.FormPost) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = fmt.Fprintf(w, "form page in %v: <form method=\"post\" action=\"%s\">", response.UILocales, html.EscapeString(response.URI))
+	for name := range response.Parameters {
+		_, _ = fmt.Fprintf(w, "\n<input type=\"hidden\" name=\"%s\" value=\"%s\">", name, html.EscapeString(response.Parameters.Get(name)))
+	}
+	return nil
+}

@@ -9,7 +9,7 @@ import (
 
 // policy is where a page leads, as sources of its Content-Security-Policy.
 type policy struct {
-	forms  string
+	forms  string // "" for anywhere
 	frames string // "" for none
 	client bool   // to one
 }
@@ -27,7 +27,10 @@ type policy struct {
 // after an error too; only their account is where that way does not lead, but for
 // setting up what the client demands.
 func (p *Renderer) setHeaders(h http.Header, path string, f *frame, leads policy) {
-	frames, scripts := "", ""
+	forms, frames, scripts := "", "", ""
+	if leads.forms != "" {
+		forms = "form-action " + leads.forms + "; "
+	}
 	if leads.frames != "" {
 		frames = "frame-src " + leads.frames + "; "
 	}
@@ -35,7 +38,7 @@ func (p *Renderer) setHeaders(h http.Header, path string, f *frame, leads policy
 		scripts = "script-src 'nonce-" + f.Nonce + "'; connect-src 'self'; "
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+f.Nonce+"'; "+scripts+"img-src 'self' data: https:; "+
-		"form-action "+leads.forms+"; "+frames+"frame-ancestors 'none'; base-uri 'none'")
+		forms+frames+"frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")

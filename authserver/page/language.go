@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,8 @@ func (p *Renderer) Language(r *http.Request) string { return p.language(r).Tag }
 // Say says a sentence of the code in the language of a request.
 func (p *Renderer) Say(r *http.Request, text string) string { return p.language(r).Say(text) }
 
-func (p *Renderer) language(r *http.Request) *language.Language {
-	wishes := strings.Fields(r.URL.Query().Get("ui_locales"))
+func (p *Renderer) language(r *http.Request, asked ...string) *language.Language {
+	wishes := slices.Concat(asked, strings.Fields(r.URL.Query().Get("ui_locales")))
 	for _, name := range []string{"ui-locale", "language"} {
 		if c, err := r.Cookie(p.cookieName(name)); err == nil {
 			wishes = append(wishes, c.Value)
@@ -108,7 +109,7 @@ func back(target string) string {
 // here is where the chooser leads back to, "" on a page that answers a form and
 // that a browser could not come back to.
 func here(r *http.Request) string {
-	if r.Method != http.MethodGet || r.URL.Path == "/authorize" || len(r.URL.RequestURI()) > maxLanguage/2 {
+	if r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/authorize") || len(r.URL.RequestURI()) > maxLanguage/2 {
 		return ""
 	}
 	u := *r.URL

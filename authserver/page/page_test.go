@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,7 +75,7 @@ func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *h
 			"SignedInAt": time.Now(), "DeleteAt": nil, "Notice": "", "Alert": s, "Field": s, "NewEmail": s, "Nudge": true,
 		}),
 		"security": named("security", values{
-			"Email": s, "HasPassword": true, "Factors": oidc.Factors{}, "Notice": "", "Alert": s, "Field": "password", "SID": "", "Disowned": true,
+			"Email": s, "HasPassword": true, "MinLength": 15, "Factors": oidc.Factors{}, "Notice": "", "Alert": s, "Field": "password", "SID": "", "Disowned": true,
 			"SignIns": []values{{"At": time.Now(), "Succeeded": true, "Device": s, "Address": s, "Place": s, "SID": s}},
 		}),
 		"consent": named("consent", values{
@@ -86,6 +87,9 @@ func everyPage(s string) map[string]func(*page.Renderer, http.ResponseWriter, *h
 		},
 		"loggedout": func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
 			return p.LoggedOut(w, r, oidc.LoggedOut{ClientName: s, ReturnURI: s, Onward: true, Frames: []string{s}})
+		},
+		"form-post": func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+			return p.FormPost(w, r, oidc.FormPost{ClientName: s, URI: "app.example:/cb?" + url.QueryEscape(s), Parameters: url.Values{"state": {s}}})
 		},
 		"error": func(*page.Renderer, http.ResponseWriter, *http.Request) error {
 			return fault.New(fault.Invalid, s)
@@ -111,9 +115,12 @@ func TestTextOfOthersIsInert(t *testing.T) {
 			}
 			csp := res.Header().Get("Content-Security-Policy")
 			csp = strings.Replace(csp, "frame-src https://x.example; ", "", 1) // the origin that it names, and nothing of the rest
-			ours, scripted := 5, name == "login" || name == "account" || name == "security"
+			ours, scripted := 5, name == "login" || name == "account" || name == "security" || name == "form-post"
 			if scripted {
 				ours = 7
+			}
+			if name == "form-post" { // which leads to where its client leads
+				ours--
 			}
 			if strings.Contains(csp, "unsafe") || strings.Contains(csp, "script-src") != scripted || strings.ContainsAny(csp, "\r\n") || strings.Count(csp, ";") != ours {
 				t.Errorf("%s: %q changed the policy: %s", name, attack, csp)
@@ -137,7 +144,7 @@ func live(t *testing.T, source string) (found []string) {
 			continue
 		}
 		if n.Data == "script" && n.FirstChild == nil && n.Parent.Data == "head" && len(n.Attr) == 2 && n.Attr[0].Key == "src" &&
-			regexp.MustCompile(`^/static/(form|passkey)\.[0-9a-f]+\.js$`).MatchString(n.Attr[0].Val) && n.Attr[1].Key == "nonce" {
+			regexp.MustCompile(`^/static/(form|passkey|post)\.[0-9a-f]+\.js$`).MatchString(n.Attr[0].Val) && n.Attr[1].Key == "nonce" {
 			continue // our own
 		}
 		switch n.Data {
@@ -168,7 +175,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 		shown := res.Body.String()
 		csp := res.Header().Get("Content-Security-Policy")
 		for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
-			if !strings.Contains(csp, part) {
+			if !strings.Contains(csp, part) && (name != "form-post" || part != "form-action 'self'") {
 				t.Errorf("%s: %q is missing in %s", name, part, csp)
 			}
 		}
@@ -310,5 +317,22 @@ func TestStaticFilesAreCachedForEver(t *testing.T) {
 	rt.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/static/larder.css", nil))
 	if rec.Code != http.StatusNotFound {
 		t.Errorf("a file without its hash: %d, want 404", rec.Code)
+	}
+}
+
+// The answer to an app goes as it is, wherever the app is, and in its language (OAuth 2.0 Form Post Response Mode).
+func TestFormPost(t *testing.T) {
+	shown := serve(t, "http://localhost:9000", func(p *page.Renderer, w http.ResponseWriter, r *http.Request) error {
+		return p.FormPost(w, r, oidc.FormPost{
+			ClientName: "Shop & Go", URI: "app.example:/cb?a=1&b=2", Parameters: url.Values{"state": {`"><script>`}, "code": {"c"}}, UILocales: []string{"de-AT", "fr"},
+		})
+	}).Body.String()
+	for _, want := range []string{
+		`<html lang="de">`, `Zurück zu <span class="name">Shop &amp; Go</span>`, `action="app.example:/cb?a=1&amp;b=2"`,
+		`name="code" value="c"`, `name="state" value="&#34;&gt;&lt;script&gt;"`, "/static/post.",
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("page lacks %s:\n%s", want, shown)
+		}
 	}
 }

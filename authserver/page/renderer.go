@@ -27,7 +27,7 @@ type Renderer struct {
 	assets map[string]asset              // by the name in its path
 	style  string                        // path of the stylesheet
 	icon   string
-	script struct{ form, passkey string } // paths
+	script struct{ form, passkey, post string } // paths
 	brand  view
 	https  bool
 	// passkeys are possible: the issuer is not an IP address, which cannot be an
@@ -53,7 +53,7 @@ type frame struct {
 	Style string
 	Icon  string
 	// Scripts are those whose definition the page has: "form-script",
-	// "passkey-script".
+	// "passkey-script", "post-script".
 	Scripts []string
 	// Back is where the chooser of languages leads, "" where there is none.
 	Back      string
@@ -145,13 +145,13 @@ func (p *Renderer) Languages() *language.Catalogue { return p.languages }
 // Render answers with the named page. The page's forms may lead only to our
 // own origin.
 func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	return p.render(w, r, status, name, policy{forms: "'self'"}, data)
+	return p.render(w, r, p.language(r), status, name, policy{forms: "'self'"}, data)
 }
 
 // RenderFlow is Render for a page whose form sends the browser on, by
 // redirects, to a client's redirect URI, "" for none.
 func (p *Renderer) RenderFlow(w http.ResponseWriter, r *http.Request, status int, name, redirectURI string, data any) error {
-	return p.render(w, r, status, name, policy{forms: formTargets(redirectURI), client: redirectURI != ""}, data)
+	return p.render(w, r, p.language(r), status, name, policy{forms: formTargets(redirectURI), client: redirectURI != ""}, data)
 }
 
 // ConfirmLogout asks whether to end the session (OpenID Connect RP-Initiated
@@ -172,12 +172,22 @@ func (p *Renderer) LoggedOut(w http.ResponseWriter, r *http.Request, page oidc.L
 	if page.Onward {
 		w.Header().Set("Refresh", "1; url="+page.ReturnURI)
 	}
-	return p.render(w, r, http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames)}, page)
+	return p.render(w, r, p.language(r), http.StatusOK, "loggedout", policy{forms: "'self'", frames: origins(page.Frames)}, page)
+}
+
+// FormPost has the browser post an authorization response to the client. It writes
+// nothing when it returns an error. The page's policy says nothing of forms:
+// browsers would hold it against where the client redirects to, which we cannot
+// know.
+func (p *Renderer) FormPost(w http.ResponseWriter, r *http.Request, response oidc.FormPost) error {
+	return p.render(w, r, p.language(r, response.UILocales...), http.StatusOK, "form-post", policy{client: true}, struct {
+		oidc.FormPost
+		Target template.URL
+	}{response, template.URL(response.URI)}) //nolint:gosec // registered by the client
 }
 
 // render writes nothing when it returns an error.
-func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, name string, leads policy, data any) error {
-	l := p.language(r)
+func (p *Renderer) render(w http.ResponseWriter, r *http.Request, l *language.Language, status int, name string, leads policy, data any) error {
 	parsed, ok := p.pages[l.Tag][name]
 	if !ok {
 		return fmt.Errorf("no page is called %q", name)
@@ -192,6 +202,9 @@ func (p *Renderer) render(w http.ResponseWriter, r *http.Request, status int, na
 	}
 	if p.passkeys && t.Lookup("passkey-script") != nil {
 		f.Scripts = append(f.Scripts, p.script.passkey)
+	}
+	if t.Lookup("post-script") != nil {
+		f.Scripts = append(f.Scripts, p.script.post)
 	}
 	var body bytes.Buffer
 	if err := t.ExecuteTemplate(&body, "layout", f); err != nil {

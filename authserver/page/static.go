@@ -45,9 +45,11 @@ func (p *Renderer) loadAssets(files fs.FS, b brand.Brand) error {
 			p.script.passkey = p.addAsset(entry.Name(), body)
 		case "form.js":
 			p.script.form = p.addAsset(entry.Name(), body)
+		case "post.js":
+			p.script.post = p.addAsset(entry.Name(), body)
 		}
 	}
-	if p.style == "" || p.icon == "" || p.script.passkey == "" || p.script.form == "" {
+	if p.style == "" || p.icon == "" || p.script.passkey == "" || p.script.form == "" || p.script.post == "" {
 		return fmt.Errorf("the stylesheet, the icon or a script is missing from %d static files", len(entries))
 	}
 	if b.Logo != nil {

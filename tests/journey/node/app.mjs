@@ -9,7 +9,8 @@ const unguessable = () => randomBytes(32).toString('base64url')
 export class App {
   static async open(name, metadata = {}) {
     const app = new App()
-    const server = createServer((request, response) => {
+    const server = createServer(async (request, response) => {
+      if (request.method === 'POST') app.posted = new URLSearchParams(Buffer.concat(await request.toArray()).toString())
       response.setHeader('content-type', 'text/html; charset=utf-8').end(
         `<!doctype html><html lang="en"><title>${name}</title><main><h1>Back at ${name}</h1><p>${new URL(request.url, app.at).searchParams.get('error') ?? 'Welcome'}</p></main>`)
     })
@@ -30,6 +31,7 @@ export class App {
   asks(scope, more = {}) {
     this.verifier = unguessable()
     this.state = unguessable()
+    this.posted = undefined
     return `/authorize?${new URLSearchParams({
       client_id: this.client_id, redirect_uri: this.at, response_type: 'code', scope, resource: demo.api, state: this.state,
       code_challenge: createHash('sha256').update(this.verifier).digest('base64url'), code_challenge_method: 'S256', ...more,
@@ -40,9 +42,10 @@ export class App {
   receives(visitor) {
     const back = new URL(visitor.tab.url())
     assert.equal(back.origin + back.pathname, this.at)
-    assert.equal(back.searchParams.get('state'), this.state)
-    assert.equal(back.searchParams.get('iss'), demo.issuer)
-    return Object.fromEntries(back.searchParams)
+    const answer = this.posted ?? back.searchParams
+    assert.equal(answer.get('state'), this.state)
+    assert.equal(answer.get('iss'), demo.issuer)
+    return Object.fromEntries(answer)
   }
 
   async redeems(visitor) {

@@ -33,6 +33,17 @@ await tell(
     await tab.go(app.asks('openid', { prompt: 'none' }))
     await tab.sees('Back at Meal Planner', 'Welcome')
   },
+  async function isSentOnByAForm() {
+    await tab.go(app.asks('openid', { response_mode: 'form_post' }))
+    await tab.sees('Back at Meal Planner', 'Welcome')
+    await app.redeems(tab)
+    await tab.context.route('**/static/post.*', (script) => script.abort())
+    await tab.go(app.asks('openid', { response_mode: 'form_post', ui_locales: 'de' }))
+    await tab.sees('Zurück zu Meal Planner')
+    await tab.press('Weiter')
+    await tab.sees('Back at Meal Planner', 'Welcome')
+    await app.redeems(tab)
+  },
   async function takesItBack() {
     await tab.go('/account/apps')
     await tab.sees('Apps with access', 'Meal Planner', `“${demo.lists[0].name}” of`)

@@ -22,6 +22,13 @@ await tell(
     await tab.reads('Back at Plain App')
     await app.redeems(tab)
   },
+  async function sendsAFormByHand() {
+    await tab.go(app.asks('openid email', { response_mode: 'form_post' }))
+    await tab.reads('Back to Plain App')
+    await tab.press('Continue')
+    await tab.reads('Back at Plain App')
+    await app.redeems(tab)
+  },
   async function setsUpASecondStep() {
     await tab.go('/account/security')
     assert.match(await tab.tab.locator('body').innerText(), /Passkeys need JavaScript/)
