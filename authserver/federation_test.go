@@ -469,6 +469,16 @@ func TestTheSecondFactorIsOwedAfterAProvider(t *testing.T) {
 	if n := w.count(t, `SELECT count(*) FROM auth.identities WHERE provider = 'apple'`); n != 1 {
 		t.Fatal("not linked after the second factor")
 	}
+
+	// A17: what the sign-in began with is taken away before the second factor comes.
+	u := w.visitor(t)
+	u.expect(w.via(u, "google", "work@example.com"), 303, "/login/mfa")
+	if _, err := w.db.Owner.Exec(t.Context(), `DELETE FROM auth.identities WHERE provider = 'google'`); err != nil {
+		t.Fatal(err)
+	}
+	u.expect(u.press("/login/mfa", "verify", "code", codes[2]), 403, `role="alert"`)
+	u.expect(u.get("/account"), 303, "/login")
+	v.expect(v.get("/account"), 200, "Nina")
 }
 
 func TestLinkingAndUnlinkingStrandsNobody(t *testing.T) {

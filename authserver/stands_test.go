@@ -8,11 +8,12 @@ import (
 	"larder/authserver/account"
 	"larder/authserver/oidc"
 	"larder/internal/audit"
+	"larder/internal/id"
 )
 
-// Sessions and accounts do not know each other; whether a session asks for the
-// password once more is decided where both are made.
-func TestASessionAsksWhetherThePasswordStands(t *testing.T) {
+// Sessions and accounts do not know each other; whether a session asks once more
+// for what was shown is decided where both are made.
+func TestASessionAsksWhetherWhatWasShownStands(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	cfg, err := loadConfig(lookup(w.env), needServe)
@@ -32,9 +33,38 @@ func TestASessionAsksWhetherThePasswordStands(t *testing.T) {
 	if err := w.db.Owner.QueryRow(t.Context(), `SELECT changed_at FROM auth.passwords WHERE user_id = $1`, user).Scan(&set); err != nil {
 		t.Fatal(err)
 	}
-	for given, want := range map[time.Time]bool{set: true, set.Add(-time.Hour): false, {}: true} {
-		if stands, err := c.sessions.Stands(t.Context(), oidc.Login{Subject: user, PasswordSet: given}); err != nil || stands != want {
-			t.Errorf("a password set %v: %t, %v; want %t", given, stands, err, want)
+	passkey, linked, suspended := id.New(), id.New(), id.New()
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		if _, err := w.db.Owner.Exec(t.Context(), statement, args...); err != nil {
+			t.Fatal(err)
 		}
 	}
+	exec(`INSERT INTO auth.passkey_users (user_id, handle) VALUES ($1, 'x')`, user)
+	exec(`INSERT INTO auth.passkeys (id, user_id, credential_id, public_key, sign_count, backup_eligible, backup_state, name, created_at)
+VALUES ($1, $2, 'x', 'x', 0, false, false, 'Phone', now())`, passkey, user)
+	const link = `
+INSERT INTO auth.identities (id, user_id, provider, issuer, subject, email, created_at, last_used_at, suspended_at)
+VALUES ($1::uuid, $2, 'google', 'google', $1::uuid::text, 'ada@example.com', now(), now(), CASE WHEN $3 THEN now() END)`
+	exec(link, linked, user, false)
+	exec(link, suspended, user, true)
+	check := func(name string, shown oidc.Login, want bool) {
+		t.Helper()
+		shown.Subject = user
+		if stands, err := c.sessions.Stands(t.Context(), shown); err != nil || stands != want {
+			t.Errorf("%s: %t, %v; want %t", name, stands, err, want)
+		}
+	}
+	check("the password", oidc.Login{PasswordSet: set}, true)
+	check("an older password", oidc.Login{PasswordSet: set.Add(-time.Hour)}, false)
+	check("the passkey", oidc.Login{Passkey: passkey}, true)
+	check("a passkey that is gone", oidc.Login{Passkey: id.New()}, false)
+	check("an account elsewhere", oidc.Login{Identity: linked}, true)
+	check("one that is unlinked", oidc.Login{Identity: id.New()}, false)
+	check("one that is disabled there", oidc.Login{Identity: suspended}, false)
+	check("an older password and a passkey", oidc.Login{PasswordSet: set.Add(-time.Hour), Passkey: passkey}, false)
+	check("a session that there was", oidc.Login{}, true)
+	exec(`UPDATE auth.users SET disabled_at = now() WHERE id = $1`, user)
+	check("an account that is disabled", oidc.Login{Passkey: passkey}, false)
+	check("a session of an account that is disabled", oidc.Login{}, false)
 }

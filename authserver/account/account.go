@@ -110,7 +110,8 @@ func (a *Accounts) CreateIn(ctx context.Context, tx pgx.Tx, by audit.Actor, n Ne
 // SetPassword gives a user a new password and ends whatever the old one let in:
 // sessions, grants, access tokens and links that were mailed. The user is told.
 func (a *Accounts) SetPassword(ctx context.Context, by audit.Actor, user id.ID, newPassword secret.String) error {
-	return a.setPassword(ctx, by, user, newPassword, func(pgx.Tx) error { return nil })
+	_, err := a.setPassword(ctx, by, user, newPassword, func(pgx.Tx) error { return nil })
+	return err
 }
 
 // Disable shuts a user out: no sign-in, and every session, grant and access

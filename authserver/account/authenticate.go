@@ -65,13 +65,14 @@ func (a *Accounts) authenticate(ctx context.Context, email, pass string, before 
 	return c, "", nil
 }
 
-// Stands reports whether the password by which somebody signs in is still theirs,
-// and the account open; see session.Sessions.
+// Stands reports whether what somebody shows to sign in is still theirs, and the
+// account open; see session.Sessions.
 func (a *Accounts) Stands(ctx context.Context, login oidc.Login) (stands bool, err error) {
-	if login.PasswordSet.IsZero() {
-		return true, nil
+	var set *time.Time
+	if !login.PasswordSet.IsZero() {
+		set = &login.PasswordSet
 	}
-	err = a.DB.QueryRow(ctx, selectStands, login.Subject, login.PasswordSet).Scan(&stands)
+	err = a.DB.QueryRow(ctx, selectStands, login.Subject, set, login.Passkey, login.Identity).Scan(&stands)
 	return stands, postgres.Translate(err)
 }
 

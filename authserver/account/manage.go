@@ -60,28 +60,29 @@ func (a *Accounts) Reset(ctx context.Context, token string, newPassword secret.S
 	if err != nil {
 		return err
 	}
-	return a.setPassword(ctx, audit.Person(user), user, newPassword, func(tx pgx.Tx) error {
+	_, err = a.setPassword(ctx, audit.Person(user), user, newPassword, func(tx pgx.Tx) error {
 		if _, err := a.Links.Use(ctx, tx, ResetPurpose, token); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, verifyPrimary, user, a.Now())
 		return err
 	})
+	return err
 }
 
 // setPassword changes the password after first has agreed in the same
-// transaction.
-func (a *Accounts) setPassword(ctx context.Context, by audit.Actor, user id.ID, newPassword secret.String, first func(pgx.Tx) error) error {
+// transaction, and returns when it was set.
+func (a *Accounts) setPassword(ctx context.Context, by audit.Actor, user id.ID, newPassword secret.String, first func(pgx.Tx) error) (set time.Time, err error) {
 	u, err := a.User(ctx, user)
 	if err != nil {
-		return err
+		return set, err
 	}
 	hash, err := a.Hash(ctx, newPassword, u.Email, u.Name)
 	if err != nil {
-		return err
+		return set, err
 	}
 	now := a.Now()
-	return a.SignOut(ctx, user, "password_changed", func(tx pgx.Tx) error {
+	return now, a.SignOut(ctx, user, "password_changed", func(tx pgx.Tx) error {
 		if err := first(tx); err != nil {
 			return err
 		}

@@ -18,7 +18,8 @@ const recently = 10 * time.Minute
 // within the last minutes. It fails with fault.Forbidden and words for the page.
 func (h *Handler) Reauthenticate(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) error {
 	if user.HasPassword {
-		return h.CheckPassword(w, r, user, pass)
+		_, err := h.CheckPassword(w, r, user, pass)
+		return err
 	}
 	login, err := h.Sessions.Current(r)
 	if err != nil {
@@ -32,25 +33,25 @@ func (h *Handler) Reauthenticate(w http.ResponseWriter, r *http.Request, user *o
 
 // CheckPassword lets somebody prove by password that an account is theirs. It is
 // limited and audited as a sign-in is, and fails with fault.Forbidden, with words
-// for the page, on a wrong password.
-func (h *Handler) CheckPassword(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) error {
+// for the page, on a wrong password. set is when the password was.
+func (h *Handler) CheckPassword(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) (set time.Time, err error) {
 	ctx := r.Context()
 	device, _ := h.Devices.Ensure(w, r)
 	try, err := h.Throttle.open(ctx, user.Email, h.Source(r), device)
 	if err != nil {
 		h.auditReauth(r, audit.Denied, user.ID, err)
-		return err
+		return set, err
 	}
 	found, reason, err := h.Accounts.authenticate(ctx, user.Email, pass, try.count)
 	if err != nil {
 		h.auditReauth(r, audit.Denied, user.ID, err)
-		return err
+		return set, err
 	}
 	if reason != "" || found.user != user.ID {
 		h.audit(r, "reauthentication.failed", audit.Failure, user.ID, reason)
-		return fault.New(fault.Forbidden, "The password is not right. Nothing was changed.").WithCode("wrong_password")
+		return set, fault.New(fault.Forbidden, "The password is not right. Nothing was changed.").WithCode("wrong_password")
 	}
-	return try.succeeded(ctx)
+	return found.passwordSet, try.succeeded(ctx)
 }
 
 func (h *Handler) auditReauth(r *http.Request, result audit.Result, user id.ID, err error) {

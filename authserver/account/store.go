@@ -24,8 +24,11 @@ SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, ''), p.changed_at
  WHERE e.canonical = $1`
 
 	selectStands = `
-SELECT EXISTS (SELECT 1 FROM auth.passwords p JOIN auth.users u ON u.id = p.user_id
- WHERE p.user_id = $1 AND p.changed_at = $2 AND u.disabled_at IS NULL)`
+SELECT EXISTS (SELECT 1 FROM auth.users u WHERE u.id = $1 AND u.disabled_at IS NULL
+   AND ($2::timestamptz IS NULL OR EXISTS (SELECT 1 FROM auth.passwords WHERE user_id = $1 AND changed_at = $2))
+   AND ($3::uuid IS NULL OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1 AND id = $3))
+   AND ($4::uuid IS NULL OR EXISTS (
+     SELECT 1 FROM auth.identities WHERE user_id = $1 AND id = $4 AND suspended_at IS NULL)))`
 
 	userColumns = `
 SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profile, u.operator, u.disabled_at IS NOT NULL,

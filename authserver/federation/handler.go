@@ -47,10 +47,10 @@ type Factors interface {
 	Proof(ctx context.Context, login *oidc.Login, to oidc.Onward) (elsewhere string, err error)
 }
 
-// Passwords lets a person prove by password who they are; it fails with
-// fault.Forbidden and words for the page.
+// Passwords lets a person prove by password who they are, and tells when it was
+// set; it fails with fault.Forbidden and words for the page.
 type Passwords interface {
-	CheckPassword(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) error
+	CheckPassword(w http.ResponseWriter, r *http.Request, user *oidc.User, pass string) (set time.Time, err error)
 }
 
 // Devices recognises browsers.

@@ -116,17 +116,17 @@ func tokenPlace(identity id.ID) string { return "auth.identities/refresh_token/"
 // register makes the account of somebody whom nobody here knows. It fails with
 // fault.Conflict when address or identity got an account meanwhile. language is
 // the one that they are spoken to in.
-func (s *Identities) register(ctx context.Context, p *Provider, who *profile, language string) (user id.ID, err error) {
+func (s *Identities) register(ctx context.Context, p *Provider, who *profile, language string) (user, identity id.ID, err error) {
 	err = postgres.InTx(ctx, s.DB, func(tx pgx.Tx) (err error) {
 		if user, err = s.Accounts.Register(ctx, tx, nameOf(who), who.Email, "", language); err != nil {
 			return err
 		}
-		if err := s.insert(ctx, tx, p, who, user); err != nil {
+		if identity, err = s.insert(ctx, tx, p, who, user); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, user, "Welcome to Larder", "Your Larder account was made. You sign in to it with "+p.Title+".")
 	})
-	return user, err
+	return user, identity, err
 }
 
 // nameOf is a name for the account, which its owner can change. A relay address
@@ -171,7 +171,7 @@ func (s *Identities) link(ctx context.Context, p *Provider, who *profile, user i
 		if len(all) >= maxIdentities {
 			return fault.New(fault.Conflict, "Your account has ten linked accounts already. Unlink one first.").WithCode("too_many")
 		}
-		if err := s.insert(ctx, tx, p, who, user); err != nil {
+		if _, err := s.insert(ctx, tx, p, who, user); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, user, p.Title+" was linked to your account",
@@ -183,13 +183,13 @@ func (s *Identities) link(ctx context.Context, p *Provider, who *profile, user i
 	return err
 }
 
-func (s *Identities) insert(ctx context.Context, tx pgx.Tx, p *Provider, who *profile, user id.ID) error {
-	identity, now := id.New(), s.Now()
-	_, err := tx.Exec(ctx, insertIdentity, identity, user, p.Name, p.issuer, who.Subject, who.Email, who.PrivateRelay, s.seal(identity, who), now)
+func (s *Identities) insert(ctx context.Context, tx pgx.Tx, p *Provider, who *profile, user id.ID) (identity id.ID, err error) {
+	identity = id.New()
+	_, err = tx.Exec(ctx, insertIdentity, identity, user, p.Name, p.issuer, who.Subject, who.Email, who.PrivateRelay, s.seal(identity, who), s.Now())
 	if err != nil {
-		return postgres.Translate(err)
+		return identity, postgres.Translate(err)
 	}
-	return s.record(ctx, tx, "identity.linked", audit.Person(user), user, identity, p.Name)
+	return identity, s.record(ctx, tx, "identity.linked", audit.Person(user), user, identity, p.Name)
 }
 
 // unlink removes an identity of a person, unless it is the last way in. A

@@ -178,14 +178,15 @@ func (h *Handler) answerLink(w http.ResponseWriter, r *http.Request) error {
 	if !user.HasPassword || !user.EmailVerified || user.Disabled {
 		return h.renderLink(w, r, found, p, user, fault.New(fault.Forbidden, "These cannot be linked from here."))
 	}
-	if err := h.Passwords.CheckPassword(w, r, user, form.Get("password")); err != nil {
+	set, err := h.Passwords.CheckPassword(w, r, user, form.Get("password"))
+	if err != nil {
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.RateLimited) {
 			return h.renderLink(w, r, found, p, user, err)
 		}
 		return err
 	}
 	now := h.Now()
-	owes, err := h.enter(w, r, oidc.Login{Subject: user.ID, AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}})
+	owes, err := h.enter(w, r, oidc.Login{Subject: user.ID, AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}, PasswordSet: set})
 	if err != nil {
 		return err
 	}

@@ -22,18 +22,18 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, p *Provider, to
 	if !fault.Is(err, fault.NotFound) {
 		return h.refused(w, r, p, to, err)
 	}
-	user, err := h.Identities.Accounts.ByEmail(ctx, who.Email)
+	owner, err := h.Identities.Accounts.ByEmail(ctx, who.Email)
 	if err == nil {
-		return h.proposeLink(w, r, p, to, who, user)
+		return h.proposeLink(w, r, p, to, who, owner)
 	}
 	if !fault.Is(err, fault.NotFound) {
 		return h.refused(w, r, p, to, err)
 	}
-	made, err := h.Identities.register(ctx, p, who, h.Pages.Language(r))
+	user, identity, err := h.Identities.register(ctx, p, who, h.Pages.Language(r))
 	if err != nil {
 		return h.refused(w, r, p, to, err)
 	}
-	return h.complete(w, r, p, to, made)
+	return h.complete(w, r, p, to, user, identity)
 }
 
 // welcome signs in somebody whose identity is linked to an account.
@@ -53,14 +53,14 @@ func (h *Handler) welcome(w http.ResponseWriter, r *http.Request, p *Provider, t
 	if err := h.Identities.used(r.Context(), known, who); err != nil {
 		return h.refused(w, r, p, to, err)
 	}
-	return h.complete(w, r, p, to, known.UserID)
+	return h.complete(w, r, p, to, known.UserID, known.ID)
 }
 
 // complete begins the session, or asks for the second factor that is owed: who
 // signs in elsewhere has shown one factor and no more. auth_time is when the
 // answer came; what the provider says of its own is not asked.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, p *Provider, to oidc.Onward, user id.ID) error {
-	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRFederated, AMR: []string{oidc.AMRFederated}}
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, p *Provider, to oidc.Onward, user, identity id.ID) error {
+	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRFederated, AMR: []string{oidc.AMRFederated}, Identity: identity}
 	owes, err := h.enter(w, r, login)
 	if err != nil {
 		return err

@@ -16,9 +16,12 @@ type Login struct {
 	AuthTime time.Time // when the person last proved who they are
 	ACR      string    // authentication context class, see the ACR constants
 	AMR      []string  // RFC 8176, such as "pwd"
-	// PasswordSet is when the password was set that was given; zero without one. A
-	// session begins only while that is the password still.
+	// What was shown to sign in: when the password was set that was given, the
+	// passkey, and the account elsewhere; zero without. A session begins only while
+	// each of them is the person's still.
 	PasswordSet time.Time
+	Passkey     id.ID `json:",omitzero"`
+	Identity    id.ID `json:",omitzero"`
 	// Risk is how unlike its owner the sign-in looked; nil when nobody looked.
 	Risk *risk.Assessment
 }

@@ -171,13 +171,13 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	login := oidc.Login{Subject: proof.User, AuthTime: h.Now(), ACR: oidc.ACRMFA, AMR: methods()}
+	login := oidc.Login{Subject: proof.User, AuthTime: h.Now(), ACR: oidc.ACRMFA, AMR: methods(), Passkey: proof.Passkey}
 	held, err := h.Browsers.Held(r)
 	if err != nil {
 		return err
 	}
 	if proof.Asked && held != nil && held.Subject == proof.User {
-		login.AMR = append(slices.Clone(held.AMR), login.AMR...)
+		login.AMR, login.PasswordSet, login.Identity = append(slices.Clone(held.AMR), login.AMR...), held.PasswordSet, held.Identity
 	}
 	if h.Risks != nil { // told to resource servers; there is nothing stronger to ask for
 		if login.Risk, err = h.Risks.Assess(r.Context(), proof.User, device, h.Source(r), false); err != nil {

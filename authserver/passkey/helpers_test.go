@@ -40,6 +40,7 @@ import (
 	"larder/internal/mail"
 	"larder/internal/password"
 	"larder/internal/pgtest"
+	"larder/internal/risk"
 	"larder/internal/sealed"
 	"larder/internal/web"
 )
@@ -57,6 +58,16 @@ type place struct {
 	ahead    time.Duration
 	events   []audit.Event
 	subjects []string // of the letters
+	// meanwhile, if not nil, happens between an answer that was good and the session.
+	meanwhile func(ctx context.Context, user id.ID) error
+}
+
+// Assess implements passkey.Risks.
+func (p *place) Assess(ctx context.Context, user id.ID, _, _ string, _ bool) (*risk.Assessment, error) {
+	if p.meanwhile == nil {
+		return nil, nil //nolint:nilnil // nothing was found
+	}
+	return nil, p.meanwhile(ctx, user)
 }
 
 func (p *place) now() time.Time {
@@ -137,6 +148,7 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 	p.accounts = &account.Accounts{
 		DB: p.db.Auth, Sessions: sessions, Now: p.now, Hasher: password.NewHasher(password.Params{Memory: 1 << 10, Time: 1, Threads: 1}, 2, 64),
 	}
+	sessions.Stands = p.accounts.Stands
 	p.factors = &mfa.Factors{
 		DB: p.db.Auth, Redis: rdb, Keyring: ring, MACKeys: func() [][]byte { return [][]byte{bytes.Repeat([]byte{2}, 32)} },
 		Sessions: sessions, Jobs: p, Now: p.now,
@@ -144,7 +156,7 @@ func (p *place) start(t *testing.T, rdb *redis.Client, ring func() *sealed.Keyri
 	p.passkeys = &passkey.Passkeys{DB: p.db.Auth, Redis: rdb, RP: passkey.RelyingParty(issuer, "Larder"), Factors: p.factors, Sessions: sessions, Now: p.now}
 	keys := &passkey.Handler{
 		Passkeys: p.passkeys, Issuer: issuer, Browsers: sessions, Flows: flows, Users: p.accounts, Devices: devices, Limits: limiter, Pages: pages,
-		Audit: p, Source: limit.Source, Now: p.now,
+		Audit: p, Risks: p, Source: limit.Source, Now: p.now,
 	}
 	second := &mfa.Handler{
 		Factors: p.factors, Passkeys: keys, Messages: &onetime.Handler{Codes: &onetime.Codes{DB: p.db.Auth}}, Throttle: &mfa.Throttle{Redis: rdb, Limiter: limiter, Now: p.now}, Sessions: sessions, Flows: flows,

@@ -1,10 +1,13 @@
 package passkey_test
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"larder/authserver/oidc"
+	"larder/internal/audit"
 	"larder/internal/fault"
 	"larder/internal/id"
 )
@@ -72,5 +75,40 @@ func TestWithoutAPasskeyTheSessionSaysHowItBegan(t *testing.T) {
 		if got := b.whoami(); got != user.String()+" "+want {
 			t.Errorf("%q: the session says %q, want %s", path, got, want)
 		}
+	}
+}
+
+// A17: a sign-in by a passkey that is taken away, or into an account that is
+// disabled, at that very moment.
+func TestASignInUnderWayDoesNotOutliveThePasskey(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	for name, do := range map[string]func(ctx context.Context, user, key id.ID) error{
+		"the passkey is removed": func(ctx context.Context, user, key id.ID) error {
+			_, err := p.passkeys.Remove(ctx, user, key)
+			return err
+		},
+		"the account is disabled": func(ctx context.Context, user, _ id.ID) error {
+			return p.accounts.Disable(ctx, audit.Actor{Kind: "operator", ID: "test"}, user)
+		},
+	} {
+		user := p.create(t, id.New().String()+"@example.com")
+		b, d := p.browser(t), newDevice(t)
+		b.password(user)
+		b.enrol(d, "Phone")
+		b.enrol(newDevice(t), "Tablet") // so that the phone is not the last way in
+		keys, err := p.passkeys.List(t.Context(), user)
+		if err != nil || len(keys) != 2 {
+			t.Fatalf("%d passkeys, %v", len(keys), err)
+		}
+		p.meanwhile = func(ctx context.Context, user id.ID) error { return do(ctx, user, keys[0].ID) }
+		fresh := p.browser(t)
+		if got := fresh.use(d); got.status != http.StatusForbidden || !strings.Contains(got.body, `role="alert"`) {
+			t.Errorf("%s meanwhile: %d %s", name, got.status, got.location)
+		}
+		if got := fresh.whoami(); got != "" {
+			t.Errorf("%s meanwhile, and signed in is %s", name, got)
+		}
+		p.meanwhile = nil
 	}
 }

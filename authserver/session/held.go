@@ -37,7 +37,7 @@ func (s *Sessions) Hold(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	cookie, now := secret.New().Reveal(), s.Now().UTC()
 	rec := &record{
 		key: heldKey(cookie), Subject: login.Subject, AuthTime: login.AuthTime.UTC(), ACR: login.ACR, AMR: login.AMR,
-		PasswordSet: login.PasswordSet, CreatedAt: now, UsedAt: now, Risk: login.Risk,
+		PasswordSet: login.PasswordSet, Identity: login.Identity, CreatedAt: now, UsedAt: now, Risk: login.Risk,
 	}
 	box, err := s.seal(rec)
 	if err != nil {

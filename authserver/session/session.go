@@ -37,7 +37,8 @@ type Sessions struct {
 	// Stands, if not nil, reports whether somebody may still be signed in by what
 	// they gave. Start asks it once the session is there for EndUser to find: of a
 	// sign-in and a change of the password at once either the change sees the
-	// session, or the sign-in sees the change.
+	// session, or the sign-in sees the change. A passkey or an account elsewhere that
+	// is taken away begins no session after it.
 	Stands func(ctx context.Context, login oidc.Login) (bool, error)
 	// Started, if not nil, is told of each sign-in.
 	Started func(ctx context.Context, r *http.Request, login oidc.Login) error

@@ -30,11 +30,12 @@ type record struct {
 	UserAgent string    `json:"user_agent,omitempty"` // when it began
 
 	PasswordSet time.Time        `json:"password_set,omitzero"` // of the password that was given
+	Identity    id.ID            `json:"identity,omitzero"`     // that an unfinished sign-in began with; a session outlives it
 	Risk        *risk.Assessment `json:"risk,omitempty"`
 }
 
 func (rec *record) login() *oidc.Login {
-	return &oidc.Login{Subject: rec.Subject, SID: rec.SID, AuthTime: rec.AuthTime, ACR: rec.ACR, AMR: rec.AMR, PasswordSet: rec.PasswordSet, Risk: rec.Risk}
+	return &oidc.Login{Subject: rec.Subject, SID: rec.SID, AuthTime: rec.AuthTime, ACR: rec.ACR, AMR: rec.AMR, PasswordSet: rec.PasswordSet, Identity: rec.Identity, Risk: rec.Risk}
 }
 
 // The keys of Redis: a session by the hash of its cookie, which of them a sid
