@@ -27,6 +27,9 @@ const (
 // maxPerUser bounds the sessions of one person; the oldest makes room.
 const maxPerUser = 100
 
+// steps bounds how often the end of a session looks for what took its place.
+const steps = 10
+
 // Sessions keeps browser sessions in Redis.
 type Sessions struct {
 	Redis *redis.Client
@@ -100,11 +103,16 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if again && rec.Risk == nil {
 		rec.Risk = old.Risk
 	}
-	if err := s.put(ctx, rec); err != nil {
+	inherits := old != nil && old.SID == rec.SID
+	if err := s.put(ctx, rec, inherits); err != nil {
 		return err
 	}
-	if err := s.lookAgain(ctx, rec, login); err != nil {
-		return err
+	if err := s.lookAgain(ctx, login); err != nil {
+		undo := s.remove
+		if inherits {
+			undo = s.drop
+		}
+		return errors.Join(err, undo(ctx, rec))
 	}
 	if s.Greet != nil {
 		s.Greet(ctx, w, r, login.Subject)
@@ -130,19 +138,20 @@ func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Req
 	return s.dropHeld(ctx, r)
 }
 
-// lookAgain takes a session back that began too late, see Stands.
-func (s *Sessions) lookAgain(ctx context.Context, rec *record, login oidc.Login) error {
+// lookAgain refuses a session that began too late, see Stands.
+func (s *Sessions) lookAgain(ctx context.Context, login oidc.Login) error {
 	if s.Stands == nil {
 		return nil
 	}
 	stands, err := s.Stands(ctx, login)
 	if err == nil && !stands {
-		err = fault.New(fault.Forbidden, "Your password or your account changed while you signed in. Sign in again.")
+		err = tooLate()
 	}
-	if err != nil {
-		return errors.Join(err, s.remove(ctx, rec, true))
-	}
-	return nil
+	return err
+}
+
+func tooLate() error {
+	return fault.New(fault.Forbidden, "Your password or your account changed while you signed in. Sign in again.")
 }
 
 // End signs the person at this browser out; that nobody is signed in is fine.
@@ -165,15 +174,21 @@ func (s *Sessions) End(ctx context.Context, w http.ResponseWriter, r *http.Reque
 
 // EndSID ends the session that tokens call sid, wherever its browser is.
 func (s *Sessions) EndSID(ctx context.Context, sid string) error {
-	key, err := s.Redis.Get(ctx, sidKey(sid)).Result()
-	if err != nil {
-		return ignoreNone(err)
+	for range steps {
+		key, err := s.Redis.Get(ctx, sidKey(sid)).Result()
+		if err != nil {
+			return ignoreNone(err)
+		}
+		rec, err := s.load(ctx, key)
+		if err != nil {
+			return err
+		}
+		if rec != nil {
+			return s.end(ctx, rec)
+		}
+		// Over, or it has just made way for another that the sid names by now.
 	}
-	rec, err := s.load(ctx, key)
-	if rec == nil || err != nil {
-		return err
-	}
-	return s.end(ctx, rec)
+	return nil
 }
 
 // EndUser ends every session of a person, unfinished sign-ins too, and returns
@@ -187,32 +202,42 @@ func (s *Sessions) EndUser(ctx context.Context, subject id.ID) (int, error) {
 	if err := s.endHeld(ctx, subject); err != nil {
 		return 0, err
 	}
-	keys, err := s.Redis.ZRange(ctx, userKey(subject), 0, -1).Result()
-	if err != nil {
-		return 0, cache.Translate(err)
-	}
 	ended := 0
-	for _, key := range keys {
-		rec, err := s.load(ctx, key)
-		if err != nil {
-			return ended, err
+	// What took the place of one of them meanwhile is among those of the next look.
+	for range steps {
+		keys, err := s.Redis.ZRange(ctx, userKey(subject), 0, -1).Result()
+		if len(keys) == 0 || err != nil {
+			return ended, cache.Translate(err)
 		}
-		if rec == nil {
-			// Over, or sealed by keys that this process does not hold, as a
-			// subcommand holds none: what cannot be read must not live on.
-			n, err := s.Redis.Del(ctx, key).Result()
+		for _, key := range keys {
+			n, err := s.endKey(ctx, subject, key)
 			if err != nil {
-				return ended, cache.Translate(err)
+				return ended, err
 			}
-			ended += int(n)
-			continue
+			ended += n
 		}
-		if err := s.end(ctx, rec); err != nil {
-			return ended, err
-		}
-		ended++
 	}
-	return ended, cache.Translate(s.Redis.Del(ctx, userKey(subject)).Err())
+	return ended, nil
+}
+
+// endKey ends one of a person's sessions and returns how many there were.
+func (s *Sessions) endKey(ctx context.Context, subject id.ID, key string) (int, error) {
+	rec, err := s.load(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	if rec != nil {
+		return 1, s.end(ctx, rec)
+	}
+	// Over, or sealed by keys that this process does not hold, as a subcommand
+	// holds none: what cannot be read must not live on.
+	var n *redis.IntCmd
+	_, err = s.Redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		n = p.Del(ctx, key)
+		p.ZRem(ctx, userKey(subject), key)
+		return nil
+	})
+	return int(n.Val()), cache.Translate(err)
 }
 
 // clip bounds what a record keeps of a header.
@@ -233,19 +258,30 @@ func (s *Sessions) current(r *http.Request) (*record, error) {
 	return s.load(r.Context(), keyOf(value))
 }
 
-// replace ends old in favour of its successor. The sid lives on if both share it.
+// replace ends old in favour of its successor. The sid lives on if both share it;
+// then the successor goes too, and it fails with fault.Forbidden, if old was ended
+// before.
 func (s *Sessions) replace(ctx context.Context, old, successor *record) error {
 	if old.SID != successor.SID {
 		return s.end(ctx, old)
 	}
-	return s.remove(ctx, old, false)
+	// A sid names something for as long as its session stands.
+	err := s.Redis.SetArgs(ctx, sidKey(old.SID), successor.key, redis.SetArgs{Mode: "XX", TTL: AbsoluteLife}).Err()
+	if errors.Is(err, cache.ErrNone) {
+		return errors.Join(tooLate(), s.drop(ctx, successor))
+	}
+	if err != nil {
+		return cache.Translate(err)
+	}
+	return s.drop(ctx, old)
 }
 
+// end ends a session, with what took its place since rec was read.
 func (s *Sessions) end(ctx context.Context, rec *record) error {
 	if s.Ended != nil {
 		if err := s.Ended(ctx, rec.SID); err != nil {
 			return err
 		}
 	}
-	return s.remove(ctx, rec, true)
+	return s.remove(ctx, rec)
 }

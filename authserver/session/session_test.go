@@ -293,6 +293,80 @@ func TestAnEndedSessionIsNotBroughtBackByAUseInFlight(t *testing.T) {
 	}
 }
 
+// A17: who shows a second factor gets a new session in the place of the old one, and
+// not one that outlives the end of the old one at that very moment.
+func TestASessionThatEndsMeanwhileHasNoSuccessor(t *testing.T) {
+	for name, end := range map[string]func(b *bundle, subject id.ID, sid string) error{
+		"by its sid": func(b *bundle, _ id.ID, sid string) error { return b.EndSID(t.Context(), sid) },
+		"by its owner": func(b *bundle, subject id.ID, sid string) error {
+			_, err := b.EndOwn(t.Context(), subject, func(own string) bool { return own == sid })
+			return err
+		},
+		"with all": func(b *bundle, subject id.ID, _ string) error {
+			_, err := b.EndUser(t.Context(), subject)
+			return err
+		},
+	} {
+		// The end comes before the successor, or between it and the end of the old one.
+		for _, late := range []bool{false, true} {
+			b := setup(t, false)
+			subject := id.New()
+			cookie := b.start(t, subject)
+			raised := *b.current(t, cookie)
+			raised.ACR = oidc.ACRMFA
+			meanwhile := func() {
+				if err := end(b, subject, raised.SID); err != nil {
+					t.Error(err)
+				}
+			}
+			if late {
+				b.Stands = func(context.Context, oidc.Login) (bool, error) { meanwhile(); return true, nil }
+			} else {
+				b.Redis.AddHook(&onceAfterGet{do: meanwhile})
+			}
+			if err := b.Start(t.Context(), httptest.NewRecorder(), request(t, cookie), raised); !fault.Is(err, fault.Forbidden) {
+				t.Errorf("%s, late %t: %v, want Forbidden", name, late, err)
+			}
+			if all, err := b.List(t.Context(), subject); err != nil || len(all) != 0 {
+				t.Errorf("%s, late %t: %d sessions, %v", name, late, len(all), err)
+			}
+		}
+		// The successor stands when the end has read the old one, and before it writes.
+		b := setup(t, false)
+		subject := id.New()
+		cookie := b.start(t, subject)
+		raised := *b.current(t, cookie)
+		b.Redis.AddHook(&onceAfterGet{do: func() {
+			if err := b.Start(t.Context(), httptest.NewRecorder(), request(t, cookie), raised); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err := end(b, subject, raised.SID); err != nil {
+			t.Error(err)
+		}
+		if all, err := b.List(t.Context(), subject); err != nil || len(all) != 0 {
+			t.Errorf("%s, after the successor: %d sessions, %v", name, len(all), err)
+		}
+	}
+}
+
+// A sign-in while all sessions end is one of them, or can be found by the next end.
+func TestASignInWhileAllEndCanBeEnded(t *testing.T) {
+	b := setup(t, false)
+	subject := id.New()
+	b.start(t, subject)
+	var fresh *http.Cookie
+	b.Redis.AddHook(&onceAfterGet{do: func() { fresh = b.start(t, subject) }})
+	for range 2 {
+		if _, err := b.EndUser(t.Context(), subject); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fresh == nil || b.current(t, fresh) != nil {
+		t.Error("the new session cannot be ended")
+	}
+}
+
 // onceAfterGet does something between the first GET and what follows it.
 type onceAfterGet struct {
 	do   func()

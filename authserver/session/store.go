@@ -86,8 +86,8 @@ func (s *Sessions) seal(rec *record) ([]byte, error) {
 }
 
 // put stores a new session with its indexes, and drops what is too old or too
-// many among the person's others.
-func (s *Sessions) put(ctx context.Context, rec *record) error {
+// many among the person's others. One that inherits its sid gets it by replace.
+func (s *Sessions) put(ctx context.Context, rec *record, inherits bool) error {
 	box, err := s.seal(rec)
 	if err != nil {
 		return err
@@ -96,7 +96,9 @@ func (s *Sessions) put(ctx context.Context, rec *record) error {
 	var count *redis.IntCmd
 	_, err = s.Redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, rec.key, box, rec.expiry().Sub(rec.UsedAt))
-		p.Set(ctx, sidKey(rec.SID), rec.key, AbsoluteLife)
+		if !inherits {
+			p.Set(ctx, sidKey(rec.SID), rec.key, AbsoluteLife)
+		}
 		p.ZRemRangeByScore(ctx, user, "-inf", before(rec.CreatedAt.Add(-AbsoluteLife)))
 		p.ZAdd(ctx, user, redis.Z{Score: score(rec), Member: rec.key})
 		p.Expire(ctx, user, AbsoluteLife)
@@ -143,17 +145,29 @@ func (s *Sessions) touch(ctx context.Context, rec *record) error {
 	return ignoreNone(err)
 }
 
-// remove deletes a session, and with sid what its sid names.
-func (s *Sessions) remove(ctx context.Context, rec *record, sid bool) error {
+// drop deletes a session and leaves its sid to the one that bears it too.
+func (s *Sessions) drop(ctx context.Context, rec *record) error {
 	_, err := s.Redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.Del(ctx, rec.key)
 		p.ZRem(ctx, userKey(rec.Subject), rec.key)
-		if sid {
-			p.Del(ctx, sidKey(rec.SID))
-		}
 		return nil
 	})
 	return cache.Translate(err)
+}
+
+// remove deletes a session with its sid, and what has inherited that since rec was
+// read: of the two at once either this finds the heir, or the heir finds no sid.
+func (s *Sessions) remove(ctx context.Context, rec *record) error {
+	named, err := s.Redis.GetDel(ctx, sidKey(rec.SID)).Result()
+	if err = ignoreNone(err); err != nil {
+		return err
+	}
+	if named != "" && named != rec.key {
+		if err := s.drop(ctx, &record{key: named, Subject: rec.Subject}); err != nil {
+			return err
+		}
+	}
+	return s.drop(ctx, rec)
 }
 
 func ignoreNone(err error) error {
