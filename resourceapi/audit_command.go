@@ -50,6 +50,7 @@ func runAudit(ctx context.Context, args []string, getenv func(string) string, ou
 		flags.StringVar(&s.Result, "result", "", "only success, failure or denied")
 		flags.StringVar(&s.Actor, "actor", "", "only what this one did")
 		flags.StringVar(&s.Target, "target", "", "only what was done to this")
+		flags.StringVar(&s.Seen, "seen", "", "true: only what was looked at; false: only the rest")
 		flags.StringVar(&since, "since", "", "not before this `time` (RFC 3339)")
 		flags.StringVar(&until, "until", "", "before this `time` (RFC 3339)")
 	}

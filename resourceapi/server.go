@@ -79,6 +79,7 @@ type server struct {
 	gate        *bearer.Gate
 	policies    *policy.Engine
 	denials     *auditlog.Queue
+	reads       *auditlog.Hourly
 	tenants     *tenant.DB
 	feeds       *feed.Hub
 	courier     *webhook.Courier
@@ -118,6 +119,9 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 		return nil, err
 	}
 	s.denials = &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}
+	s.reads = &auditlog.Hourly{
+		Queue: &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}, Now: now,
+	}
 	secrets, err := sealingKeys(cfg)
 	if err != nil {
 		return nil, err
@@ -128,7 +132,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	if err != nil {
 		return nil, err
 	}
-	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Presumptions: presumptions, Now: now}
+	s.tenants = &tenant.DB{Pool: s.pool, Authorizer: s.policies, Denials: s.denials, Reads: s.reads, Presumptions: presumptions, Now: now}
 	if s.quotas, err = s.newQuotas(now); err != nil {
 		return nil, err
 	}
@@ -345,6 +349,7 @@ func (s *server) serve(ctx context.Context) error {
 	// Streams end when draining begins: they would never end by themselves.
 	work.Go(func() error { s.feeds.Run(ctx); return nil })
 	work.Go(func() error { s.denials.Run(background); return nil })
+	work.Go(func() error { s.reads.Run(background); return nil })
 	work.Go(func() error { s.chain.Run(background); return nil })
 	work.Go(func() error { s.sweeper.Run(background); return nil })
 	work.Go(func() error { s.courier.Run(ctx); return nil })

@@ -62,6 +62,7 @@ func newServiceOn(t testing.TB, db *pgtest.DB, change func(*server)) *service {
 	background, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { s.denials.Run(background) })
+	running.Go(func() { s.reads.Run(background) })
 	running.Go(func() { s.gate.Run(background) })
 	running.Go(func() { s.feeds.Run(background) })
 	running.Go(func() { s.courier.Run(background) })

@@ -43,7 +43,7 @@ type Event struct {
 	UserAgent  string
 	RequestID  string
 	Details    map[string]any
-	count      int
+	Count      int // how many equal ones it stands for; 0 is one
 }
 
 // Log is the audit_events table of one schema.
@@ -107,7 +107,7 @@ func (l Log) args(e Event) []any {
 	}
 	args := []any{
 		id.New(), e.OccurredAt, e.Action, string(e.Result), e.Actor.Kind, clip(e.Actor.ID), clip(e.ClientID), clip(e.Target), clip(e.Reason),
-		e.Policies, max(e.count, 1), e.SourceIP, clip(e.UserAgent), e.RequestID, e.Details,
+		e.Policies, max(e.Count, 1), e.SourceIP, clip(e.UserAgent), e.RequestID, e.Details,
 	}
 	if l.hasFamily {
 		args = append(args, e.FamilyID)

@@ -4,4 +4,6 @@
 //	a change        Insert, in the transaction that makes it: both or neither
 //	a denial, a     Queue: bounded, written in batches behind the request; when
 //	failed sign-in  it is full, equal events are counted into one
+//	a read          Hourly, before a Queue of its own: what is read again and again
+//	                is told at once, and then how often, when its hour is over
 package audit

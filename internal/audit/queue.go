@@ -51,7 +51,7 @@ type burst struct {
 func (q *Queue) Put(e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	e.count = 1
+	e.Count = max(e.Count, 1)
 	if len(q.waiting) < queueLimit {
 		q.waiting = append(q.waiting, e)
 		return
@@ -64,11 +64,11 @@ func (q *Queue) Put(e Event) {
 		k.actor = "" // a flood of invented actors must not grow memory: count them together
 	}
 	if first, ok := q.counted[k]; ok {
-		first.count++
+		first.Count += e.Count
 		return
 	}
 	if len(q.counted) >= 2*queueLimit { // nor one of invented families
-		q.lost++
+		q.lost += e.Count
 		return
 	}
 	q.counted[k] = &e

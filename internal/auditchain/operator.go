@@ -22,7 +22,8 @@ SELECT ` + Columns + `
   FROM {events} e
  WHERE e.family_id = $1 AND (e.occurred_at, e.id) < ($2, $3) AND e.occurred_at >= $4
    AND ($5 = '' OR e.action = $5) AND ($6 = '' OR e.result = $6) AND ($7 = '' OR e.actor_id = $7) AND ($8 = '' OR e.target = $8)
- ORDER BY e.occurred_at DESC, e.id DESC LIMIT $9`
+   AND ($9 = '' OR (e.action LIKE '%.seen') = ($9 = 'true'))
+ ORDER BY e.occurred_at DESC, e.id DESC LIMIT $10`
 )
 
 // Families lists the families that have a log, also those that are deleted.
@@ -42,14 +43,16 @@ func (c *Chain) Families(ctx context.Context) (all []id.ID, err error) {
 // selects everything.
 type Selection struct {
 	Action, Result, Actor, Target string
-	Since, Until                  time.Time // not before, and before
+	// Seen is "true" for what somebody looked at, and "false" for everything else.
+	Seen         string
+	Since, Until time.Time // not before, and before
 	// Last is the event, of those of Until, behind which the next one stands.
 	Last id.ID
 }
 
 // Page queues the reading of at most limit events, the newest first.
 func (t Tables) Page(b Queuer, family id.ID, s Selection, limit int, to *[]Event) {
-	b.Queue(t.sql(selectEvents), family, s.Until, s.Last, s.Since, s.Action, s.Result, s.Actor, s.Target, limit).Query(func(rows pgx.Rows) error {
+	b.Queue(t.sql(selectEvents), family, s.Until, s.Last, s.Since, s.Action, s.Result, s.Actor, s.Target, s.Seen, limit).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var e Event
 			if err := e.Scan(rows); err != nil {

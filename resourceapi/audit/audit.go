@@ -45,7 +45,7 @@ type filter struct {
 func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string, err error) {
 	query := r.URL.Query()
 	f.Selection = auditchain.Selection{
-		Action: query.Get("action"), Result: query.Get("result"), Actor: query.Get("actor"), Target: query.Get("target"),
+		Action: query.Get("action"), Result: query.Get("result"), Actor: query.Get("actor"), Target: query.Get("target"), Seen: query.Get("seen"),
 		Since: time.Unix(0, 0), Until: h.DB.Now().Add(time.Hour),
 	}
 	for _, bound := range []struct {
@@ -61,10 +61,13 @@ func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string
 	if f.Result != "" && f.Result != "success" && f.Result != "failure" && f.Result != "denied" {
 		return f, "", valid.Parameter("result", "must be success, failure or denied")
 	}
+	if f.Seen != "" && f.Seen != "true" && f.Seen != "false" {
+		return f, "", valid.Parameter("seen", "must be true or false")
+	}
 	if len(f.Action) > 64 || len(f.Actor) > 255 || len(f.Target) > 255 {
 		return f, "", valid.Parameter("action", "is too long, or another filter is")
 	}
-	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.Action}, "r": {f.Result}, "w": {f.Actor}, "t": {f.Target}, "s": {f.Since.String()}}.Encode()
+	collection = "audit/" + family.String() + "/" + url.Values{"a": {f.Action}, "r": {f.Result}, "w": {f.Actor}, "t": {f.Target}, "v": {f.Seen}, "s": {f.Since.String()}}.Encode()
 	before := place{f.Until, lastID()}
 	f.limit, err = h.Cursors.Page(r, collection, &before)
 	f.Until, f.Last = before.OccurredAt, before.ID

@@ -1,7 +1,7 @@
-// Package audit lets a family read its own audit log: who did, and who was
-// refused, what; and prove that nobody changed it since.
+// Package audit lets a family read its own audit log: who did, saw and was
+// refused what; and prove that nobody changed it since.
 //
-//	GET /v1/families/{family_id}/audit?action=&result=&actor=&target=&since=&until=&limit=&cursor=
+//	GET /v1/families/{family_id}/audit?action=&result=&actor=&target=&seen=&since=&until=&limit=&cursor=
 //	GET …/audit/export   the same as NDJSON
 //	GET …/audit/verify   is it as it was written?
 //

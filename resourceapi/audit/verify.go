@@ -36,6 +36,7 @@ func (h *Log) verify(w http.ResponseWriter, r *http.Request) error {
 	var v *auditchain.Verification
 	ctx := r.Context()
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+		tx.Unabridged()
 		v = h.Chain.Part(tx, family, from, kept)
 		if err := tx.Send(ctx); err != nil {
 			return err

@@ -33,6 +33,7 @@ func (tx *Tx) May(ctx context.Context, action policy.Action, resource policy.Res
 	if d.Allowed {
 		tx.asked = true
 		tx.policies = append(tx.policies, d.Policies...)
+		tx.noteSeen(action, resource, d.Policies)
 		return nil
 	}
 	tx.refused = true

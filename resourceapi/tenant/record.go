@@ -54,11 +54,12 @@ func (tx *Tx) Saw(ctx context.Context, event string, thing id.ID) {
 }
 
 // Copied notes in the audit log, behind the request, that the caller is given a copy
-// of what event names, after May has let him. Reading piece by piece is not noted.
+// of what event names, after May has let him. Whoever reads piece by piece is noted with what was seen.
 func (tx *Tx) Copied(ctx context.Context, event string, details map[string]any) {
 	e := tx.event(ctx, event, audit.Success, details)
 	e.Target, e.Policies = tx.Family.String(), tx.policies
 	tx.db.Denials.Put(e)
+	tx.seen = nil // that is part of it
 }
 
 // PrepareDenial sets the family for the row of a queued audit event; it is the

@@ -36,6 +36,7 @@ type DB struct {
 	Pool       *pgxpool.Pool // of a role that row-level security binds
 	Authorizer policy.Authorizer
 	Denials    Denials
+	Reads      Reads // nil keeps none
 	// Presumptions spares the changes that are made most often a round trip.
 	Presumptions *Presumptions
 	Quota        Quota // nil counts nothing
@@ -78,8 +79,13 @@ func (db *DB) Read(ctx context.Context, family id.ID, f func(tx *Tx) error) erro
 	if err != nil {
 		return err
 	}
+	tx.reads = true
 	tx.enter()
-	return tx.finishRead(f(tx))
+	if err := tx.finishRead(f(tx)); err != nil {
+		return err
+	}
+	tx.tellSeen(ctx)
+	return nil
 }
 
 // Write calls f with a transaction in the family that commits what f queued

@@ -41,6 +41,8 @@ type Tx struct {
 	held     bool     // it waits for Keyed.Keep
 	keyed    *Keyed   // nil unless the request has an Idempotency-Key
 	policies []string // that said yes
+	reads    bool     // it changes nothing
+	seen     []seen   // that the audit log is told of when it answers
 }
 
 // Queue adds a query to the next round trip. Every query names the family in

@@ -371,7 +371,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** The audit log, newest first */
+        /**
+         * The audit log, newest first
+         * @description What was changed, what was refused and what was seen. Seen is what apps, API keys and guests read, and by whomever the audit log, webhooks, invitations and what children avoid. Whoever reads the same again makes one more event when his hour is over, whose `count` says how often. What of a personal list was read by a key or an app of its owner is shown to him alone. What members of the family read of its ordinary things is not kept.
+         */
         get: operations["readAudit"];
         put?: never;
         post?: never;
@@ -3643,6 +3646,8 @@ export interface components {
         recurring_id: components["schemas"]["ID"];
         /** @description Only this result */
         result: "success" | "failure" | "denied";
+        /** @description true: only what somebody looked at (actions that end in .seen); false: only the rest */
+        seen: boolean;
         /** @description Not before */
         since: string;
         /** @description The stock */
@@ -4746,6 +4751,8 @@ export interface operations {
                 actor?: components["parameters"]["actor"];
                 /** @description Only what was done to this */
                 target?: components["parameters"]["target"];
+                /** @description true: only what somebody looked at (actions that end in .seen); false: only the rest */
+                seen?: components["parameters"]["seen"];
                 /** @description Not before */
                 since?: components["parameters"]["since"];
                 /** @description Not after */
@@ -4822,6 +4829,8 @@ export interface operations {
                 actor?: components["parameters"]["actor"];
                 /** @description Only what was done to this */
                 target?: components["parameters"]["target"];
+                /** @description true: only what somebody looked at (actions that end in .seen); false: only the rest */
+                seen?: components["parameters"]["seen"];
                 /** @description Not before */
                 since?: components["parameters"]["since"];
                 /** @description Not after */
