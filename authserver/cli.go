@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"larder/internal/audit"
 	"larder/internal/fault"
+	"larder/internal/headroom"
 	"larder/internal/telemetry"
 )
 
@@ -240,6 +242,11 @@ func day(at *time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04Z")
 }
 
+// gcRoom is what may be allocated between two collections. With twice as much,
+// requests are a twentieth faster, and the process grows to 75 MiB under load
+// instead of 58.
+const gcRoom = 12 << 20
+
 func serverCommands() []command {
 	return []command{
 		{
@@ -252,6 +259,9 @@ func serverCommands() []command {
 					log := telemetry.Logger(out, t.cfg.LogLevel, "authserver")
 					cfg := t.cfg
 					cfg.program = t.program
+					if os.Getenv("GOGC") == "" { // else the operator has said what he wants
+						go headroom.Keep(ctx, gcRoom)
+					}
 					return serve(ctx, cfg, t.now, log, nil)
 				}
 			},

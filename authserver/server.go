@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,7 +83,6 @@ type server struct {
 // serve answers until ctx is done and then drains. ready, if not nil, is told
 // the addresses of the public and the internal listener.
 func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logger, ready func([]net.Addr)) error {
-	tuneMemory()
 	s, err := newServer(ctx, cfg, now, log)
 	if err != nil {
 		return err
@@ -407,14 +405,5 @@ func cores() int {
 func leaveRoom() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(2 * cores())
-	}
-}
-
-// tuneMemory trades a little memory for processor time, little being alive: at
-// 400 percent marking took less than 2 % of the processor, but the process grew
-// to 90 MiB. GOGC overrides.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
 	}
 }

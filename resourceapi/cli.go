@@ -135,7 +135,7 @@ func serve(ctx context.Context, getenv func(string) string, logTo io.Writer) err
 
 // gcRoom is what may be allocated between two collections. With more, requests
 // were hardly any faster.
-const gcRoom = 24 << 20
+const gcRoom = 20 << 20
 
 func version() string {
 	info, ok := debug.ReadBuildInfo()
