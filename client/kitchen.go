@@ -150,6 +150,7 @@ type Stock struct {
 	Category    string    `json:"category"`
 	Minimum     *float64  `json:"minimum"`
 	ListID      *string   `json:"list_id"`
+	NotFed      string    `json:"not_fed"` // why a change put nothing on the list: list_full or list_archived; only in its answer
 	Version     int64     `json:"version"`
 	Permissions []string  `json:"permissions"`
 	CreatedBy   string    `json:"created_by"`

@@ -21,7 +21,9 @@ type Operation struct {
 	ID     string          `json:"id,omitempty"`      // of any other thing; when it is added, made by the client
 	Known  *int64          `json:"version,omitempty"`
 	Fields map[string]Edit `json:"fields,omitempty"`
-	After  json.RawMessage `json:"after,omitempty"` // of an item: an id, or null for the front
+	// Items are those that the client knew on a list which it removes, and their versions; 0 for one that it changed itself.
+	Items map[string]int64 `json:"items,omitempty"`
+	After json.RawMessage  `json:"after,omitempty"` // of an item: an id, or null for the front
 }
 
 // Edit is a member of a thing: the value that the client knew and the one that it wants.

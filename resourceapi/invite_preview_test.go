@@ -20,6 +20,14 @@ func TestAnInvitationSaysWhatItIsTo(t *testing.T) {
 		!strings.Contains(got, `"family_name":"Bakers"`) || !strings.Contains(got, `"member_as":null`) {
 		t.Errorf("a guest's invitation: %s", got)
 	}
+	at := h.path + "/invitations"
+	made := h.want(t, 201, h.admin, "POST", at, map[string]any{"role": "member", "uses": 2})
+	shown := h.want(t, 200, h.admin, "GET", made.header.Get("Location"), nil)
+	if shown.field(t, "id") != made.field(t, "id") || strings.Contains(string(shown.body), "token") {
+		t.Errorf("at its address: %s", shown)
+	}
+	h.want(t, 403, h.member, "GET", made.header.Get("Location"), nil)
+	h.want(t, 404, h.admin, "GET", at+"/"+h.item, nil)
 	member := invite(map[string]any{"role": "member"})
 	for range 3 { // looking uses nothing up
 		h.want(t, 200, h.user("dora"), "POST", preview, member)

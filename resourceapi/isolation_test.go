@@ -80,7 +80,11 @@ func (h *household) probeOperations() []any {
 		"list.add": id.New().String(), "list.edit": h.shared, "list.remove": h.shared,
 		"store.add": id.New().String(), "store.remove": h.store, "recipe.remove": h.recipe, "pantry.remove": h.stock, "recurring.remove": h.recurring, "favourite.remove": h.favourite,
 	} {
-		all = append(all, map[string]any{"operation_id": id.New(), "op": op, "id": thing, "fields": map[string]any{"name": map[string]any{"value": "Mine now"}}})
+		one := map[string]any{"operation_id": id.New(), "op": op, "id": thing, "fields": map[string]any{"name": map[string]any{"value": "Mine now"}}}
+		if op == "list.remove" {
+			one["items"] = map[string]any{h.item: 0}
+		}
+		all = append(all, one)
 	}
 	return all
 }

@@ -19,6 +19,32 @@ func (h *household) syncStatus(t testing.TB, c caller, status string, o op) kitc
 	return got
 }
 
+// TestAListIsNotRemovedWithWhatNobodySaw has a list that a client removes offline grow and change meanwhile.
+func TestAListIsNotRemovedWithWhatNobodySaw(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	list := h.list(t, h.admin, "Old", "shared")
+	rope, tent := h.add(t, h.admin, list, "Rope"), h.add(t, h.member, list, "Tent")
+	remove := func(items map[string]int64) op {
+		return op{"op": "list.remove", "id": list, "version": 1, "items": items}
+	}
+	for name, known := range map[string]map[string]int64{
+		"none": nil, "one of two": {rope: 1}, "one as it was not": {rope: 1, tent: 2},
+	} {
+		if got := h.syncStatus(t, h.admin, "conflict", remove(known)); !cmp.Equal([]string{"items"}, got.Conflicts) || got.Current["name"] != "Old" {
+			t.Errorf("who knew %s: %+v", name, got)
+		}
+	}
+	h.want(t, 200, h.member, "PUT", h.items(list)+"/"+tent+"/check", nil)
+	h.syncStatus(t, h.admin, "conflict", remove(map[string]int64{rope: 1, tent: 1}))
+	if diff := cmp.Diff("Rope Tent", h.names(t, h.admin, list, 50)); diff != "" {
+		t.Errorf("its items (-want +got):\n%s", diff)
+	}
+	h.syncStatus(t, h.admin, "rejected", op{"op": "list.edit", "id": list, "items": map[string]int64{rope: 1}})
+	h.syncStatus(t, h.admin, "applied", remove(map[string]int64{rope: 0, tent: 2}))
+	h.want(t, 404, h.admin, "GET", h.path+"/lists/"+list, nil)
+}
+
 // TestListsAreKeptOffline tells the story of a list that is made, changed beside somebody and against him, archived and
 // removed by a client that hears of the others only afterwards.
 func TestListsAreKeptOffline(t *testing.T) {
@@ -85,7 +111,9 @@ func TestListsAreKeptOffline(t *testing.T) {
 		version int
 		status  string
 	}{{1, "conflict"}, {0, "applied"}, {0, "applied"}} {
-		h.syncStatus(t, h.member, step.status, do("remove", step.version, nil))
+		removal := do("remove", step.version, nil)
+		removal["items"] = map[string]int64{item: 0}
+		h.syncStatus(t, h.member, step.status, removal)
 	}
 	gone := h.syncStatus(t, h.admin, "conflict", do("edit", 0, map[string]any{"name": change("Sea", "x")}))
 	if gone.Current != nil {

@@ -35,7 +35,22 @@ func TestPantryFeedsAListWithWhatIsMissing(t *testing.T) {
 		t.Error(diff)
 	}
 	h.want(t, 200, h.member, "PATCH", h.path+"/lists/"+list, map[string]any{"archived": true})
-	h.want(t, 200, h.member, "PATCH", path, map[string]any{"quantity": 0}) // counted all the same
+	archived := h.want(t, 200, h.member, "PATCH", path, map[string]any{"quantity": 0}) // counted all the same
+	if got := archived.field(t, "not_fed"); got != "list_archived" {
+		t.Errorf("not fed: %s", got)
+	}
+	full := h.list(t, h.member, "Full", "shared")
+	h.exec(t, `INSERT INTO grocery.items (family_id, list_id, id, name, unit, note, category, position, added_by)
+		SELECT family_id, id, gen_random_uuid(), 'Item ' || n, '', '', '', n, 'user:ann' FROM grocery.lists, generate_series(1, 2000) n WHERE id = $1`, full)
+	sugar := h.want(t, 201, h.member, "POST", pantry, map[string]any{"name": "Sugar", "quantity": 1, "minimum": 2, "list_id": full})
+	if got := sugar.field(t, "not_fed"); got != "list_full" {
+		t.Errorf("not fed: %s", got)
+	}
+	changed := h.want(t, 200, h.member, "PATCH", pantry+"/"+sugar.field(t, "id"), map[string]any{"quantity": 0.5})
+	if got := changed.field(t, "not_fed"); got != "list_full" || !strings.Contains(string(changed.body), `"quantity":0.5`) {
+		t.Errorf("with a full list: %s", changed)
+	}
+	h.want(t, 200, h.member, "PATCH", pantry+"/"+sugar.field(t, "id"), map[string]any{"name": "Item 7", "quantity": 0}) // what is there may grow
 	h.want(t, 400, h.admin, "PATCH", path, map[string]any{"list_id": h.private})
 	h.want(t, 404, h.member, "PATCH", path, map[string]any{"list_id": h.private})
 	h.want(t, 400, h.member, "POST", pantry, map[string]any{"name": "x", "quantity": -1})

@@ -354,6 +354,28 @@ func TestEverybodyIsToldWhatIsHeldOfHim(t *testing.T) {
 	if got := string(h.want(t, 200, h.admin, "GET", "/v1/me/export", nil).body); !strings.Contains(got, "Watch") || strings.Contains(got, "Bread by Bob") {
 		t.Errorf("the admin is told %s", got)
 	}
+	// What one family keeps from him keeps nothing of another from him.
+	other := h.household(t, "other-")
+	other.join(t, h.member, "member", nil)
+	later := time.Now().UTC().Add(2 * time.Hour)
+	h.rule(t, map[string]any{"hours": []any{map[string]any{"members": []string{"bob"}, "from": later.Format("15:04"), "until": later.Add(time.Hour).Format("15:04")}}})
+	type export struct {
+		Families []struct {
+			FamilyID string `json:"family_id"`
+			Diet     map[string]any
+		}
+		LeftOut []map[string]string `json:"left_out"`
+	}
+	var kept, narrow export
+	h.want(t, 200, h.member, "GET", "/v1/me/export", nil).into(t, &kept)
+	if len(kept.Families) != 1 || kept.Families[0].FamilyID != other.id || len(kept.LeftOut) != 1 ||
+		kept.LeftOut[0]["family_id"] != h.id || kept.LeftOut[0]["what"] != "family" || kept.LeftOut[0]["code"] != "outside_hours" || kept.LeftOut[0]["detail"] == "" {
+		t.Errorf("with a family that is closed: %+v", kept)
+	}
+	h.want(t, 200, h.scoped("ann", "family:read"), "GET", "/v1/me/export", nil).into(t, &narrow)
+	if len(narrow.Families) != 1 || len(narrow.Families[0].Diet) != 0 || len(narrow.LeftOut) != 2 || narrow.LeftOut[0]["code"] != "insufficient_scope" {
+		t.Errorf("without a scope: %+v", narrow)
+	}
 	h.want(t, 200, h.alien, "GET", "/v1/me/export", nil)
 	h.want(t, 403, h.scoped("bob", "lists:read"), "GET", "/v1/me/export", nil)
 	h.want(t, 403, caller{h.issuer.AppToken("some-app", policy.Scopes()...)}, "GET", "/v1/me/export", nil)

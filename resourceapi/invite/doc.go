@@ -3,6 +3,7 @@
 //	admin   POST   /v1/families/{family_id}/invitations   the token is shown once,
 //	                                                      or mailed and never shown
 //	        GET    …/invitations                          what is open
+//	        GET    …/invitations/{invitation_id}          one of them
 //	        DELETE …/invitations/{invitation_id}          revoke
 //	invitee POST   /v1/invitations/preview {token}        who invites, to what
 //	        POST   /v1/invitations/accept {token, display_name}

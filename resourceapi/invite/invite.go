@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/valid"
 	"larder/internal/web"
@@ -59,6 +60,7 @@ func (h *Invitations) Mount(rt *web.Router) {
 	rt.Handle(http.MethodPost, "/v1/invitations/preview", h.preview)
 	rt.Handle(http.MethodPost, "/v1/families/{family_id}/invitations", h.create)
 	rt.Handle(http.MethodGet, "/v1/families/{family_id}/invitations", h.list)
+	rt.Handle(http.MethodGet, "/v1/families/{family_id}/invitations/{invitation_id}", h.get)
 	rt.Handle(http.MethodDelete, "/v1/families/{family_id}/invitations/{invitation_id}", h.revoke)
 }
 
@@ -164,19 +166,41 @@ func (h *Invitations) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	open, err := h.selectOpen(r.Context(), family)
+	open, err := h.selectOpen(r.Context(), family, nil)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, map[string]any{"invitations": open})
 }
 
-func (h *Invitations) revoke(w http.ResponseWriter, r *http.Request) error {
-	family, err := web.ID(r, "family_id")
+// named reads which invitation of which family is meant.
+func named(r *http.Request) (family, invitation id.ID, err error) {
+	if family, err = web.ID(r, "family_id"); err != nil {
+		return family, invitation, err
+	}
+	invitation, err = web.ID(r, "invitation_id")
+	return family, invitation, err
+}
+
+func (h *Invitations) get(w http.ResponseWriter, r *http.Request) error {
+	family, invitation, err := named(r)
 	if err != nil {
 		return err
 	}
-	invitation, err := web.ID(r, "invitation_id")
+	found, err := h.selectOpen(r.Context(), family, &invitation)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return noSuchInvitation()
+	}
+	return web.JSON(w, http.StatusOK, found[0])
+}
+
+func noSuchInvitation() error { return fault.New(fault.NotFound, "There is no such invitation.") }
+
+func (h *Invitations) revoke(w http.ResponseWriter, r *http.Request) error {
+	family, invitation, err := named(r)
 	if err != nil {
 		return err
 	}

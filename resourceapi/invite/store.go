@@ -28,7 +28,7 @@ RETURNING id, role, grants, expires_at, uses_left, access_expires_at, created_by
 
 	selectInvitations = `
 SELECT id, role, grants, expires_at, uses_left, access_expires_at, created_by, created_at, email
-  FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0 ORDER BY created_at, id LIMIT 200`
+  FROM grocery.invitations WHERE family_id = $1 AND expires_at > now() AND uses_left > 0 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id LIMIT 200`
 
 	selectInvitation = `
 SELECT id FROM grocery.invitations WHERE family_id = $1 AND id = $2`
@@ -128,10 +128,11 @@ func mayShare(ctx context.Context, tx *tenant.Tx, grants []Grant, there map[id.I
 	return nil
 }
 
-func (h *Invitations) selectOpen(ctx context.Context, family id.ID) ([]Invitation, error) {
+// selectOpen reads what is open; of that, only one if it is named.
+func (h *Invitations) selectOpen(ctx context.Context, family id.ID, only *id.ID) ([]Invitation, error) {
 	open := []Invitation{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
-		tenant.Rows(tx, &open, (*Invitation).scan, selectInvitations, family)
+		tenant.Rows(tx, &open, (*Invitation).scan, selectInvitations, family, only)
 		return tx.SendFor(ctx, policy.InvitationList)
 	})
 	for i := range open {
@@ -159,7 +160,7 @@ func (h *Invitations) delete(ctx context.Context, family, invitation id.ID) erro
 			return err
 		}
 		if !found {
-			return fault.New(fault.NotFound, "There is no such invitation.")
+			return noSuchInvitation()
 		}
 		tx.Queue(deleteInvitation, family, invitation)
 		tx.Record(ctx, tenant.Change{Event: "invitation.revoked", Entity: invitation.String()})

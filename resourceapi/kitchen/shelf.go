@@ -173,6 +173,7 @@ func (s *Shelf[T, C, P]) insert(ctx context.Context, tx *tenant.Tx, count int, d
 			return err
 		}
 	}
+	*made = *draft // with what no column holds
 	thing := draft.Common().ID
 	tx.Row(made.Scan, s.SQL.Insert, s.args(tx, thing, draft, tx.Principal())...)
 	tx.Record(ctx, tenant.Change{Event: s.Events.Added, Entity: thing.String(), Version: 1})

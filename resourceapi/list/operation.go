@@ -22,6 +22,9 @@ type operation struct {
 	ID          id.ID        `json:"id"`
 	Version     int64        `json:"version"` // that the client acted upon; 0 when it does not say
 	Fields      tenant.Edits `json:"fields"`
+	// Items are those that the client knew on the list which it removes, with their
+	// versions; 0 where it does not say.
+	Items map[id.ID]int64 `json:"items"`
 
 	draft    draft   // of opAdd
 	assignee *string // that is wanted
@@ -46,6 +49,9 @@ func readOperation(op tenant.Operation) (*operation, error) {
 	}
 	if _, there := o.Fields["id"]; there {
 		f.Fault("/fields/id", "unknown member")
+	}
+	if o.Items != nil && o.Op != opRemove {
+		f.Fault("/items", "is for list.remove")
 	}
 	o.Fields.Check(&f)
 	if err := f.Err(); err != nil {
@@ -94,6 +100,7 @@ type deed struct {
 	now      *List // what is there afterwards
 	count    int
 	last     float64
+	unseen   bool // something on the list that the client did not know, or not as it is
 	sources  map[id.ID]*tenant.List
 	assigned func(kind string) error
 }
@@ -132,13 +139,30 @@ func (h *Lists) apply(ctx context.Context, family id.ID, op tenant.Operation, o 
 func (d *deed) look() {
 	tenant.Maybe(d.tx, &d.there, (*List).scan, lockList, d.tx.Family, d.ID)
 	d.assigned = queueAssignee(d.tx, d.assignee)
-	if d.Op != opAdd {
+	switch d.Op {
+	case opRemove:
+		d.tx.Queue(selectVersions, d.tx.Family, d.ID).Query(d.scanItems)
+		return
+	case opEdit:
 		return
 	}
 	d.tx.Row(func(row pgx.Row) error { return row.Scan(&d.count, &d.last) }, selectEnd, d.tx.Family)
 	if d.draft.From != nil {
 		d.sources = d.tx.Lists([]id.ID{*d.draft.From})
 	}
+}
+
+func (d *deed) scanItems(rows pgx.Rows) error {
+	for rows.Next() {
+		var item id.ID
+		var version int64
+		if err := rows.Scan(&item, &version); err != nil {
+			return err
+		}
+		known, there := d.Items[item]
+		d.unseen = d.unseen || !there || known != 0 && known != version
+	}
+	return rows.Err()
 }
 
 // may asks the policy what it is asked about a request of its own. A list that
@@ -174,6 +198,8 @@ func (h *Lists) carryOut(ctx context.Context, d *deed) (tenant.Outcome, error) {
 		return out, nil
 	case d.Op == opRemove && d.there == nil:
 		return out, nil
+	case d.Op == opRemove && d.unseen:
+		return tenant.Outcome{Status: tenant.Conflict, Conflicts: []string{"items"}}, nil
 	case d.Op == opRemove && stale, d.there == nil: // what somebody did would be lost; or somebody removed it
 		return tenant.Outcome{Status: tenant.Conflict}, nil
 	case d.Op == opRemove:

@@ -44,6 +44,10 @@ INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, u
 SELECT $1, $2, gen_random_uuid(), $4, name, quantity, unit, note, category, barcode, photo, position, $5
   FROM grocery.items WHERE family_id = $1 AND list_id = $3 ORDER BY lower(name), id`
 
+	// selectVersions is read behind the lock on the list, with which nothing more
+	// comes to be on it.
+	selectVersions = `SELECT id, version FROM grocery.items WHERE family_id = $1 AND list_id = $2`
+
 	deleteList = `DELETE FROM grocery.lists WHERE family_id = $1 AND id = $2`
 
 	gap = 1024 // between neighbours, so that there is room to move one in between

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/shopping"
 	"larder/internal/valid"
@@ -33,7 +34,16 @@ type Stock struct {
 	Category string   `json:"category"`
 	Minimum  *float64 `json:"minimum"`
 	ListID   *id.ID   `json:"list_id"`
+	// NotFed says why a change that was to feed the list did not; only in the answer
+	// to that change.
+	NotFed string `json:"not_fed,omitempty"`
 }
+
+// Why a list took nothing.
+const (
+	listFull     = "list_full"
+	listArchived = "list_archived"
+)
 
 // New returns the pantries of db's families, which feed lists by items.
 func New(db *tenant.DB, items Items) *Pantry {
@@ -119,8 +129,9 @@ func (s *Stock) missing() float64 {
 
 type feeder struct{ items Items }
 
-// feed puts on the list what is missing now and was not before. An archived
-// list takes nothing, and that is no reason not to count what is in the house.
+// feed puts on the list what is missing now and was not before. A list that is
+// archived or full takes nothing; that is told, and no reason not to count what is
+// in the house.
 func (h feeder) feed(ctx context.Context, tx *tenant.Tx, before, s *Stock) error {
 	if s.ListID == nil {
 		return nil
@@ -135,12 +146,20 @@ func (h feeder) feed(ctx context.Context, tx *tenant.Tx, before, s *Stock) error
 		return f.Err()
 	}
 	more := math.Round((s.missing()-before.missing())*1000) / 1000
-	if more <= 0 || facts.ArchivedAt != nil {
+	switch {
+	case more <= 0:
+		return nil
+	case facts.ArchivedAt != nil:
+		s.NotFed = listArchived
 		return nil
 	}
 	if err := tx.May(ctx, policy.ItemAdd, facts.Item()); err != nil {
 		return err
 	}
 	_, err := h.items.Put(ctx, tx, facts, []shopping.Thing{{Name: s.Name, Quantity: &more, Unit: s.Unit, Category: s.Category}})
+	if fault.Is(err, fault.Conflict) { // a round trip that failed would be another kind
+		s.NotFed = listFull
+		return nil
+	}
 	return err
 }

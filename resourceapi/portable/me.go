@@ -58,6 +58,24 @@ type Diets interface {
 	Children(ctx context.Context, family id.ID) (any, error)
 }
 
+// leftOut is something of the caller's that he may not have now, and why.
+type leftOut struct {
+	FamilyID id.ID  `json:"family_id"`
+	What     string `json:"what"` // family, diet or children
+	Code     string `json:"code"`
+	Detail   string `json:"detail"`
+}
+
+// refused tells whether err is a no of a family's rules or of the policy, and of
+// what; any other error ends the export.
+func refused(err error, family id.ID, what string) (no leftOut, ok bool) {
+	shown, ok := web.Shown(err)
+	if !ok || shown.Kind != fault.Forbidden && shown.Kind != fault.Unauthenticated {
+		return no, false
+	}
+	return leftOut{family, what, shown.Code, shown.Message}, true
+}
+
 // mine is what is held of the caller in one family. What does not fit the
 // bounds of the queries is the oldest.
 type mine struct {
@@ -91,24 +109,53 @@ func (h *Portable) exportMine(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all := []*mine{}
+	all, without := []*mine{}, []leftOut{}
 	for _, family := range families {
-		one, err := h.readMine(ctx, family, subject)
-		if fault.Is(err, fault.NotFound) {
-			continue // he left it, or it ended, a moment ago
-		}
-		if err != nil {
+		one, missing, err := h.readMine(ctx, family, subject)
+		without = append(without, missing...)
+		switch {
+		case fault.Is(err, fault.NotFound): // he left it, or it ended, a moment ago
+		case err != nil:
 			return err
+		case one != nil:
+			all = append(all, one)
 		}
-		all = append(all, one)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return web.JSON(w, http.StatusOK, map[string]any{"user_id": subject, "exported_at": h.DB.Now().UTC(), "families": all})
+	return web.JSON(w, http.StatusOK, map[string]any{"user_id": subject, "exported_at": h.DB.Now().UTC(), "families": all, "left_out": without})
 }
 
-func (h *Portable) readMine(ctx context.Context, family id.ID, subject string) (*mine, error) {
-	m := &mine{FamilyID: family}
-	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
+// readMine returns nil for a family that is left out as a whole.
+func (h *Portable) readMine(ctx context.Context, family id.ID, subject string) (m *mine, without []leftOut, err error) {
+	m = &mine{FamilyID: family, Diet: map[string]any{}, Children: []any{}}
+	if err := h.readRows(ctx, m, subject); err != nil {
+		if no, ok := refused(err, family, "family"); ok {
+			return nil, []leftOut{no}, nil
+		}
+		return nil, nil, err
+	}
+	for _, part := range []struct {
+		what string
+		to   *any
+		read func(ctx context.Context, family id.ID) (any, error)
+	}{{"diet", &m.Diet, h.Diets.Own}, {"children", &m.Children, h.Diets.Children}} {
+		got, err := part.read(ctx, family)
+		no, ok := refused(err, family, part.what)
+		switch {
+		case err == nil:
+			*part.to = got
+		case ok:
+			without = append(without, no)
+		default:
+			return nil, nil, err
+		}
+	}
+	return m, without, nil
+}
+
+func (h *Portable) readRows(ctx context.Context, m *mine, subject string) error {
+	family := m.FamilyID
+	return h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tx.Row(func(row pgx.Row) error { return row.Scan(&m.FamilyName) }, `SELECT name FROM grocery.families WHERE id = $1`, family)
 		tx.Row(func(row pgx.Row) error { return row.Scan(&m.Membership) }, myMembership, family, subject)
 		for _, q := range []struct {
@@ -122,12 +169,4 @@ func (h *Portable) readMine(ctx context.Context, family id.ID, subject string) (
 		}
 		return tx.SendFor(ctx, policy.FamilyRead)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if m.Diet, err = h.Diets.Own(ctx, family); err != nil {
-		return nil, err
-	}
-	m.Children, err = h.Diets.Children(ctx, family)
-	return m, err
 }

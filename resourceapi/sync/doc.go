@@ -14,6 +14,9 @@
 // once, because its outcome is recorded in the very transaction that changes the
 // thing. A rejected operation leaves no record and is judged anew.
 //
+// Who removes a list says what he knew on it: with anything else on it, that is
+// a conflict, and the list stays.
+//
 // The answer holds states, not steps: a client takes over what it gets and has
 // converged. Without a cursor, or with one that leads nowhere any more, "reset"
 // says to read everything by its own address, then to go on from the new one.

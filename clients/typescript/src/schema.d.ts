@@ -704,7 +704,8 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        /** An open invitation */
+        get: operations["getInvitation"];
         put?: never;
         post?: never;
         /** Revoke an invitation */
@@ -1601,6 +1602,8 @@ export interface paths {
          * All that is held of the caller himself, in every family
          * @description Memberships, diets, personal lists, what the caller made for each family, and what the audit log says of him: the newest 10,000
          *     items and 5,000 events of a family; for an admin also what is kept of the children. Takes `family:read`, and `family:write` for the diet.
+         *     What a family's rules keep from the caller at this hour or place, or a scope that is missing, is named in `left_out` with the
+         *     code that a request of its own would have been refused with.
          */
         get: operations["exportMine"];
         put?: never;
@@ -2410,6 +2413,10 @@ export interface components {
              * @description Of the list; when it is added, made by the client
              */
             id: string;
+            /** @description Of list.remove: the items that the client knew on the list, each with the version it knew; 0 where it does not say, as of an item that it changed itself since. When there is another on the list, or one of another version, nothing is removed: the status is `conflict`, with `items` among the conflicts. */
+            items?: {
+                [key: string]: number;
+            };
             /** @enum {string} */
             op: "list.add" | "list.edit" | "list.remove";
             operation_id: components["schemas"]["ID"];
@@ -2991,6 +2998,11 @@ export interface components {
             /** @description Below this the list is fed */
             minimum: number | null;
             name: components["schemas"]["Name"];
+            /**
+             * @description Why this change, which is kept, put nothing on the list; only in the answer to it
+             * @enum {string}
+             */
+            not_fed?: "list_full" | "list_archived";
             permissions?: components["schemas"]["Permitted"];
             /** @description At most three decimals */
             quantity: number;
@@ -6207,6 +6219,61 @@ export interface operations {
             503: components["responses"]["E503"];
         };
     };
+    getInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The family */
+                family_id: components["parameters"]["family_id"];
+                /** @description The invitation */
+                invitation_id: components["parameters"]["invitation_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An open invitation */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_expires_at": null,
+                     *       "created_at": "2026-11-22T09:30:00Z",
+                     *       "created_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "email": "text",
+                     *       "expires_at": "2026-11-22T09:30:00Z",
+                     *       "grants": [
+                     *         {
+                     *           "list_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "verbs": [
+                     *             "view"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "role": "admin",
+                     *       "uses_left": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            400: components["responses"]["E400"];
+            401: components["responses"]["E401"];
+            403: components["responses"]["E403"];
+            404: components["responses"]["E404"];
+            414: components["responses"]["E414"];
+            429: components["responses"]["E429"];
+            431: components["responses"]["E431"];
+            503: components["responses"]["E503"];
+        };
+    };
     revokeInvitation: {
         parameters: {
             query?: never;
@@ -7784,6 +7851,7 @@ export interface operations {
                      *           "list_id": null,
                      *           "minimum": null,
                      *           "name": "Milk",
+                     *           "not_fed": "list_full",
                      *           "permissions": [
                      *             "item.edit",
                      *             "item.check"
@@ -7856,6 +7924,7 @@ export interface operations {
                      *       "list_id": null,
                      *       "minimum": null,
                      *       "name": "Milk",
+                     *       "not_fed": "list_full",
                      *       "permissions": [
                      *         "item.edit",
                      *         "item.check"
@@ -7918,6 +7987,7 @@ export interface operations {
                      *       "list_id": null,
                      *       "minimum": null,
                      *       "name": "Milk",
+                     *       "not_fed": "list_full",
                      *       "permissions": [
                      *         "item.edit",
                      *         "item.check"
@@ -8032,6 +8102,7 @@ export interface operations {
                      *       "list_id": null,
                      *       "minimum": null,
                      *       "name": "Milk",
+                     *       "not_fed": "list_full",
                      *       "permissions": [
                      *         "item.edit",
                      *         "item.check"
@@ -9584,6 +9655,7 @@ export interface operations {
                      *           "list_id": null,
                      *           "minimum": null,
                      *           "name": "Milk",
+                     *           "not_fed": "list_full",
                      *           "permissions": [
                      *             "item.edit",
                      *             "item.check"
@@ -10425,6 +10497,14 @@ export interface operations {
                      *           ]
                      *         }
                      *       ],
+                     *       "left_out": [
+                     *         {
+                     *           "code": "last_admin",
+                     *           "detail": "text",
+                     *           "family_id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "what": "family"
+                     *         }
+                     *       ],
                      *       "user_id": "019ab0dd-51c0-7d11-9f0e-3c5b8a0e7f22"
                      *     }
                      */
@@ -10441,6 +10521,13 @@ export interface operations {
                             lists: Record<string, never>[];
                             membership: Record<string, never>;
                             suggestions: Record<string, never>[];
+                        }[];
+                        left_out: {
+                            code: string;
+                            detail: string;
+                            family_id: components["schemas"]["ID"];
+                            /** @enum {string} */
+                            what: "family" | "diet" | "children";
                         }[];
                         user_id: string;
                     };
