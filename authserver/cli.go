@@ -118,6 +118,8 @@ Environment (every fault is reported at once):
   AUTHSERVER_ADDR                  public listener (localhost:9000)
   AUTHSERVER_INTERNAL_ADDR         health and metrics (127.0.0.1:9001); not loopback only with
                                    AUTHSERVER_INTERNAL_PRIVATE=true
+  AUTHSERVER_SHUTDOWN_DELAY        how long to serve on after SIGTERM, while /readyz says 503 (5s; none in
+                                   development; 1m at most)
   AUTHSERVER_DATABASE_URL          PostgreSQL, as a LOGIN role that is only a member of larder_auth
   AUTHSERVER_MIGRATE_DATABASE_URL  PostgreSQL, as the owner; if set, serve migrates at its start
   AUTHSERVER_DATABASE_CONNECTIONS  size of the pool (16)

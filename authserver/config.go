@@ -25,7 +25,9 @@ import (
 type Config struct {
 	Addr         string // public listener, host:port
 	InternalAddr string // health and metrics
-	Issuer       string // our own name and public address, without a trailing slash
+	// ShutdownDelay is how long the service serves on when it was told to stop, and says that it is not ready.
+	ShutdownDelay time.Duration
+	Issuer        string // our own name and public address, without a trailing slash
 
 	DatabaseURL        secret.String // runtime role
 	MigrateDatabaseURL secret.String // owner; empty where migrations run apart
@@ -89,6 +91,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.Issuer = readIssuer(r, "AUTHSERVER_ISSUER", c.Addr, c.Development, needs&needIssuer != 0)
 	c.DatabaseURL = r.Postgres("AUTHSERVER_DATABASE_URL", needs&needDatabase != 0)
 	c.MigrateDatabaseURL = r.Postgres("AUTHSERVER_MIGRATE_DATABASE_URL", needs&needOwner != 0)
+	c.ShutdownDelay = r.Delay("AUTHSERVER_SHUTDOWN_DELAY", time.Minute, c.Development)
 	c.DatabaseConns = r.Count("AUTHSERVER_DATABASE_CONNECTIONS", defaultDatabaseConns)
 	c.RedisURL = r.Redis("AUTHSERVER_REDIS_URL", needs&needRedis != 0)
 	c.readKeys(r, "AUTHSERVER_KEY_ENCRYPTION_KEYS", needs&needKeys != 0)

@@ -75,6 +75,7 @@ type server struct {
 	sweeper  *sweep.Sweeper
 	crew     *jobs.Crew
 	boot     *boot
+	leaving  web.Departure
 
 	certificate *tlsfile.Certificate // nil where a proxy speaks TLS
 	clientCAs   *tlsfile.Authorities // nil where nobody vouches for clients
@@ -95,7 +96,7 @@ func serve(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logg
 	beside, stopBeside := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBeside()
 	group, beside := errgroup.WithContext(beside)
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := s.leaving.After(ctx)
 	defer stop()
 	group.Go(func() error {
 		err := s.start(beside)
@@ -121,7 +122,10 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	s := &server{core: c, cfg: cfg, now: now, log: log, metrics: telemetry.Registry(), revoked: &revocation.Set{}, boot: &boot{}}
+	s := &server{
+		core: c, cfg: cfg, now: now, log: log, metrics: telemetry.Registry(), revoked: &revocation.Set{}, boot: &boot{},
+		leaving: web.Departure{Delay: cfg.ShutdownDelay},
+	}
 	s.audit = &audit.Queue{Log: audit.Auth(), DB: c.db, Logger: log}
 	s.sweeper = newSweeper(c, log, s.metrics)
 	if err := s.openTLS(); err != nil {
@@ -326,6 +330,7 @@ func (s *server) untilReady(h http.Handler) http.Handler {
 // checks are what /readyz asks.
 func (s *server) checks() []web.Check {
 	return []web.Check{
+		s.leaving.Check(),
 		{Name: "The start", Ping: func(context.Context) error { return s.boot.pending() }},
 		{Name: "PostgreSQL", Ping: s.db.Ping},
 		{Name: "Redis", Ping: func(ctx context.Context) error { return cache.Translate(s.redis.Ping(ctx).Err()) }},

@@ -39,6 +39,8 @@ Environment (every fault is reported at once):
   RESOURCEAPI_ADDR                  public listener (localhost:9100)
   RESOURCEAPI_INTERNAL_ADDR         health and metrics (127.0.0.1:9101); not loopback only with
                                     RESOURCEAPI_INTERNAL_PRIVATE=true
+  RESOURCEAPI_SHUTDOWN_DELAY        how long to serve on after SIGTERM, while /readyz says 503 (5s; none in development;
+                                    1m at most)
   RESOURCEAPI_DATABASE_URL          PostgreSQL, as a LOGIN role that is only a member of larder_grocery
   RESOURCEAPI_MIGRATE_DATABASE_URL  PostgreSQL, as the owner; if set, serve migrates at its start
   RESOURCEAPI_DATABASE_CONNECTIONS  size of the pool (16)

@@ -16,8 +16,10 @@ import (
 type Config struct {
 	Addr         string // public listener, host:port
 	InternalAddr string // health and metrics
-	Issuer       string // the identity provider, compared exactly
-	Resource     string // our own address: the audience that tokens must name
+	// ShutdownDelay is how long the service serves on when it was told to stop, and says that it is not ready.
+	ShutdownDelay time.Duration
+	Issuer        string // the identity provider, compared exactly
+	Resource      string // our own address: the audience that tokens must name
 
 	DatabaseURL        secret.String // runtime role
 	MigrateDatabaseURL secret.String // owner; empty where migrations run apart
@@ -86,6 +88,7 @@ func loadConfig(getenv func(string) string, needs need) (Config, error) {
 	c.Resource = r.Address("RESOURCEAPI_RESOURCE", c.Development, serving)
 	c.DatabaseURL = r.Postgres("RESOURCEAPI_DATABASE_URL", needs&needDatabase != 0)
 	c.MigrateDatabaseURL = r.Postgres("RESOURCEAPI_MIGRATE_DATABASE_URL", needs&needOwner != 0)
+	c.ShutdownDelay = r.Delay("RESOURCEAPI_SHUTDOWN_DELAY", time.Minute, c.Development)
 	c.DatabaseConns = r.Count("RESOURCEAPI_DATABASE_CONNECTIONS", defaultDatabaseConns)
 	c.RedisURL = r.Redis("RESOURCEAPI_REDIS_URL", false)
 	c.DPoPNonceRequired = r.Bool("RESOURCEAPI_DPOP_NONCE_REQUIRED")

@@ -90,6 +90,7 @@ type server struct {
 	invitations *invite.Mails
 	chain       *auditchain.Chain
 	sweeper     *sweep.Sweeper
+	leaving     web.Departure
 	confined    atomic.Bool // the database role was found to be bound by row-level security
 
 	api *web.Router // what lies below /v1
@@ -98,7 +99,7 @@ type server struct {
 // newServer puts the service together. Neither the database nor the issuer need
 // answer yet.
 func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time) (*server, error) {
-	s := &server{cfg: cfg, patience: requestTimeout, log: log, registry: telemetry.Registry()}
+	s := &server{cfg: cfg, patience: requestTimeout, log: log, registry: telemetry.Registry(), leaving: web.Departure{Delay: cfg.ShutdownDelay}}
 	var err error
 	if s.pool, err = postgres.Open(ctx, cfg.DatabaseURL, cfg.DatabaseConns); err != nil {
 		return nil, err
@@ -308,6 +309,7 @@ func source(r *http.Request) tenant.Source {
 
 func (s *server) checks() []web.Check {
 	return []web.Check{
+		s.leaving.Check(),
 		{Name: "The database", Ping: func(ctx context.Context) error {
 			if !s.confined.Load() {
 				return fault.New(fault.Unavailable, "the database has not been checked yet")
@@ -338,8 +340,8 @@ func (s *server) listeners(public http.Handler) []web.Listener {
 // serve answers until ctx is done and what is in flight has drained.
 func (s *server) serve(ctx context.Context) error {
 	defer s.close()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, stop := s.leaving.After(ctx)
+	defer stop()
 	// Background work outlives the listeners, so that the last denials are written.
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -358,7 +360,7 @@ func (s *server) serve(ctx context.Context) error {
 	work.Go(func() error {
 		err := s.confine(background)
 		if err != nil {
-			stop(err)
+			stop()
 		}
 		return err
 	})

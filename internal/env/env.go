@@ -107,6 +107,18 @@ func (r *Reader) Duration(name string, least, most time.Duration) time.Duration 
 	return d
 }
 
+// usualDelay is a little more than load balancers take from one look at /readyz to the next.
+const usualDelay = 5 * time.Second
+
+// Delay reads how long to serve on when told to stop; unset is a few seconds, and
+// none in development.
+func (r *Reader) Delay(name string, most time.Duration, development bool) time.Duration {
+	if r.getenv(name) == "" && !development {
+		return usualDelay
+	}
+	return r.Duration(name, 0, most)
+}
+
 // Days reads a whole number of days within bounds; unset is usual.
 func (r *Reader) Days(name string, usual, least, most int) time.Duration {
 	const day = 24 * time.Hour

@@ -2,11 +2,15 @@ package crash_test
 
 import (
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"larder/tests/stack"
 )
@@ -37,6 +41,55 @@ func TestASecondSignalEndsADrainAtOnce(t *testing.T) {
 		}
 		if how, ok := exit.Sys().(syscall.WaitStatus); !ok || how.Signal() != syscall.SIGTERM {
 			t.Errorf("%s ended with %v", service.Name, exit)
+		}
+	}
+}
+
+// A service that was told to stop says so to whoever balances the load, and
+// serves who still comes.
+func TestReadinessEndsBeforeTheService(t *testing.T) {
+	t.Parallel()
+	s := stack.New(t, stack.BuildForTest(t), stack.Options{Env: []string{"AUTHSERVER_SHUTDOWN_DELAY=1m", "RESOURCEAPI_SHUTDOWN_DELAY=1m"}})
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // each request has a connection of its own
+	get := func(address string) (status int, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := fresh.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		b, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(b)
+	}
+	for path, service := range map[string]*stack.Service{"/jwks": s.AuthServers[0], "/openapi.json": s.ResourceAPIs[0]} {
+		if status, _ := get(service.URL + "/readyz"); status != http.StatusOK {
+			t.Fatalf("%s is not ready: %d", service.Name, status)
+		}
+		if err := service.Ask(); err != nil {
+			t.Fatal(err)
+		}
+		status, body := get(service.URL + "/readyz")
+		for deadline := time.Now().Add(30 * time.Second); status == http.StatusOK && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+			status, body = get(service.URL + "/readyz")
+		}
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, "is leaving") {
+			t.Errorf("%s at /readyz: %d %s", service.Name, status, body)
+		}
+		for _, still := range []string{"/healthz", path} {
+			if status, body := get(service.URL + still); status != http.StatusOK {
+				t.Errorf("%s at %s: %d %s", service.Name, still, status, body)
+			}
+		}
+		if err := service.Insist(); err == nil {
+			t.Errorf("%s was not there any more", service.Name)
 		}
 	}
 }

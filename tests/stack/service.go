@@ -175,6 +175,9 @@ func ended(exit error) error {
 	return exit
 }
 
+// Ask sends SIGTERM and waits for nothing.
+func (s *Service) Ask() error { return syscall.Kill(s.pid, syscall.SIGTERM) }
+
 // Insist sends SIGTERM over and over until the process is gone, and says how it went.
 func (s *Service) Insist() error {
 	for s.Running() {
