@@ -64,7 +64,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Config{
-		Addr: "localhost:9100", InternalAddr: "127.0.0.1:9101", DatabaseConns: 16, QuotaPrincipal: 1200, QuotaFamily: 6000, QuotaAddress: 600,
+		Addr: "localhost:9100", InternalAddr: "127.0.0.1:9101", ShutdownDelay: 5 * time.Second, DatabaseConns: 16, QuotaPrincipal: 1200, QuotaFamily: 6000, QuotaAddress: 600,
 		AuditRetention: 400 * 24 * time.Hour,
 		Mail:           MailConfig{Brand: brand.Larder(), From: &netmail.Address{Name: "Larder", Address: "no-reply@localhost"}},
 	}, c); diff != "" {
