@@ -74,8 +74,8 @@ func (c *Consents) Grant(ctx context.Context, user id.ID, clientID string, scope
 }
 
 // Withdraw forgets the consent and revokes every grant that the client has of
-// this person, in one transaction. Codes and approvals that the client has not
-// redeemed yet are worth nothing without the consent.
+// this person, in one transaction, with the codes and approvals that the client has
+// not redeemed yet.
 func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) error {
 	now := c.Now()
 	return postgres.InTx(ctx, c.DB, func(tx pgx.Tx) error {
@@ -94,6 +94,9 @@ func (c *Consents) Withdraw(ctx context.Context, user id.ID, clientID string) er
 			return err
 		}
 		if err := revocation.InsertGrants(ctx, tx, grants); err != nil {
+			return err
+		}
+		if err := revocation.Insert(ctx, tx, revocation.Withdrawn, revocation.WithdrawnOf(user, clientID)); err != nil {
 			return err
 		}
 		return audit.Auth().Insert(ctx, tx, audit.Event{

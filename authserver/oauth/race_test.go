@@ -219,14 +219,30 @@ func TestACodeUnderWayDoesNotOutliveWhatItsPersonTakesBack(t *testing.T) {
 		refused(t, <-answers, http.StatusBadRequest, "invalid_grant")
 	}
 
-	browser := h.browser()
-	login := h.signIn(browser, h.addUser("Ada").ID)
-	code := h.code(browser, webRequest())
-	consents := &consent.Consents{DB: h.db.Auth, Now: h.clock.Now}
-	if err := consents.Withdraw(t.Context(), login.Subject, "web"); err != nil {
+	// The operator's own apps need no consent; those of others lose it, and may have it
+	// again before they come with what was given earlier.
+	h.addFridge()
+	h.addPhoneLine(nil)
+	browser, bea := h.browser(), h.addUser("Bea")
+	h.signIn(browser, bea.ID)
+	spa, web, device, asked := h.code(browser, spaRequest()), h.code(browser, webRequest()), h.askForCode(), h.ask(backchannelRequest("login_hint", bea.Email))
+	h.approve(device.UserCode, bea)
+	if err := h.sayYes(asked, bea); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, h.webExchange(code), http.StatusBadRequest, "invalid_grant")
+	consents := &consent.Consents{DB: h.db.Auth, Now: h.clock.Now}
+	for _, clientID := range []string{"spa", "web", "fridge", "phone"} {
+		if err := consents.Withdraw(t.Context(), bea.ID, clientID); err != nil {
+			t.Fatal(err)
+		}
+		h.agrees(bea.ID, clientID)
+	}
+	refused(t, h.spaExchange(spa), http.StatusBadRequest, "invalid_grant")
+	refused(t, h.webExchange(web), http.StatusBadRequest, "invalid_grant")
+	refused(t, h.poll(device.DeviceCode), http.StatusBadRequest, "invalid_grant")
+	refused(t, h.pollBackchannel(asked), http.StatusBadRequest, "invalid_grant")
+	h.clock.Advance(time.Hour) // past the withdrawal, which goes by the database's clock
+	h.tokens(h.spaExchange(h.code(browser, spaRequest())))
 	h.tokens(h.webExchange(h.code(browser, webRequest())))
 }
 

@@ -81,7 +81,8 @@ SELECT $1, $2, $3, u.id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, r.rev
    AND ($17 OR EXISTS (SELECT FROM auth.consents c WHERE c.user_id = $4 AND c.client_id = $3))
    AND NOT EXISTS (
    SELECT FROM auth.revocations over
-    WHERE (over.kind, over.value) IN (('sid', $5), ('sub', $4::uuid::text), ('client_id', $3)) AND over.revoked_at >= $16)`
+    WHERE (over.kind, over.value) IN (('sid', $5), ('sub', $4::uuid::text), ('client_id', $3), ('withdrawn', $4::uuid::text || ' ' || $3))
+      AND over.revoked_at >= $16)`
 
 // A grant of a client that wants to hear of the session's end is written
 // together with its part in the session. A browser session lives for less than

@@ -3,6 +3,8 @@ package revocation
 import (
 	"sync"
 	"time"
+
+	"larder/internal/id"
 )
 
 // The kinds of value that can be revoked.
@@ -14,6 +16,14 @@ const (
 	Session = "sid"
 	Subject = "sub"
 )
+
+// Withdrawn is the kind of what a person took back from a client, valued by
+// WithdrawnOf. It concerns codes and approvals that made no grant yet, which the
+// database judges: it is in no Set.
+const Withdrawn = "withdrawn"
+
+// WithdrawnOf is the value of a withdrawal.
+func WithdrawnOf(user id.ID, clientID string) string { return user.String() + " " + clientID }
 
 // Entry says that credentials carrying Value under Kind and issued up to
 // RevokedAt are dead. After ExpiresAt none of them lives anyway and the entry

@@ -17,7 +17,8 @@ INSERT INTO auth.revocations (kind, value, expires_at) SELECT $1, value, now() +
 ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revocations.expires_at, excluded.expires_at)`
 
 	selectRevocations = `
-SELECT kind, value, revoked_at, expires_at FROM auth.revocations WHERE revoked_at > $1 AND expires_at > now() ORDER BY revoked_at LIMIT 100000`
+SELECT kind, value, revoked_at, expires_at FROM auth.revocations
+ WHERE revoked_at > $1 AND expires_at > now() AND kind <> 'withdrawn' ORDER BY revoked_at LIMIT 100000`
 
 	deleteExpired = `DELETE FROM auth.revocations WHERE expires_at < now()`
 )
