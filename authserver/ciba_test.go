@@ -108,6 +108,21 @@ func TestAClientAsksAPersonElsewhere(t *testing.T) {
 	stranger.expect(stranger.press("/login", "login", "email", "otto@example.com", "password", testPassword), 303, "/account")
 	stranger.expect(stranger.get("/account/requests"), 200, "Nobody asks anything of you")
 	nina.expect(nina.press("/account/requests", "allow", "request", hidden(page, "request"), "session", "another"), 303, "/account/requests")
+	// Signed out between the look at the session and the answer.
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := w.db.Owner.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO auth.revocations (kind, value, expires_at) VALUES ('sid', $1, now() + interval '1 hour')`, hidden(page, "session"))
+	if to := pressOn(page, "allow").Header.Get("Location"); to != "/account/requests" {
+		t.Errorf("signed out, and it leads to %s", to)
+	}
+	if n := w.count(t, `SELECT (SELECT count(*) FROM auth.consents) + (SELECT count(*) FROM auth.ciba_requests WHERE state <> 'pending')`); n != 0 {
+		t.Error("who has signed out has agreed")
+	}
+	exec(`DELETE FROM auth.revocations WHERE kind = 'sid' AND value = $1`, hidden(page, "session"))
 	nina.header = http.Header{"Sec-Fetch-Site": {"cross-site"}}
 	nina.expect(pressOn(page, "allow"), 403, "not sent from our own page")
 	nina.header = nil

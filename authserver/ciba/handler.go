@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
@@ -25,7 +27,9 @@ type Sessions interface {
 
 // Consents remembers what a person has agreed to.
 type Consents interface {
-	Grant(ctx context.Context, user id.ID, clientID string, scopes, resources []string) error
+	// Grant does it together with approve, or not at all; it is fault.Unauthenticated
+	// once the session has ended.
+	Grant(ctx context.Context, a oidc.Agreement, approve func(ctx context.Context, tx pgx.Tx) error) error
 }
 
 // Pages renders.
@@ -138,6 +142,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || action != "allow" && action != "deny" {
 		return web.NoButton()
 	}
+	seen := h.Requests.Now()
 	login, err := h.Sessions.Current(r)
 	if err != nil {
 		return err
@@ -145,9 +150,12 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	if login == nil || login.SID != form.Get("session") {
 		return web.SeeOther(w, r, pagePath) // not the session that was asked: ask the one that is there
 	}
-	done, err := h.decide(r, requestID, login, action == "allow")
-	if fault.Is(err, fault.NotFound) {
+	done, err := h.decide(r, requestID, login, seen, action == "allow")
+	switch {
+	case fault.Is(err, fault.NotFound):
 		done, err = pagePath+"?done=over", nil
+	case fault.Is(err, fault.Unauthenticated): // signed out just now: ask who signs in
+		done, err = pagePath, nil
 	}
 	if err != nil {
 		return err
@@ -155,9 +163,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	return web.SeeOther(w, r, done)
 }
 
-// decide returns where the browser goes next. The consent is remembered first:
-// without it the client could not refresh its tokens.
-func (h *Handler) decide(r *http.Request, requestID id.ID, login *oidc.Login, allow bool) (next string, err error) {
+// decide returns where the browser goes next. The consent is remembered too:
+// without it the client would get no tokens.
+func (h *Handler) decide(r *http.Request, requestID id.ID, login *oidc.Login, seen time.Time, allow bool) (next string, err error) {
 	ctx := r.Context()
 	all, err := h.Requests.pending(ctx, login.Subject)
 	if err != nil {
@@ -178,10 +186,9 @@ func (h *Handler) decide(r *http.Request, requestID id.ID, login *oidc.Login, al
 	if owes(all[at], login) {
 		return oidc.Onward{Page: "requests"}.Via("/login/mfa"), nil
 	}
-	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
-		return "", err
-	}
-	if err := h.Requests.Approve(ctx, requestID, *login); err != nil {
+	agreed := oidc.Agreement{Login: login, Seen: seen, ClientID: req.ClientID, Scopes: oidc.BeyondDetails(req.Scopes, req.Details), Resources: req.Resources}
+	err = h.Consents.Grant(ctx, agreed, func(ctx context.Context, tx pgx.Tx) error { return h.Requests.Approve(ctx, tx, requestID, *login) })
+	if err != nil {
 		return "", err
 	}
 	h.audit(r, all[at], login, "ciba.approved", audit.Success)

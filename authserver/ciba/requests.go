@@ -160,35 +160,35 @@ func (s *Requests) pending(ctx context.Context, user id.ID) ([]waiting, error) {
 	return all, postgres.Translate(err)
 }
 
-// Approve lets the client have what it asked for, in the name of the person who
-// is signed in as login. What it gets is a session of its own: it does not end
+// Approve lets the client have what it asked for once tx has committed, in the name
+// of the person who is signed in as login. What it gets is a session of its own: it does not end
 // when that browser signs out. A request that is not waiting for this person is
 // fault.NotFound.
-func (s *Requests) Approve(ctx context.Context, requestID id.ID, login oidc.Login) error {
+func (s *Requests) Approve(ctx context.Context, tx pgx.Tx, requestID id.ID, login oidc.Login) error {
 	person := login.Subject
 	login.SID = rand.Text()
-	return s.answer(ctx, requestID, person, oidc.DecoupledApproved, &login)
+	return s.answer(ctx, tx, requestID, person, oidc.DecoupledApproved, &login)
 }
 
 // Deny refuses the client.
 func (s *Requests) Deny(ctx context.Context, requestID, person id.ID) error {
-	return s.answer(ctx, requestID, person, oidc.DecoupledDenied, nil)
+	return postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
+		return s.answer(ctx, tx, requestID, person, oidc.DecoupledDenied, nil)
+	})
 }
 
 // answer records the one answer that there may be, and has a client that wants
 // it pinged, whatever it is (OpenID CIBA Core §10.2).
-func (s *Requests) answer(ctx context.Context, requestID, person id.ID, state oidc.DecoupledState, login *oidc.Login) error {
-	return postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
-		var ping bool
-		err := tx.QueryRow(ctx, answerRequest, requestID, person, s.Now(), string(state), login).Scan(&ping)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fault.New(fault.NotFound, "That request was answered already, or took too long.")
-		}
-		if err != nil || !ping {
-			return err
-		}
-		return s.Jobs.Insert(ctx, tx, Ping{Request: requestID})
-	})
+func (s *Requests) answer(ctx context.Context, tx pgx.Tx, requestID, person id.ID, state oidc.DecoupledState, login *oidc.Login) error {
+	var ping bool
+	err := tx.QueryRow(ctx, answerRequest, requestID, person, s.Now(), string(state), login).Scan(&ping)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fault.New(fault.NotFound, "That request was answered already, or took too long.")
+	}
+	if err != nil || !ping {
+		return err
+	}
+	return s.Jobs.Insert(ctx, tx, Ping{Request: requestID})
 }
 
 // Poll tells a client how far it is. DecoupledApproved comes once. Who polls

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"larder/authserver/consent"
@@ -336,7 +338,8 @@ func TestAFinishedRequestEndsInAPage(t *testing.T) {
 func TestConsentGrowsAndGoesWithItsGrants(t *testing.T) {
 	p := setup(t)
 	for _, scopes := range [][]string{{"openid", "lists:read"}, {"lists:read", "lists:write"}} {
-		if err := p.consents.Grant(t.Context(), p.ada, "planner", scopes, nil); err != nil {
+		agreed := oidc.Agreement{Login: &oidc.Login{Subject: p.ada, SID: "s"}, Seen: time.Now(), ClientID: "planner", Scopes: scopes}
+		if err := p.consents.Grant(t.Context(), agreed, func(context.Context, pgx.Tx) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -365,6 +368,68 @@ func TestConsentGrowsAndGoesWithItsGrants(t *testing.T) {
 		ARRAY(SELECT value FROM auth.revocations WHERE kind = 'grant_id' ORDER BY value)`).Scan(&revoked, &feed)
 	if want := []string{mine.String(), older.String()}; err != nil || !cmp.Equal(revoked, want) || !cmp.Equal(feed, want) {
 		t.Errorf("revoked %v, feed %v, %v; want %v", revoked, feed, err, want)
+	}
+}
+
+// A17: who signs out has signed out of what they were about to allow, and a consent
+// stays only with the answer that it is for.
+func TestAConsentStandsWithItsAnswerAndItsSession(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	consents := &consent.Consents{DB: db.Auth, Now: time.Now}
+	exec := func(tx interface {
+		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	}, sql string, args ...any,
+	) {
+		t.Helper()
+		if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(db.Owner, `INSERT INTO auth.clients (id, metadata) VALUES ('planner', '{}')`)
+	const revoke = `INSERT INTO auth.revocations (kind, value, revoked_at, expires_at) VALUES ($1, $2, $3, now() + interval '1 hour')`
+	seen, late := time.Now(), fault.New(fault.NotFound, "too late")
+	for name, c := range map[string]struct {
+		meanwhile func(tx pgx.Tx, user id.ID)
+		answer    error
+		want      fault.Kind // 0 for none
+	}{
+		"nothing happens":             {},
+		"the answer comes too late":   {answer: late, want: fault.NotFound},
+		"the session ends":            {meanwhile: func(tx pgx.Tx, user id.ID) { exec(tx, revoke, "sid", user.String(), seen) }, want: fault.Unauthenticated},
+		"another session ends":        {meanwhile: func(tx pgx.Tx, _ id.ID) { exec(tx, revoke, "sid", id.New().String(), seen) }},
+		"all sessions end":            {meanwhile: func(tx pgx.Tx, user id.ID) { exec(tx, revoke, "sub", user.String(), seen.Add(time.Second)) }, want: fault.Unauthenticated},
+		"they had ended before":       {meanwhile: func(tx pgx.Tx, user id.ID) { exec(tx, revoke, "sub", user.String(), seen.Add(-time.Second)) }},
+		"the account is shut":         {meanwhile: func(tx pgx.Tx, user id.ID) { exec(tx, `UPDATE auth.users SET disabled_at = now() WHERE id = $1`, user) }, want: fault.Unauthenticated},
+		"the answer and session fail": {meanwhile: func(tx pgx.Tx, user id.ID) { exec(tx, revoke, "sid", user.String(), seen) }, answer: late, want: fault.Unauthenticated},
+	} {
+		user := id.New()
+		exec(db.Owner, `INSERT INTO auth.users (id, name) VALUES ($1, 'Ada')`, user)
+		// Whoever ends the session holds both locks, and the consent waits for it.
+		hold, err := db.Owner.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(hold, `SELECT pg_advisory_xact_lock(hashtextextended('session ' || $1, 0))`, user.String())
+		exec(hold, `SELECT FROM auth.users WHERE id = $1 FOR UPDATE`, user)
+		if c.meanwhile != nil {
+			c.meanwhile(hold, user)
+		}
+		done := make(chan error, 1)
+		go func() {
+			agreed := oidc.Agreement{Login: &oidc.Login{Subject: user, SID: user.String()}, Seen: seen, ClientID: "planner", Scopes: []string{"openid"}}
+			done <- consents.Grant(t.Context(), agreed, func(context.Context, pgx.Tx) error { return c.answer })
+		}()
+		db.Waits(t, 1)
+		if err := hold.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; c.want == 0 && err != nil || c.want != 0 && !fault.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if all, err := consents.List(t.Context(), user); err != nil || (len(all) == 1) != (c.want == 0) {
+			t.Errorf("%s: consents %v, %v", name, all, err)
+		}
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"larder/authserver/oidc"
 	"larder/internal/audit"
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/web"
 )
@@ -124,7 +127,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	flowID := form.Get("flow")
+	flowID, seen := form.Get("flow"), h.Now()
 	req, _, _, err := h.Flows.Resume(r.Context(), r, flowID)
 	if err != nil {
 		return err
@@ -138,13 +141,13 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch form.Get("action") {
 	case "allow":
-		err = h.allow(r.Context(), req, login, flowID)
+		err = h.allow(r.Context(), req, login, seen, flowID)
 	case "deny":
 		err = h.deny(r, req, login, flowID)
 	default:
 		err = web.NoButton()
 	}
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.Unauthenticated) { // signed out just now: the dispatcher sees it too
 		return err
 	}
 	return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path())
@@ -152,11 +155,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 
 // allow remembers what the page showed but authorization details: they are
 // asked for each time.
-func (h *Handler) allow(ctx context.Context, req *oidc.AuthRequest, login *oidc.Login, flowID string) error {
-	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
-		return err
-	}
-	return h.Flows.Approve(ctx, flowID, login.SID)
+func (h *Handler) allow(ctx context.Context, req *oidc.AuthRequest, login *oidc.Login, seen time.Time, flowID string) error {
+	agreed := oidc.Agreement{Login: login, Seen: seen, ClientID: req.ClientID, Scopes: oidc.BeyondDetails(req.Scopes, req.Details), Resources: req.Resources}
+	return h.Consents.Grant(ctx, agreed, func(ctx context.Context, _ pgx.Tx) error { return h.Flows.Approve(ctx, flowID, login.SID) })
 }
 
 func (h *Handler) deny(r *http.Request, req *oidc.AuthRequest, login *oidc.Login, flowID string) error {

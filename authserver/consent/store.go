@@ -7,7 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"larder/authserver/oidc"
 	"larder/internal/audit"
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/postgres"
 	"larder/internal/revocation"
@@ -23,6 +25,14 @@ INSERT INTO auth.consents AS c (user_id, client_id, scopes, resources, granted_a
 ON CONFLICT (user_id, client_id) DO UPDATE SET granted_at = excluded.granted_at,
   scopes = ARRAY(SELECT unnest(c.scopes) UNION SELECT unnest(excluded.scopes) ORDER BY 1),
   resources = ARRAY(SELECT unnest(c.resources) UNION SELECT unnest(excluded.resources) ORDER BY 1)`
+
+	// Whoever ends the session or all that the person is signed in to waits for
+	// these, as for a grant that is being written (package oauth).
+	lockGiver    = `SELECT pg_advisory_xact_lock_shared(hashtextextended('session ' || $2, 0)) FROM auth.users WHERE id = $1 FOR KEY SHARE`
+	selectStands = `
+SELECT EXISTS (SELECT FROM auth.users WHERE id = $1 AND disabled_at IS NULL) AND NOT EXISTS (
+  SELECT FROM auth.revocations
+   WHERE (kind = 'sid' AND value = $2) OR (kind = 'sub' AND value = $1::uuid::text AND revoked_at >= $3))`
 
 	// As in package account: whoever is about to make a grant holds a lock on the
 	// person, and has made it before the next statements look, or sees the end.
@@ -59,17 +69,34 @@ func (c *Consents) Covered(ctx context.Context, user id.ID, clientID string, sco
 	return covered, postgres.Translate(err)
 }
 
-// Grant adds to what the person agreed to.
-func (c *Consents) Grant(ctx context.Context, user id.ID, clientID string, scopes, resources []string) error {
-	now := c.Now()
+// Grant adds to what the person agreed to, together with approve, which records the
+// answer that it is for: neither stays without the other. It is
+// fault.Unauthenticated once the session has ended, and until then nobody ends it
+// or the account's access.
+func (c *Consents) Grant(ctx context.Context, a oidc.Agreement, approve func(ctx context.Context, tx pgx.Tx) error) error {
+	now, user := c.Now(), a.Login.Subject
 	return postgres.InTx(ctx, c.DB, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, upsertConsent, user, clientID, list(scopes), list(resources), now); err != nil {
+		if _, err := tx.Exec(ctx, lockGiver, user, a.Login.SID); err != nil {
 			return err
 		}
-		return audit.Auth().Insert(ctx, tx, audit.Event{
-			OccurredAt: now, Action: "consent.granted", Result: audit.Success, Actor: audit.Person(user), ClientID: clientID,
-			Details: map[string]any{"scopes": list(scopes), "resources": list(resources)},
+		var stands bool
+		if err := tx.QueryRow(ctx, selectStands, user, a.Login.SID, a.Seen).Scan(&stands); err != nil {
+			return err
+		}
+		if !stands {
+			return fault.New(fault.Unauthenticated, "You are not signed in any more.")
+		}
+		if _, err := tx.Exec(ctx, upsertConsent, user, a.ClientID, list(a.Scopes), list(a.Resources), now); err != nil {
+			return err
+		}
+		err := audit.Auth().Insert(ctx, tx, audit.Event{
+			OccurredAt: now, Action: "consent.granted", Result: audit.Success, Actor: audit.Person(user), ClientID: a.ClientID,
+			Details: map[string]any{"scopes": list(a.Scopes), "resources": list(a.Resources)},
 		})
+		if err != nil {
+			return err
+		}
+		return approve(ctx, tx)
 	})
 }
 

@@ -135,10 +135,11 @@ func (a *Authorizations) Deny(ctx context.Context, userCode string) error {
 	return a.answer(ctx, userCode, oidc.DecoupledDenied, "", nil)
 }
 
-// answer records the one answer that there may be, and ends the user code. An
-// approval can be found by its person from then on.
+// answer records the one answer that there may be, and ends the user code with it:
+// after a failure the person can try again. An approval can be found by its person
+// from then on.
 func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc.DecoupledState, body string, approver *id.ID) error {
-	name, err := a.Redis.GetDel(ctx, userKey(userCode)).Result()
+	name, err := a.Redis.Get(ctx, userKey(userCode)).Result()
 	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
 		return unknownCode()
 	}
@@ -150,7 +151,7 @@ func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc
 			return err
 		}
 	}
-	done, err := redis.NewScript(answerScript).Run(ctx, a.Redis, []string{deviceKey(name)}, string(state), body, a.Now().UnixMilli()).Int()
+	done, err := redis.NewScript(answerScript).Run(ctx, a.Redis, []string{deviceKey(name), userKey(userCode)}, string(state), body, a.Now().UnixMilli()).Int()
 	if err != nil {
 		return cache.Translate(err)
 	}
@@ -164,6 +165,7 @@ const answerScript = `
 local v = redis.call('HMGET', KEYS[1], 'state', 'expires')
 if v[1] ~= 'pending' or tonumber(ARGV[3]) >= tonumber(v[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'answer', ARGV[2])
+redis.call('DEL', KEYS[2])
 return 1`
 
 // pollScript answers one poll. An approval is given out once. Who polls before

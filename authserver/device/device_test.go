@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 
 	"larder/authserver/consent"
 	"larder/authserver/device"
@@ -495,4 +496,71 @@ type nameless struct{}
 
 func (nameless) Of(context.Context, id.ID, []string, []oidc.AuthorizationDetail) oidc.DetailNames {
 	return nil
+}
+
+// away loses the answers of scripts while it is on.
+type away struct{ on atomic.Bool }
+
+func (*away) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (*away) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (a *away) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if a.on.Load() && strings.HasPrefix(cmd.Name(), "eval") {
+			return errors.New("the connection broke")
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// An answer counts whole or not at all: neither a fault on the way nor a sign-out
+// just before it leaves a consent, or takes the code away.
+func TestAnAnswerThatFailsLeavesTheCode(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	deviceCode, userCode := p.begin()
+	ada := p.browser(p.ada)
+	flowID := ada.flow(userCode)
+	sid := hidden(t, ada.get("/device?flow="+flowID).body, "session")
+	allow := func() response {
+		t.Helper()
+		return ada.do(http.MethodPost, "/device", url.Values{"action": {"allow"}, "flow": {flowID}, "session": {sid}})
+	}
+	unanswered := func(name string) {
+		t.Helper()
+		if all, err := p.consents.List(t.Context(), p.ada); err != nil || len(all) != 0 {
+			t.Errorf("%s: consents %v, %v", name, all, err)
+		}
+		if _, err := p.codes.Find(t.Context(), strings.ReplaceAll(userCode, "-", "")); err != nil {
+			t.Errorf("%s: the code: %v", name, err)
+		}
+	}
+
+	broken := &away{}
+	broken.on.Store(true)
+	p.codes.Redis.AddHook(broken)
+	if got := allow(); got.status != http.StatusServiceUnavailable {
+		t.Errorf("without Redis: %d %s", got.status, got.location)
+	}
+	broken.on.Store(false)
+	unanswered("a fault")
+
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := p.db.Exec(t.Context(), sql, sid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO auth.revocations (kind, value, expires_at) VALUES ('sid', $1, now() + interval '1 hour')`)
+	if got := allow(); got.status != http.StatusSeeOther || got.location != "/authorize/continue?flow="+flowID {
+		t.Errorf("signed out: %d %s", got.status, got.location)
+	}
+	unanswered("a sign-out")
+	exec(`DELETE FROM auth.revocations WHERE kind = 'sid' AND value = $1`)
+
+	if got := allow(); got.status != http.StatusOK || p.poll(deviceCode).State != oidc.DecoupledApproved {
+		t.Errorf("after the fault: %d %s", got.status, got.body)
+	}
 }

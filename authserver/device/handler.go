@@ -2,9 +2,12 @@ package device
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"larder/authserver/oidc"
 	"larder/internal/audit"
@@ -45,7 +48,9 @@ type Users interface {
 
 // Consents remembers what a person has agreed to.
 type Consents interface {
-	Grant(ctx context.Context, user id.ID, clientID string, scopes, resources []string) error
+	// Grant does it together with approve, or not at all; it is fault.Unauthenticated
+	// once the session has ended.
+	Grant(ctx context.Context, a oidc.Agreement, approve func(ctx context.Context, tx pgx.Tx) error) error
 }
 
 // Limiter counts guesses.
@@ -246,7 +251,7 @@ func (h *Handler) resume(r *http.Request, flowID string) (code string, login *oi
 
 // answer records what the person decided.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values) error {
-	flowID := form.Get("flow")
+	flowID, seen := form.Get("flow"), h.Now()
 	code, login, err := h.resume(r, flowID)
 	if err != nil {
 		return err
@@ -264,27 +269,28 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 	}
 	allowed := form.Get("action") == "allow"
 	if allowed {
-		err = h.allow(r.Context(), code, req, login)
+		err = h.allow(r.Context(), code, req, login, seen)
 	} else {
 		err = h.Authorizations.Deny(r.Context(), code)
+	}
+	if fault.Is(err, fault.Unauthenticated) {
+		return web.SeeOther(w, r, oidc.Onward{Flow: flowID}.Path()) // signed out just now: ask who signs in
 	}
 	if err != nil {
 		return err
 	}
 	h.audit(r, req, login, allowed)
 	if _, err := h.Flows.Finish(r.Context(), flowID); err != nil {
-		return err
+		// The device has its answer. The flow ends by itself.
+		web.Annotate(r.Context(), slog.String("flow_error", err.Error()))
 	}
 	return h.Pages.Render(w, r, http.StatusOK, "device-done", donePage{App: c.App().Name, Allowed: allowed})
 }
 
-// allow remembers the consent first: without it the device could not refresh
-// its tokens.
-func (h *Handler) allow(ctx context.Context, code string, req *oidc.DecoupledRequest, login *oidc.Login) error {
-	if err := h.Consents.Grant(ctx, login.Subject, req.ClientID, oidc.BeyondDetails(req.Scopes, req.Details), req.Resources); err != nil {
-		return err
-	}
-	return h.Authorizations.Approve(ctx, code, *login)
+// allow remembers the consent too: without it the device would get no tokens.
+func (h *Handler) allow(ctx context.Context, code string, req *oidc.DecoupledRequest, login *oidc.Login, seen time.Time) error {
+	agreed := oidc.Agreement{Login: login, Seen: seen, ClientID: req.ClientID, Scopes: oidc.BeyondDetails(req.Scopes, req.Details), Resources: req.Resources}
+	return h.Consents.Grant(ctx, agreed, func(ctx context.Context, _ pgx.Tx) error { return h.Authorizations.Approve(ctx, code, *login) })
 }
 
 func (h *Handler) audit(r *http.Request, req *oidc.DecoupledRequest, login *oidc.Login, allowed bool) {

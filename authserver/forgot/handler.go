@@ -131,6 +131,7 @@ func (h *Handler) leave(r *http.Request, page formPage) error {
 	if err := h.Limits.Take(r.Context(), "forgot:source:"+h.Source(r), perSource()...); err != nil {
 		return err
 	}
+	// Of the address alone: nobody is asked for a name here.
 	canonical, err := h.Accounts.CheckIdentity("somebody", page.Email)
 	if err != nil {
 		return err

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"larder/authserver/oidc"
 	"larder/internal/fault"
 	"larder/internal/id"
+	"larder/internal/postgres"
 	"larder/internal/secret"
 )
 
@@ -62,8 +65,10 @@ func (h *harness) requestID(authReqID string) (requestID id.ID) {
 func (h *harness) sayYes(authReqID string, user oidc.User) error {
 	h.t.Helper()
 	h.agrees(user.ID, "phone")
-	return h.asked.Approve(h.t.Context(), h.requestID(authReqID), oidc.Login{
-		Subject: user.ID, SID: "browser", AuthTime: h.clock.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"},
+	return postgres.InTx(h.t.Context(), h.db.Auth, func(tx pgx.Tx) error {
+		return h.asked.Approve(h.t.Context(), tx, h.requestID(authReqID), oidc.Login{
+			Subject: user.ID, SID: "browser", AuthTime: h.clock.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"},
+		})
 	})
 }
 
