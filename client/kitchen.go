@@ -89,7 +89,7 @@ func (c *Client) Shop(ctx context.Context, family, recipe, list string, servings
 }
 
 // Store is a place to shop. Aisles are categories, in the order of the way through it. Permissions, here and below, are
-// what the caller may do with the thing, such as kitchen.write; an answer to Sync leaves them out.
+// what the caller may do with the thing, such as kitchen.keep; an answer to Sync leaves them out.
 type Store struct {
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`

@@ -188,3 +188,37 @@ func TestParentsKeepWhatTheirChildrenAvoid(t *testing.T) {
 		t.Errorf("in the end: %s", got)
 	}
 }
+
+// Two who add the last child that there is room for at once make one more, who
+// must not be left out of the warnings.
+func TestOneChildTooManyIsWarnedOfToo(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	all := h.path + "/children"
+	extra := h.want(t, 201, h.admin, "POST", all, map[string]any{"name": "Ole"}).field(t, "id")
+	var box []byte
+	if err := h.db.Owner.QueryRow(t.Context(), `DELETE FROM grocery.children WHERE id = $1 RETURNING box`, extra).Scan(&box); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.db.Owner.Exec(t.Context(), `DELETE FROM grocery.children`); err != nil { // that of the household
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		child := map[string]any{"name": "Child"}
+		if n == 19 {
+			child["avoid"] = []string{"nuts"}
+		}
+		h.want(t, 201, h.admin, "POST", all, child)
+	}
+	h.want(t, 409, h.admin, "POST", all, map[string]any{"name": "Ole"})
+	if _, err := h.db.Owner.Exec(t.Context(), `INSERT INTO grocery.children (family_id, id, box) VALUES ($1, $2, $3)`, h.id, extra, box); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.want(t, 200, h.admin, "GET", all, nil); strings.Count(string(got.body), `"id":`) != 21 {
+		t.Errorf("shown: %s", got)
+	}
+	h.add(t, h.admin, h.granted, "Hazelnut cream")
+	if got := h.want(t, 200, h.member, "GET", h.path+"/lists/"+h.granted+"/warnings", nil); !strings.Contains(string(got.body), `"avoid":"nuts"`) {
+		t.Errorf("nobody is warned of the last child's nuts: %s", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -156,5 +157,33 @@ func TestAServerThatIsGoneIsUnavailable(t *testing.T) {
 	}
 	if _, err := postgres.Open(context.Background(), "postgres://u:hush@[", 1); err == nil || strings.Contains(err.Error(), "hush") {
 		t.Fatalf("a URL that cannot be read: %v", err)
+	}
+}
+
+func TestTimeoutsAreTheAddresssOrOurs(t *testing.T) {
+	t.Parallel()
+	const statement, lock, idle = "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"
+	for address, want := range map[string]struct {
+		connect time.Duration
+		params  map[string]string
+	}{
+		"postgres://localhost/x": {3 * time.Second, map[string]string{statement: "10s", lock: "5s", idle: "30s"}},
+		"postgres://localhost/x?connect_timeout=20&lock_timeout=5min":                   {20 * time.Second, map[string]string{statement: "10s", lock: "5min", idle: "30s"}},
+		"postgres://localhost/x?statement_timeout=1min&" + idle + "=0&timezone=Etc/GMT": {3 * time.Second, map[string]string{statement: "1min", lock: "5s", idle: "0", "timezone": "UTC"}},
+	} {
+		pool, err := postgres.Open(t.Context(), secret.String(address), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := pool.Config().ConnConfig
+		pool.Close()
+		if got.ConnectTimeout != want.connect {
+			t.Errorf("%s: a connection may take %s, want %s", address, got.ConnectTimeout, want.connect)
+		}
+		for name, value := range want.params {
+			if got.RuntimeParams[name] != value {
+				t.Errorf("%s: %s is %q, want %q", address, name, got.RuntimeParams[name], value)
+			}
+		}
 	}
 }

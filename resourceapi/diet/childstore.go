@@ -14,9 +14,10 @@ import (
 )
 
 const (
+	// Of two who add the twentieth at once both do: what is read has room for more.
 	selectChildren = `
 SELECT id, user_id, box, version, created_at, updated_at
-  FROM grocery.children WHERE family_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id LIMIT 20`
+  FROM grocery.children WHERE family_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id LIMIT 100`
 
 	selectChild = `SELECT id, user_id, box, version, created_at, updated_at FROM grocery.children WHERE family_id = $1 AND id = $2`
 

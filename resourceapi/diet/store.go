@@ -18,7 +18,7 @@ import (
 const (
 	selectDiets = `SELECT user_id, avoid FROM grocery.diets WHERE family_id = $1 ORDER BY user_id LIMIT 500`
 
-	selectChildBoxes = `SELECT id, box FROM grocery.children WHERE family_id = $1 ORDER BY id LIMIT 20`
+	selectChildBoxes = `SELECT id, box FROM grocery.children WHERE family_id = $1 ORDER BY id LIMIT 100`
 
 	selectDiet = `SELECT avoid, version, updated_at FROM grocery.diets WHERE family_id = $1 AND user_id = $2`
 

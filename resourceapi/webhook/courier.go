@@ -22,16 +22,19 @@ import (
 // family's at most four, in one of the rounds that there are; and it is left
 // alone until the next attempt. Nobody's transaction waits for it.
 const (
-	lookEvery    = time.Second
-	roundsAtOne  = 32 // families that are told, at the same time
-	readsAtOne   = 4  // of them in the database, so that requests find connections
-	sendsAtOne   = 4  // messages of one family
-	sendsToOne   = 2  // messages to one receiver, of all families
-	turnWithin   = time.Second
-	maxDue       = 20
-	maxWoken     = 1000
-	maxKnown     = 100_000
-	roundTimeout = 100 * time.Second // less than a round is kept from others
+	lookEvery   = time.Second
+	roundsAtOne = 32 // families that are told, at the same time
+	readsAtOne  = 4  // of them in the database, so that requests find connections
+	sendsAtOne  = 4  // messages of one family
+	sendsToOne  = 2  // messages to one receiver, of all families
+	turnWithin  = time.Second
+	maxDue      = 20
+	maxWoken    = 1000
+	maxKnown    = 100_000
+
+	// Together less than a round is kept from others.
+	roundTimeout  = 100 * time.Second
+	finishTimeout = 10 * time.Second
 )
 
 // Sender sends to addresses that families chose; outbound.Client does.
@@ -139,6 +142,9 @@ func (c *Courier) round(ctx context.Context, family id.ID) error {
 		return err
 	}
 	c.deliver(ctx, family, messages)
+	// What was sent is written down though the time of the round may be over: it would be sent again and again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
 	c.reads <- struct{}{}
 	defer func() { <-c.reads }()
 	if err := c.finish(ctx, family, messages, soon); err != nil {

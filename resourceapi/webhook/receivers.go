@@ -12,7 +12,8 @@ import (
 )
 
 // deliver sends the messages, each receiver's in their order. Where one does not
-// answer at all, those behind it are left.
+// answer at all, those behind it are left, and where the time of the round is
+// over, those that are not sent yet.
 func (c *Courier) deliver(ctx context.Context, family id.ID, messages []message) {
 	queues := map[string]*queue{}
 	var inOrder []*queue
@@ -34,7 +35,11 @@ func (c *Courier) deliver(ctx context.Context, family id.ID, messages []message)
 					return nil
 				}
 				defer leave()
-				for m := q.next(); m != nil; m = q.next() {
+				for ctx.Err() == nil {
+					m := q.next()
+					if m == nil {
+						break
+					}
 					c.send(ctx, family, m)
 					if m.status == 0 {
 						q.leave(m)
