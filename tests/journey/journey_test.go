@@ -28,7 +28,7 @@ func TestJourneys(t *testing.T) {
 	t.Parallel()
 	journeys := []string{
 		"registering", "password", "profile", "second-step", "sent-codes", "passkeys", "providers", "linking", "device", "consent", "step-up", "sessions", "not-me",
-		"keys", "privacy", "scriptless",
+		"keys", "privacy", "scriptless", "narrow",
 	}
 	s := start(t)
 	env := []string{
