@@ -25,6 +25,7 @@ import (
 	"larder/resourceapi/invite"
 	"larder/resourceapi/item"
 	"larder/resourceapi/policy"
+	"larder/resourceapi/quota"
 	"larder/resourceapi/recurring"
 	"larder/resourceapi/tenant"
 )
@@ -79,7 +80,7 @@ func newSeeder(db *tenant.DB) (*seeder, error) {
 	}
 	db.Authorizer, db.Denials = engine, &auditlog.Queue{}
 	s := &seeder{db: db, families: &family.Families{DB: db}, api: web.NewRouter(web.Problem)}
-	mountFeatures(s.api, db, paging.Signer{}, recurring.New(db, &item.Items{DB: db}, log), invite.NewMails(invite.Mails{}))
+	mountFeatures(s.api, db, &quota.Quotas{}, paging.Signer{}, recurring.New(db, &item.Items{DB: db}, log), invite.NewMails(invite.Mails{}))
 	return s, nil
 }
 

@@ -411,4 +411,11 @@ func TestASlowFileHoldsNobodyUp(t *testing.T) {
 	}); got["favourites"].Added != 1 {
 		t.Errorf("imported %v", got)
 	}
+	told := strings.Count(strings.Join(h.events(t), " "), "favourite.created")
+	again := h.imported(t, h.admin, h.path+"/import", portable.Document{
+		Format: "larder.family", Version: 1, Favourites: []portable.Favourite{{ID: id.New(), Name: "tea"}, {ID: id.New(), Name: "Cocoa"}},
+	})
+	if now := strings.Count(strings.Join(h.events(t), " "), "favourite.created"); again["favourites"] != (portable.Count{Added: 1, Kept: 1}) || now != told+1 {
+		t.Errorf("a favourite that is there by another id: %v, told of %d", again, now-told)
+	}
 }

@@ -11,6 +11,7 @@ import (
 func TestQuotasAreToldAndKept(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)
+	other := h.household(t, "other-")
 	now := time.Now() // and it stays so, however slow this machine is
 	leases, err := limit.NewLeases(nil, func() time.Time { return now })
 	if err != nil {
@@ -48,6 +49,15 @@ func TestQuotasAreToldAndKept(t *testing.T) {
 	}
 	if got := h.do(t, h.member, "PUT", check, nil); got.status != 429 || got.field(t, "code") != "quota_family" {
 		t.Fatalf("the family's fourteenth in a minute: %s", got)
+	}
+	// Of what is done offline, each thing counts as a request does; what is too much is told, and judged anew.
+	var batch []op
+	for range 9 {
+		batch = append(batch, op{"op": "item.check", "list_id": other.shared, "item_id": other.item})
+	}
+	results := other.syncKitchen(t, other.member, "", batch...).Results
+	if results[7].Status == "rejected" || results[8].Error == nil || results[8].Error.Status != 429 || results[8].Error.Code != "quota_principal" {
+		t.Errorf("nine operations where eight requests are let in: %+v", results)
 	}
 	// Without a credential, or with a bad one, the address is counted; health is not.
 	for _, want := range []int{401, 401, 200, 429} {

@@ -157,7 +157,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	}
 	s.sweeper = sweep.New(log, s.registry, append(s.tenants.Sweeps(),
 		sweep.Task{Table: "audit_events", Do: s.chain.Forget}, sweep.Task{Table: "invitations", Do: s.invitations.SweepOver})...)
-	mountFeatures(s.api, s.tenants, cursors, s.orders, s.invitations)
+	mountFeatures(s.api, s.tenants, s.quotas, cursors, s.orders, s.invitations)
 	(&erasure.Erasures{DB: s.tenants, Issuer: cfg.Issuer}).Mount(s.api)
 	diets := &diet.Diets{DB: s.tenants, Keys: secrets}
 	diets.Mount(s.api)
@@ -206,7 +206,7 @@ func (s *server) close() {
 
 // mountFeatures is the list of everything there is below /v1. Routes are tried
 // in this order, so what is asked for most stands first.
-func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders *recurring.Recurring, mails *invite.Mails) {
+func mountFeatures(rt *web.Router, db *tenant.DB, quotas *quota.Quotas, cursors paging.Signer, orders *recurring.Recurring, mails *invite.Mails) {
 	lists, items := &list.Lists{DB: db, Cursors: cursors}, &item.Items{DB: db, Cursors: cursors}
 	items.Mount(rt)
 	lists.Mount(rt)
@@ -214,7 +214,7 @@ func mountFeatures(rt *web.Router, db *tenant.DB, cursors paging.Signer, orders 
 	shelves := map[string]sync.Shelf{
 		stores.Noun: stores, pantries.Noun: pantries, recipes.Noun: recipes, orders.Noun: orders, favourites.Noun: favourites,
 	}
-	(&sync.Sync{DB: db, Items: items, Lists: lists, Kitchen: shelves}).Mount(rt)
+	(&sync.Sync{DB: db, Quota: quotas, Items: items, Lists: lists, Kitchen: shelves}).Mount(rt)
 	(&family.Families{DB: db}).Mount(rt)
 	(&rules.Rules{DB: db}).Mount(rt)
 	(&invite.Invitations{DB: db, Mails: mails}).Mount(rt)

@@ -48,6 +48,11 @@ func TestSuggestionsAreTheFamilysOwn(t *testing.T) {
 	if diff := cmp.Diff("Honey, Cake, Milk", suggested(h.member, h.path+"/suggestions?list_id="+list)); diff != "" {
 		t.Errorf("but for what is on the list: %s", diff)
 	}
+	h.add(t, h.admin, h.granted, "Caf\u00e9") // a word is the same however its accents are written
+	h.add(t, h.admin, h.granted, "Cafe\u0301")
+	if uses := strings1(t, h.db.Owner, `SELECT uses::text FROM grocery.item_uses WHERE family_id = $1 AND name_key LIKE 'caf%'`, h.id); !cmp.Equal([]string{"2"}, uses) {
+		t.Errorf("uses of one word: %v", uses)
+	}
 	h.want(t, 200, h.member, "GET", h.path+"/favourites", nil)
 	h.want(t, 400, h.member, "GET", h.path+"/suggestions?list_id=x", nil)
 	h.want(t, 403, h.guest, "GET", h.path+"/suggestions", nil)

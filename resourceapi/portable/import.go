@@ -7,7 +7,6 @@ import (
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -127,6 +126,7 @@ type intake struct {
 	lists map[id.ID]*tenant.List // those that are there and are named
 	fresh map[id.ID]*List        // those that are not
 	ends  map[id.ID]*end         // of the lists that are there
+	made  map[id.ID]bool         // once that is sent
 
 	stores, prices, favourites, recipes, pantry, recurring, listCount int
 	lastList                                                          float64
@@ -142,7 +142,7 @@ type end struct {
 func (h *Portable) take(ctx context.Context, family id.ID, d *Document, dry bool) (*Result, error) {
 	result := &Result{DryRun: dry, Counts: map[string]Count{}}
 	err := h.DB.Write(ctx, family, func(tx *tenant.Tx) error {
-		in := &intake{tx: tx, doc: d, result: result, known: map[id.ID]bool{}, ends: map[id.ID]*end{}, fresh: map[id.ID]*List{}}
+		in := &intake{tx: tx, doc: d, result: result, known: map[id.ID]bool{}, ends: map[id.ID]*end{}, made: map[id.ID]bool{}, fresh: map[id.ID]*List{}}
 		if err := in.look(ctx); err != nil {
 			return err
 		}
@@ -156,8 +156,7 @@ func (h *Portable) take(ctx context.Context, family id.ID, d *Document, dry bool
 		if dry {
 			return errDry
 		}
-		in.insert(ctx)
-		return nil
+		return in.insert(ctx)
 	})
 	if errors.Is(err, errDry) {
 		err = nil
@@ -316,7 +315,7 @@ func (in *intake) leave(ctx context.Context) error {
 	for i := range d.Lists {
 		if kind := d.Lists[i].Kind; !asked[kind] {
 			asked[kind] = true
-			made := in.made(policy.ListResource, kind)
+			made := in.yet(policy.ListResource, kind)
 			if err := tx.May(ctx, policy.ListCreate, made); err != nil {
 				return err
 			}
@@ -329,7 +328,7 @@ func (in *intake) leave(ctx context.Context) error {
 		var item policy.Resource
 		key := list.String()
 		if l := in.fresh[list]; l != nil {
-			key, item = "items of "+l.Kind, in.made(policy.ItemResource, l.Kind)
+			key, item = "items of "+l.Kind, in.yet(policy.ItemResource, l.Kind)
 		} else {
 			item = in.lists[list].Item()
 		}
@@ -344,14 +343,14 @@ func (in *intake) leave(ctx context.Context) error {
 	return nil
 }
 
-// made is a list of the caller's own, or an item on one, before it is made.
-func (in *intake) made(of policy.ResourceType, kind string) policy.Resource {
+// yet is a list of the caller's own, or an item on one, before it is made.
+func (in *intake) yet(of policy.ResourceType, kind string) policy.Resource {
 	r := in.tx.NewList(kind)
 	r.Type = of
 	return r
 }
 
-func (in *intake) insert(ctx context.Context) {
+func (in *intake) insert(ctx context.Context) error {
 	tx, d := in.tx, in.doc
 	var owner *string
 	if tx.IsUser() {
@@ -365,28 +364,39 @@ func (in *intake) insert(ctx context.Context) {
 	put(in, "pantry", importPantry, d.Pantry)
 	put(in, "recurring", importRecurring, d.Recurring)
 	put(in, "items", importItems, d.Items)
+	if err := tx.Send(ctx); err != nil {
+		return err
+	}
 	in.record(ctx, owner)
+	return nil
 }
 
-// put queues the rows, and corrects the count where another was faster.
+// put queues the rows, and corrects the count where one was left out: another was
+// faster, or something of its name is there by another id.
 func put[T any](in *intake, name, sql string, rows []T, more ...any) {
 	if len(rows) == 0 {
 		return
 	}
 	args := append([]any{in.tx.Family, rows, in.tx.Principal()}, more...)
-	in.tx.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
+	in.tx.Queue(sql+` RETURNING id`, args...).Query(func(rows pgx.Rows) error {
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[id.ID])
+		for _, made := range ids {
+			in.made[made] = true
+		}
 		c := in.result.Counts[name]
-		late := c.Added - int(tag.RowsAffected())
-		in.result.Counts[name] = Count{Added: c.Added - late, Kept: c.Kept + late}
-		return nil
+		in.result.Counts[name] = Count{Added: len(ids), Kept: c.Kept + c.Added - len(ids)}
+		return err
 	})
 }
 
-// record tells the feed of each new thing; of items, that their whole list is
+// record tells the feed of each thing that was made; of items, that their whole list is
 // to be read.
 func (in *intake) record(ctx context.Context, owner *string) {
 	tx, d := in.tx, in.doc
 	created := func(event string, thing id.ID) {
+		if !in.made[thing] {
+			return
+		}
 		tx.Record(ctx, tenant.Change{Event: event, Entity: thing.String(), Version: 1})
 	}
 	for i := range d.Stores {
@@ -415,11 +425,14 @@ func (in *intake) record(ctx context.Context, owner *string) {
 	}
 	for i := range d.Lists {
 		l := &d.Lists[i]
+		if !in.made[l.ID] {
+			continue
+		}
 		tx.Record(ctx, tenant.Change{Event: "list.created", List: l.ID, PrivateTo: private(l.ID), Entity: l.ID.String(), Version: 1})
 	}
 	told := map[id.ID]bool{}
 	for i := range d.Items {
-		if list := d.Items[i].ListID; !told[list] {
+		if list := d.Items[i].ListID; in.made[d.Items[i].ID] && !told[list] {
 			told[list] = true
 			tx.Record(ctx, tenant.Change{Event: "list.renumbered", List: list, PrivateTo: private(list), Entity: list.String()})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,8 +29,9 @@ type Quotas struct {
 
 // meter is what one request has been counted against.
 type meter struct {
-	header http.Header
-	family id.ID
+	header    http.Header
+	principal string
+	family    id.ID
 }
 
 type meterKey struct{}
@@ -37,18 +39,19 @@ type meterKey struct{}
 // Wrap counts what a caller, who is in the request's context, asks of next.
 func (q *Quotas) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
+		ctx, m := r.Context(), &meter{header: w.Header()}
 		if caller := bearer.From(ctx); caller != nil {
 			who := caller.Subject
 			if who == "" {
 				who = caller.ClientID
 			}
-			if err := q.take(ctx, w.Header(), "principal", string(caller.Kind)+":"+who, q.Principal); err != nil {
+			m.principal = string(caller.Kind) + ":" + who
+			if err := q.take(ctx, w.Header(), "principal", m.principal, q.Principal); err != nil {
 				q.Report(w, r, err)
 				return
 			}
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, meterKey{}, &meter{header: w.Header()})))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, meterKey{}, m)))
 	})
 }
 
@@ -61,6 +64,19 @@ func (q *Quotas) Enter(ctx context.Context, family id.ID) error {
 	}
 	m.family = family
 	return q.take(ctx, m.header, "family", family.String(), q.Family)
+}
+
+// More counts what a request that was counted does besides, as a request of its
+// own by the same caller in the same family.
+func (q *Quotas) More(ctx context.Context) error {
+	m, ok := ctx.Value(meterKey{}).(*meter)
+	if !ok {
+		return nil
+	}
+	if err := q.take(ctx, m.header, "principal", m.principal, q.Principal); err != nil {
+		return err
+	}
+	return q.take(ctx, m.header, "family", m.family.String(), q.Family)
 }
 
 // Refused counts a request whose credential was not taken, and returns the
@@ -96,12 +112,19 @@ func (q *Quotas) take(ctx context.Context, header http.Header, policy, of string
 		return nil
 	}
 	s := q.Leases.Take(ctx, policy+":"+of, limit.Quota{Limit: quota, Window: Window})
-	header.Add("Ratelimit-Policy", `"`+policy+`";q=`+strconv.Itoa(quota)+`;w=`+strconv.Itoa(int(Window.Seconds())))
-	header.Add("Ratelimit", `"`+policy+`";r=`+strconv.Itoa(s.Remaining)+`;t=`+strconv.Itoa(int(math.Ceil(s.Reset.Seconds()))))
+	tell(header, "Ratelimit-Policy", policy, `q=`+strconv.Itoa(quota)+`;w=`+strconv.Itoa(int(Window.Seconds())))
+	tell(header, "Ratelimit", policy, `r=`+strconv.Itoa(s.Remaining)+`;t=`+strconv.Itoa(int(math.Ceil(s.Reset.Seconds()))))
 	if s.Wait <= 0 {
 		return nil
 	}
 	err := limit.Exceeded(s.Wait)
 	err.Message = "The quota of this " + policy + " is used up."
 	return err.WithCode("quota_" + policy)
+}
+
+// tell says something of the policy, in place of what was said of it before.
+func tell(header http.Header, name, policy, what string) {
+	mark := `"` + policy + `";`
+	others := slices.DeleteFunc(header.Values(name), func(said string) bool { return strings.HasPrefix(said, mark) })
+	header[name] = append(others, mark+what)
 }

@@ -38,9 +38,15 @@ type Shelf interface {
 	Current(ctx context.Context, family id.ID, things []id.ID) (map[id.ID]any, error)
 }
 
+// Quota counts what a request does besides the first thing.
+type Quota interface {
+	More(ctx context.Context) error
+}
+
 // Sync answers clients that catch up.
 type Sync struct {
 	DB      *tenant.DB
+	Quota   Quota
 	Items   Items
 	Lists   Lists
 	Kitchen map[string]Shelf // by noun
@@ -99,8 +105,8 @@ func (h *Sync) sync(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	results := make([]result, 0, len(operations))
-	for _, op := range operations {
-		done, err := h.apply(ctx, family, op)
+	for i, op := range operations {
+		done, err := h.apply(ctx, family, op, i > 0)
 		if err != nil {
 			return err
 		}
@@ -136,11 +142,19 @@ func (q *request) read() (after tenant.Cursor, operations []tenant.Operation, er
 	return after, operations, f.Err()
 }
 
-// apply carries out one operation. Its error is one that ends the request, such
+// apply carries out one operation, which counts as a request does: the first is
+// counted already. Past the quota it is rejected, to be sent again. Its error is one that ends the request, such
 // as a database that is gone: what was carried out before it, the client learns
 // when it sends all of it again.
-func (h *Sync) apply(ctx context.Context, family id.ID, op tenant.Operation) (result, error) {
-	out, err := h.carryOut(ctx, family, op)
+func (h *Sync) apply(ctx context.Context, family id.ID, op tenant.Operation, more bool) (result, error) {
+	var out tenant.Outcome
+	var err error
+	if more {
+		err = h.Quota.More(ctx)
+	}
+	if err == nil {
+		out, err = h.carryOut(ctx, family, op)
+	}
 	if fault.Is(err, fault.Conflict) { // the same operation may have won a race: then this is its outcome too
 		out, err = h.carryOut(ctx, family, op)
 	}
