@@ -127,6 +127,9 @@ func newServer(ctx context.Context, cfg Config, now func() time.Time, log *slog.
 		leaving: web.Departure{Delay: cfg.ShutdownDelay},
 	}
 	s.audit = &audit.Queue{Log: audit.Auth(), DB: c.db, Logger: log}
+	s.audit.Observe(s.metrics, "events")
+	c.keys.Observe(s.metrics)
+	postgres.Observe(s.metrics, c.db)
 	s.sweeper = newSweeper(c, log, s.metrics)
 	if err := s.openTLS(); err != nil {
 		return nil, err

@@ -123,6 +123,9 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	s.reads = &auditlog.Hourly{
 		Queue: &auditlog.Queue{Log: auditlog.Grocery(), DB: s.pool, Logger: log, Prepare: tenant.PrepareDenial}, Now: now,
 	}
+	s.denials.Observe(s.registry, "denials")
+	s.reads.Queue.Observe(s.registry, "reads")
+	postgres.Observe(s.registry, s.pool)
 	secrets, err := sealingKeys(cfg)
 	if err != nil {
 		return nil, err

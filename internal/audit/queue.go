@@ -33,10 +33,11 @@ type Queue struct {
 	// security of the family tables needs its setting there.
 	Prepare func(b *pgx.Batch, e Event)
 
-	mu      sync.Mutex
-	waiting []Event
-	counted map[burst]*Event
-	lost    int
+	mu       sync.Mutex
+	waiting  []Event
+	counted  map[burst]*Event
+	lost     int // and not told of yet
+	lostEver int
 }
 
 // burst is what makes two events of an overflow equal.
@@ -69,6 +70,7 @@ func (q *Queue) Put(e Event) {
 	}
 	if len(q.counted) >= 2*queueLimit { // nor one of invented families
 		q.lost += e.Count
+		q.lostEver += e.Count
 		return
 	}
 	q.counted[k] = &e

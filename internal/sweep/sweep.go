@@ -50,12 +50,13 @@ func New(log *slog.Logger, reg prometheus.Registerer, tasks ...Task) *Sweeper {
 			Name: "larder_swept_rows_total", Help: "Expired rows deleted, by table.",
 		}, []string{"table"}),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "larder_sweep_last_success_timestamp_seconds", Help: "When a table was last swept, by table.",
+			Name: "larder_sweep_last_success_timestamp_seconds", Help: "When a table was last swept, or the process began, by table.",
 		}, []string{"table"}),
 	}
 	reg.MustRegister(s.swept, s.last)
 	for _, t := range tasks {
-		s.swept.WithLabelValues(t.Table) // a counter that is missing alarms nobody
+		s.swept.WithLabelValues(t.Table) // what is missing alarms nobody
+		s.last.WithLabelValues(t.Table).SetToCurrentTime()
 	}
 	return s
 }

@@ -42,9 +42,10 @@ func Health(rt *Router, checks ...Check) {
 
 // Internal returns what the internal listener serves: health and Prometheus
 // metrics. It is meant for loopback or a private network, never the public.
-func Internal(gatherer prometheus.Gatherer, checks ...Check) http.Handler {
+func Internal(reg *prometheus.Registry, checks ...Check) http.Handler {
+	observe(reg, checks)
 	rt := NewRouter(Problem)
 	Health(rt, checks...)
-	rt.HandlePrefix("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	rt.HandlePrefix("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	return rt
 }

@@ -57,6 +57,7 @@ func New(log *slog.Logger, reg prometheus.Registerer, dir string) (*Engine, erro
 	}
 	e.digest = digest
 	e.set.Store(set)
+	e.reloads.WithLabelValues("refused") // what is missing alarms nobody
 	reg.MustRegister(e.decisions, e.reloads)
 	return e, nil
 }

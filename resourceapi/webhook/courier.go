@@ -49,6 +49,7 @@ type Courier struct {
 	sender  Sender
 	log     *slog.Logger
 	sent    *prometheus.CounterVec
+	found   prometheus.Gauge
 
 	mu    sync.Mutex
 	known map[id.ID]struct{} // families with webhooks, as far as this process has met them
@@ -63,9 +64,10 @@ func NewCourier(db *tenant.DB, secrets *sealed.Keyring, sender Sender, log *slog
 	c := &Courier{
 		db: db, secrets: secrets, sender: sender, log: log, known: map[id.ID]struct{}{}, woken: make(chan id.ID, maxWoken),
 		reads: make(chan struct{}, readsAtOne), receivers: receivers{turns: map[string]*turns{}},
-		sent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "webhook_attempts_total", Help: "Attempts to deliver a message, by outcome."}, []string{"outcome"}),
+		sent:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "webhook_attempts_total", Help: "Attempts to deliver a message, by outcome."}, []string{"outcome"}),
+		found: prometheus.NewGauge(prometheus.GaugeOpts{Name: "webhook_families_due", Help: "Families that the last look found with messages due; it takes 20 at most."}),
 	}
-	reg.MustRegister(c.sent)
+	reg.MustRegister(c.sent, c.found)
 	return c
 }
 
@@ -119,6 +121,7 @@ func (c *Courier) Run(ctx context.Context) {
 			if due, err = c.db.CourierDue(ctx, maxDue); err != nil && ctx.Err() == nil {
 				c.log.LogAttrs(ctx, slog.LevelWarn, "webhooks not looked at", slog.String("error", err.Error()))
 			}
+			c.found.Set(float64(len(due)))
 		}
 		for _, family := range due {
 			c.Know(family)
