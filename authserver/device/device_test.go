@@ -211,11 +211,12 @@ func (b *browser) flow(code string) string {
 	return flowID
 }
 
-func hidden(t *testing.T, body, name string) string {
+// sidOn is the session that a page asks.
+func sidOn(t *testing.T, body string) string {
 	t.Helper()
-	m := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(body)
+	m := regexp.MustCompile(`name="session" value="([^"]*)"`).FindStringSubmatch(body)
 	if m == nil {
-		t.Fatalf("no field %s in %s", name, body)
+		t.Fatalf("no session in %s", body)
 	}
 	return m[1]
 }
@@ -248,7 +249,7 @@ func TestAPersonConnectsADevice(t *testing.T) {
 		t.Fatal("looking at the page answered for the person")
 	}
 	done := ada.do(http.MethodPost, "/device", url.Values{
-		"action": {"allow"}, "flow": {flowID}, "session": {hidden(t, asked.body, "session")},
+		"action": {"allow"}, "flow": {flowID}, "session": {sidOn(t, asked.body)},
 	})
 	if done.status != http.StatusOK || !strings.Contains(done.body, "Your device is connected") {
 		t.Fatalf("%d %s", done.status, done.body)
@@ -287,7 +288,7 @@ func TestAPersonRefusesADevice(t *testing.T) {
 	if !strings.Contains(asked.body, list.String()) || !strings.Contains(asked.body, "check items off") || strings.Contains(asked.body, "See your shopping lists") {
 		t.Errorf("authorization details are not shown in place of their scopes: %s", asked.body)
 	}
-	done := ada.do(http.MethodPost, "/device", url.Values{"action": {"deny"}, "flow": {flowID}, "session": {hidden(t, asked.body, "session")}})
+	done := ada.do(http.MethodPost, "/device", url.Values{"action": {"deny"}, "flow": {flowID}, "session": {sidOn(t, asked.body)}})
 	if done.status != http.StatusOK || !strings.Contains(done.body, "was not connected") {
 		t.Fatalf("%d %s", done.status, done.body)
 	}
@@ -316,7 +317,7 @@ func TestNothingIsApprovedUnasked(t *testing.T) {
 		t.Error("the page repeats what is no code")
 	}
 	flowID := ada.flow(userCode)
-	sid := hidden(t, ada.get("/device?flow="+flowID).body, "session")
+	sid := sidOn(t, ada.get("/device?flow="+flowID).body)
 	allow := url.Values{"action": {"allow"}, "flow": {flowID}, "session": {sid}}
 
 	if r := bob.get("/device?flow=" + flowID); r.status != http.StatusNotFound {
@@ -523,7 +524,7 @@ func TestAnAnswerThatFailsLeavesTheCode(t *testing.T) {
 	deviceCode, userCode := p.begin()
 	ada := p.browser(p.ada)
 	flowID := ada.flow(userCode)
-	sid := hidden(t, ada.get("/device?flow="+flowID).body, "session")
+	sid := sidOn(t, ada.get("/device?flow="+flowID).body)
 	allow := func() response {
 		t.Helper()
 		return ada.do(http.MethodPost, "/device", url.Values{"action": {"allow"}, "flow": {flowID}, "session": {sid}})
