@@ -1,6 +1,6 @@
 // The longest words on the narrowest screen (WCAG 2.2 SC 1.4.10): every page with an address of its own, in the
 // languages that have longer ones than English.
-import { Visitor, demo, tell } from './journey.mjs'
+import { Visitor, assert, demo, tell } from './journey.mjs'
 
 const ada = demo.users.find((user) => user.role === 'admin')
 const tab = await Visitor.come({ viewport: { width: 320, height: 640 }, colorScheme: 'light' })
@@ -11,6 +11,8 @@ async function reads(...pages) {
       await tab.go(`${page}?ui_locales=${language}`)
       await tab.tab.locator(`html[lang=${language}] h1`).waitFor()
       await tab.fits()
+      const burst = await tab.asksPage('[...document.forms].filter((form) => form.scrollWidth > form.clientWidth).map((form) => form.outerHTML)')
+      assert.deepEqual(burst, [], `${page} in ${language}`)
     }
   }
 }
