@@ -68,6 +68,7 @@ func newCourierTest(t *testing.T) *courierTest {
 }
 
 func (c *courierTest) courier(t *testing.T, sender Sender) *Courier {
+	t.Helper()
 	return NewCourier(&tenant.DB{Pool: c.Grocery, Now: time.Now}, c.keys, sender, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 }
 
