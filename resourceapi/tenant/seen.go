@@ -9,11 +9,6 @@ import (
 	"larder/resourceapi/policy"
 )
 
-// Reads takes what was seen; audit.Hourly is the one for production.
-type Reads interface {
-	Put(e audit.Event)
-}
-
 // seen is something that a read was let see.
 type seen struct {
 	action   policy.Action

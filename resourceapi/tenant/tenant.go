@@ -36,7 +36,7 @@ type DB struct {
 	Pool       *pgxpool.Pool // of a role that row-level security binds
 	Authorizer policy.Authorizer
 	Denials    Denials
-	Reads      Reads // nil keeps none
+	Reads      Denials // takes what was seen, audit.Hourly in production; nil keeps none
 	// Presumptions spares the changes that are made most often a round trip.
 	Presumptions *Presumptions
 	Quota        Quota // nil counts nothing
