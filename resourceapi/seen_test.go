@@ -55,12 +55,25 @@ func TestTheLogTellsWhoSawWhat(t *testing.T) {
 			who  caller
 			path string
 		}{
-			{h.guest, h.path + "/lists"}, {h.guest, granted}, {h.guest, granted + "/items"},
-			{app, shared + "/items"}, {app, shared}, {app, h.path + "/members"}, {robot, h.path + "/stores"}, {robot, h.path},
-			{limited, granted + "/items"}, {annsKey, private + "/items"},
-			{h.admin, h.path + "/invitations"}, {h.admin, h.path + "/webhooks"}, {h.admin, h.path + "/webhooks/" + h.hook + "/deliveries"},
+			{h.guest, h.path + "/lists"},
+			{h.guest, granted},
+			{h.guest, granted + "/items"},
+			{app, shared + "/items"},
+			{app, shared},
+			{app, h.path + "/members"},
+			{robot, h.path + "/stores"},
+			{robot, h.path},
+			{limited, granted + "/items"},
+			{annsKey, private + "/items"},
+			{h.admin, h.path + "/invitations"},
+			{h.admin, h.path + "/webhooks"},
+			{h.admin, h.path + "/webhooks/" + h.hook + "/deliveries"},
 			// What is nobody else's business.
-			{h.member, shared}, {h.admin, private}, {h.admin, h.path + "/members"}, {h.member, h.path + "/recipes"}, {h.member, h.path + "/diet"},
+			{h.member, shared},
+			{h.admin, private},
+			{h.admin, h.path + "/members"},
+			{h.member, h.path + "/recipes"},
+			{h.member, h.path + "/diet"},
 		} {
 			h.want(t, 200, read.who, "GET", read.path, nil)
 		}
@@ -123,7 +136,7 @@ func TestTheLogTellsWhoSawWhat(t *testing.T) {
 	if body := string(changes.body); strings.Contains(body, `.seen"`) || !strings.Contains(body, `"list.created"`) {
 		t.Errorf("without what was seen: %s", body)
 	}
-	for _, line := range strings.Split(strings.TrimSpace(string(h.want(t, 200, h.admin, "GET", h.path+"/audit/export?seen=true", nil).body)), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(string(h.want(t, 200, h.admin, "GET", h.path+"/audit/export?seen=true", nil).body)), "\n") {
 		var e struct{ Action string }
 		if err := json.Unmarshal([]byte(line), &e); err != nil || !strings.HasSuffix(e.Action, ".seen") {
 			t.Errorf("exported %s, %v", line, err)
