@@ -153,6 +153,9 @@ func TestClient(t *testing.T) {
 	}
 
 	kitchen(ctx, t, c, family, list)
+	outside, err := s.Client(s.Demo.Clients.Web).Authorize(ctx, s.NewBrowser(), s.User(t, demo.Stranger), "openid family:read family:write", map[string][]string{"resource": {s.API}})
+	must(err)
+	people(ctx, t, c, client.New(s.API, client.Key(outside.AccessToken)), family, list)
 	var names []string
 	for item, err := range c.Items(ctx, family, list.ID) {
 		must(err)
@@ -233,6 +236,58 @@ func kitchen(ctx context.Context, t *testing.T, c *client.Client, family string,
 	}
 }
 
+// people keeps a diet and a child, and has a stranger join by an invitation.
+func people(ctx context.Context, t *testing.T, c, stranger *client.Client, family string, list *client.List) {
+	t.Helper()
+	must := func(err error) {
+		if t.Helper(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(ctx, t, c.Children(family), client.ChildChange{Name: new("Tim"), Avoid: []string{"nuts"}}, client.ChildChange{Also: []string{"kiwi"}},
+		func(k *client.Child) (string, int64, bool) {
+			return k.ID, k.Version, slices.Equal(k.Avoid, []string{"nuts"}) && slices.Equal(k.Also, []string{"kiwi"})
+		})
+
+	diet, err := c.Diet(ctx, family)
+	must(err)
+	for _, avoid := range [][]string{{"fish"}, {"fish", "soy"}} { // none is there, then one is
+		before := diet.Version
+		if diet, err = c.SetDiet(ctx, family, before, client.Avoided{Avoid: avoid, Also: []string{}}); client.Is(err, http.StatusPreconditionFailed) || client.Is(err, http.StatusPreconditionRequired) {
+			diet, err = c.Diet(ctx, family) // the answer to the first attempt was lost
+		}
+		if must(err); !slices.Equal(diet.Avoid, avoid) || diet.Version == before {
+			t.Errorf("the diet: %+v", diet)
+		}
+	}
+	if err := c.ForgetDiet(ctx, family, diet.Version); !client.Is(err, http.StatusPreconditionFailed) { // as above
+		must(err)
+	}
+	if diet, err = c.Diet(ctx, family); err != nil || diet.Version != 0 {
+		t.Errorf("a diet that was forgotten: %+v, %v", diet, err)
+	}
+
+	invitation, err := c.Invite(ctx, family, client.NewInvitation{Role: "guest", Grants: []client.Grant{{ListID: list.ID, Verbs: []string{"view"}}}})
+	must(err)
+	preview, err := stranger.PreviewInvitation(ctx, invitation.Token)
+	if must(err); preview.FamilyID != family || !slices.Equal(preview.Lists, []string{list.Name}) || preview.MemberAs != nil {
+		t.Errorf("the preview: %+v", preview)
+	}
+	if joined, role, err := stranger.Join(ctx, invitation.Token, "Grandma"); err != nil || joined != family || role != "guest" {
+		t.Errorf("joined %q as %q: %v", joined, role, err)
+	}
+	other, err := c.Invite(ctx, family, client.NewInvitation{Role: "member"})
+	must(err)
+	open, err := c.Invitations(ctx, family)
+	if must(err); len(open) != 1 || open[0].ID != other.ID || open[0].Token != "" {
+		t.Errorf("open invitations: %+v", open)
+	}
+	must(c.Uninvite(ctx, family, other.ID))
+	if _, err := stranger.PreviewInvitation(ctx, other.Token); !client.Is(err, http.StatusNotFound) {
+		t.Errorf("an invitation that was taken back: %v", err)
+	}
+}
+
 // keep makes a thing, changes it, finds it as it is to be, and removes it. It returns its id.
 func keep[T, C any](ctx context.Context, t *testing.T, all *client.Collection[T, C], draft, change C, is func(*T) (thing string, version int64, right bool)) string {
 	t.Helper()
@@ -287,6 +342,8 @@ func sameMembers(t *testing.T, api string) {
 		"Family": client.Family{}, "List": client.List{}, "Item": client.Item{}, "Problem": client.Problem{},
 		"FeedChange": client.Change{}, "SyncAnswer": client.Synced{},
 		"Store": client.Store{}, "Recipe": client.Recipe{}, "Stock": client.Stock{}, "Recurring": client.Recurring{}, "Favourite": client.Favourite{}, "Webhook": client.Webhook{}, "Rules": client.Rules{},
+		"NewInvitationShown": client.Invitation{}, "NewInvitation": client.NewInvitation{}, "InvitationPreview": client.InvitationPreview{}, "Grant": client.Grant{},
+		"Diet": client.Diet{}, "NewDiet": client.Avoided{}, "Child": client.Child{}, "ChildChange": client.ChildChange{},
 		"NewIngredient": client.Ingredient{}, "StoreChange": client.StoreChange{}, "RecipeChange": client.RecipeChange{}, "StockChange": client.StockChange{},
 		"RecurringChange": client.RecurringChange{}, "FavouriteChange": client.FavouriteChange{}, "WebhookChange": client.WebhookChange{},
 	} {

@@ -1,9 +1,9 @@
 // Package client speaks to the grocery API for Go programs. It covers what most of them do: families, lists, items,
-// the kitchen, webhooks, rules, the feed and synchronising; the whole API is in its OpenAPI document.
+// the kitchen, webhooks, rules, invitations, diets, the feed and synchronising; the whole API is in its OpenAPI document.
 //
 //	New(address, token) ──> Lists, Items …  iterators over all pages
 //	                   ├──> AddItem, UpdateItem, Check …
-//	                   ├──> Stores, Recipes, Pantry, Recurring, Favourites, Webhooks ──> All, Get, Create, Update, Remove
+//	                   ├──> Stores, Recipes, Pantry, Recurring, Favourites, Webhooks, Children ──> All, Get, Create, Update, Remove
 //	                   ├──> Sync   operations made offline, and what others did
 //	                   └──> Feed   what happens, over broken connections
 //	                          │
