@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -20,20 +21,13 @@ import (
 func TestASecondSignalEndsADrainAtOnce(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.BuildForTest(t), stack.Options{})
+	for service, head := range map[*stack.Service]string{
+		s.AuthServers[0]:  "POST /token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+		s.ResourceAPIs[0]: "POST /v1/families/" + s.Demo.FamilyID + "/lists HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer " + s.Demo.APIKey + "\r\n",
+	} {
+		begin(t, service, head)
+	}
 	for _, service := range append(s.AuthServers, s.ResourceAPIs...) {
-		at, err := url.Parse(service.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", at.Host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		const unfinished = "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type="
-		if _, err := conn.Write([]byte(unfinished)); err != nil {
-			t.Fatal(err)
-		}
 		exit, ok := errors.AsType[*exec.ExitError](service.Insist())
 		if !ok {
 			t.Errorf("%s drained to its end", service.Name)
@@ -42,6 +36,26 @@ func TestASecondSignalEndsADrainAtOnce(t *testing.T) {
 		if how, ok := exit.Sys().(syscall.WaitStatus); !ok || how.Signal() != syscall.SIGTERM {
 			t.Errorf("%s ended with %v", service.Name, exit)
 		}
+	}
+}
+
+// begin sends the head of a request, and returns when the service waits for its body.
+func begin(t *testing.T, service *stack.Service, head string) {
+	t.Helper()
+	at, err := url.Parse(service.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", at.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, head+"Host: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("%s: %q, %v", service.Name, line, err)
 	}
 }
 
