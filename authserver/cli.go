@@ -184,10 +184,11 @@ func explain(w io.Writer, c command, flags *flag.FlagSet) {
 	_ = table.Flush()
 }
 
-// told puts the faults of single fields behind the message, for people.
+// told is err for people: its message, and behind it the faults of single fields. What caused it is for them too only where
+// something of theirs is away or broken.
 func told(err error) error {
 	var e *fault.Error
-	if !errors.As(err, &e) || len(e.Fields) == 0 {
+	if !errors.As(err, &e) || e.Kind == fault.Internal || e.Kind == fault.Unavailable {
 		return err
 	}
 	lines := []string{e.Message}

@@ -181,7 +181,7 @@ func metadataFlags(flags *flag.FlagSet) func(in io.Reader, m *oidc.Metadata) err
 	scope := flags.String("scope", "", "`scopes` it may ask for, with spaces between")
 	auth := flags.String("auth", "", "how it authenticates: client_secret_basic (the default), client_secret_post, client_secret_jwt, private_key_jwt,\n"+
 		"tls_client_auth, self_signed_tls_client_auth, none")
-	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for; may be repeated")
+	flags.Var(&resources, "resource", "`URI` of an API it may ask tokens for, of AUTHSERVER_RESOURCE_SERVERS; may be repeated")
 	flags.Var(&details, "authorization-details-type", "`type` of authorization details it may send (RFC 9396): grocery_list; may be repeated")
 	alg := flags.String("id-token-alg", "", "ES256 (the default), RS256, EdDSA or PS256")
 	userinfoAlg := flags.String("userinfo-alg", "", "sign its userinfo answers by ES256, RS256, EdDSA or PS256; plain JSON by default")
@@ -330,6 +330,9 @@ func (t *terminal) printClient(c *oidc.Client, value secret.String) error {
 		fmt.Fprintf(w, "authentication\t%s\n", v.TokenEndpointAuthMethod)
 		if v.Profile != "" {
 			fmt.Fprintf(w, "profile\t%s\n", v.Profile)
+		}
+		if v.RequirePKCE != nil && !*v.RequirePKCE {
+			fmt.Fprintln(w, "PKCE\tnot required")
 		}
 		if v.DPoPBound {
 			fmt.Fprintln(w, "tokens\tbound to a key (DPoP)")

@@ -54,6 +54,7 @@ func listErasures(ctx context.Context, t *terminal, since time.Time) error {
 		all = []holder.Erasure{}
 	}
 	return t.print(all, func(w io.Writer) {
+		fmt.Fprintln(w, "USER\tERASED\tWAITING")
 		for _, e := range all {
 			fmt.Fprintf(w, "%s\t%s\t%v\n", e.UserID, e.ErasedAt.UTC().Format(time.RFC3339), e.Waiting)
 		}

@@ -46,7 +46,8 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		{"client show a b", "exactly one"},
 		{"client show nobody", "no such client"},
 		{"serve now", "unexpected argument"},
-		{"user disable not-an-address", ""},
+		{"user disable not-an-address", "must be an e-mail address"},
+		{"user disable nobody@larder.test", "no account of nobody@larder.test"},
 		{"apikey create", "--family"},
 	} {
 		out, errOut, err := w.run(t, "", strings.Fields(c.args)...)
@@ -116,8 +117,8 @@ func TestAUsersLifeFromTheCommandLine(t *testing.T) {
 	if _, shown := read["password"]; shown {
 		t.Fatal("a password that was typed is shown")
 	}
-	if _, _, err := w.run(t, "", "user", "create", "--name", "Ada", "--email", "ADA@larder.test"); err == nil {
-		t.Fatal("the same address in another spelling was accepted")
+	if _, _, err := w.run(t, "", "user", "create", "--name", "Ada", "--email", "ADA@larder.test"); err == nil || err.Error() != "This e-mail address has an account already." {
+		t.Fatalf("the same address in another spelling: %v; want one sentence", err)
 	}
 	if _, _, err := w.run(t, "short\n", "user", "set-password", "ada@larder.test", "--password-stdin"); err == nil {
 		t.Fatal("a short password was accepted")
@@ -134,7 +135,9 @@ func TestAUsersLifeFromTheCommandLine(t *testing.T) {
 	if _, _, err := w.run(t, "", "user", "set-profile", "ada@larder.test", "--claim", "birthdate=soon"); err == nil {
 		t.Fatal("a birthdate that is none was accepted")
 	}
-	w.must(t, nil, "", "user", "disable", made["id"])
+	if out, _, err := w.run(t, "", "user", "disable", made["id"]); err != nil || !strings.Contains(out, "olive@larder.test  true      true") {
+		t.Fatalf("it shows %q, %v; want the account as it is now", out, err)
+	}
 	var all []userView
 	w.must(t, &all, "", "user", "list")
 	if address, _ := all[1].Profile["address"].(map[string]any); address["formatted"] != "Wien" || all[1].Profile["phone_number_verified"] != true {

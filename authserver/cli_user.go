@@ -12,6 +12,7 @@ import (
 
 	"larder/authserver/account"
 	"larder/authserver/oidc"
+	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/secret"
 )
@@ -58,7 +59,7 @@ The password is generated and shown once, or read from standard input; it is nev
 			flags: func(flags *flag.FlagSet) action {
 				undo := flags.Bool("undo", false, "let them sign in again")
 				return func(ctx context.Context, t *terminal, args []string) error {
-					return t.withUser(ctx, args, func(user *oidc.User) error {
+					return t.changeUser(ctx, args, func(user *oidc.User) error {
 						if *undo {
 							return t.core.accounts.Enable(ctx, t.operator(), user.ID)
 						}
@@ -105,7 +106,7 @@ empty value takes the claim away.
 					if err != nil {
 						return err
 					}
-					return t.withUser(ctx, args, func(user *oidc.User) error {
+					return t.changeUser(ctx, args, func(user *oidc.User) error {
 						return t.core.accounts.SetClaims(ctx, t.operator(), user.ID, *name, profile)
 					})
 				}
@@ -118,7 +119,7 @@ Make sure first that it is really they who ask: from then on the password alone 
 and so do the grants that were made with two factors.`,
 			flags: func(*flag.FlagSet) action {
 				return func(ctx context.Context, t *terminal, args []string) error {
-					return t.withUser(ctx, args, func(user *oidc.User) error {
+					return t.changeUser(ctx, args, func(user *oidc.User) error {
 						return t.core.factors.Remove(ctx, t.operator(), user.ID)
 					})
 				}
@@ -192,10 +193,27 @@ func (t *terminal) withUser(ctx context.Context, args []string, f func(*oidc.Use
 	} else {
 		user, err = t.core.accounts.ByEmail(ctx, who)
 	}
+	if fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("there is no account of %s", who)
+	}
 	if err != nil {
 		return err
 	}
 	return f(user)
+}
+
+// changeUser does the same, and shows the account as it is then.
+func (t *terminal) changeUser(ctx context.Context, args []string, f func(*oidc.User) error) error {
+	return t.withUser(ctx, args, func(user *oidc.User) error {
+		if err := f(user); err != nil {
+			return err
+		}
+		changed, err := t.core.accounts.User(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		return t.printUsers(viewOf(changed), []userView{viewOf(changed)})
+	})
 }
 
 // userView is an account as operators see it.
@@ -210,6 +228,10 @@ type userView struct {
 	Profile map[string]any `json:"profile"` // standard claims of OpenID Connect Core §5.1
 }
 
+func viewOf(u *oidc.User) userView {
+	return userView{u.ID, u.Name, u.Email, u.EmailVerified, u.Operator, u.Disabled, u.Profile}
+}
+
 func listUsers(ctx context.Context, t *terminal, args []string) error {
 	views := []userView{}
 	for after := (id.ID{}); ; {
@@ -220,13 +242,18 @@ func listUsers(ctx context.Context, t *terminal, args []string) error {
 		}
 		for _, u := range some {
 			after = u.ID
-			views = append(views, userView{u.ID, u.Name, u.Email, u.EmailVerified, u.Operator, u.Disabled, u.Profile})
+			views = append(views, viewOf(&u))
 		}
 		if len(some) < page {
 			break
 		}
 	}
-	return t.print(views, func(w io.Writer) {
+	return t.printUsers(views, views)
+}
+
+// printUsers shows v to programs and views to people.
+func (t *terminal) printUsers(v any, views []userView) error {
+	return t.print(v, func(w io.Writer) {
 		fmt.Fprintln(w, "ID\tNAME\tEMAIL\tOPERATOR\tDISABLED")
 		for _, v := range views {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%t\t%t\n", v.ID, v.Name, v.Email, v.Operator, v.Disabled)

@@ -18,7 +18,7 @@ func (s *Stack) chromium(ctx context.Context) (string, error) {
 	if program := findChromium(); program != "" {
 		return program, nil
 	}
-	if err := engine.Install(ctx, s.say, "chromium", "--cask chromium"); err != nil {
+	if err := engine.Install(ctx, s.say, "chromium", "--cask google-chrome"); err != nil {
 		return "", fmt.Errorf("some tests of relying parties need Chromium; set CHROMIUM to the program, or install it. Installing it failed: %w", err)
 	}
 	if program := findChromium(); program != "" {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,18 +26,15 @@ func (o Options) installRedis(ctx context.Context, access Access) (*server, erro
 
 // Install gets packages, named with spaces between them, by apt-get, which takes root, or by Homebrew, which refuses root.
 func Install(ctx context.Context, say func(format string, args ...any), apt, brew string) error {
-	if program, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+	return install(ctx, say, os.Geteuid() == 0, apt, brew)
+}
+
+func install(ctx context.Context, say func(format string, args ...any), root bool, apt, brew string) error {
+	if program, err := exec.LookPath("apt-get"); err == nil && root {
 		say("Installing %s with apt-get; this takes a minute.", apt)
-		environment := append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		install := append([]string{"install", "-q", "-y", "--no-install-recommends"}, strings.Fields(apt)...)
-		for _, args := range [][]string{{"update", "-q"}, install} {
-			if _, err := process.Run(ctx, process.Spec{Name: "apt-get " + args[0], Path: program, Args: args, Env: environment}); err != nil {
-				return missing("%w", err)
-			}
-		}
-		return nil
+		return aptInstall(ctx, program, strings.Fields(apt))
 	}
-	if program, err := exec.LookPath("brew"); err == nil && os.Geteuid() != 0 {
+	if program, err := exec.LookPath("brew"); err == nil && !root {
 		say("Installing %s with Homebrew; this takes a minute.", brew)
 		if _, err := process.Run(ctx, process.Spec{Name: "brew install", Path: program, Args: append([]string{"install"}, strings.Fields(brew)...)}); err != nil {
 			return missing("%w", err)
@@ -44,4 +42,24 @@ func Install(ctx context.Context, say func(format string, args ...any), apt, bre
 		return nil
 	}
 	return missing("neither apt-get as root nor Homebrew as a user")
+}
+
+// aptInstall waits for whoever else installs, such as a second copy of ours or a machine's first updates. Lists of packages
+// that cannot all be fetched are no reason to give up: those at hand may do.
+func aptInstall(ctx context.Context, program string, packages []string) error {
+	var faults []error
+	for _, args := range [][]string{{"update", "-q"}, append([]string{"install", "-q", "-y", "--no-install-recommends"}, packages...)} {
+		_, err := process.Run(ctx, process.Spec{
+			Name: "apt-get " + args[0], Path: program, Args: append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...),
+			Env: append(os.Environ(), "DEBIAN_FRONTEND=noninteractive"),
+		})
+		if ctx.Err() != nil {
+			return err
+		}
+		faults = append(faults, err)
+	}
+	if faults[1] == nil {
+		return nil
+	}
+	return missing("%w", errors.Join(faults...))
 }
