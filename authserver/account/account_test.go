@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -75,19 +76,21 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-func TestAuthenticate(t *testing.T) {
+func TestAnAddressAndItsPasswordSignIn(t *testing.T) {
+	t.Parallel()
 	p := setup(t)
-	user := p.create(t, "ada@example.com")
+	p.create(t, "ada@example.com")
 	if _, err := p.accounts.Create(t.Context(), operator(), account.NewUser{Name: "No Password", Email: "none@example.com"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := p.accounts.Authenticate(t.Context(), "ADA@example.com", goodPassword); err != nil || got != user {
-		t.Errorf("Authenticate = %v, %v", got, err)
-	}
+	b := p.browser(t, "192.0.2.1")
 	for email, pass := range map[string]string{"ada@example.com": goodPassword + "x", "none@example.com": "", "eve@example.com": goodPassword, "": "", "not an address": goodPassword} {
-		if _, err := p.accounts.Authenticate(t.Context(), email, pass); !fault.Is(err, fault.Unauthenticated) {
-			t.Errorf("%q: %v, want Unauthenticated", email, err)
+		if got := b.signIn(email, pass); got.status != http.StatusForbidden || b.get("/account").location != "/login" {
+			t.Errorf("%q: %d to %q", email, got.status, got.location)
 		}
+	}
+	if got := b.signIn("ADA@example.com", goodPassword); got.status != http.StatusSeeOther || !strings.Contains(b.get("/account").body, "ada@example.com") {
+		t.Errorf("%d to %q", got.status, got.location)
 	}
 }
 
@@ -103,8 +106,8 @@ func TestAHashOfOldParametersIsRenewedAtSignIn(t *testing.T) {
 	before := hash()
 	p.accounts.Hasher = password.NewHasher(password.Params{Memory: 2 << 10, Time: 1, Threads: 1}, 2, 2)
 	for range 2 {
-		if _, err := p.accounts.Authenticate(t.Context(), "ada@example.com", goodPassword); err != nil {
-			t.Fatal(err)
+		if got := p.browser(t, "192.0.2.1").signIn("ada@example.com", goodPassword); got.status != http.StatusSeeOther {
+			t.Fatalf("%d to %q", got.status, got.location)
 		}
 	}
 	if after := hash(); after == before || !strings.Contains(after, "m=2048,") {
@@ -160,7 +163,7 @@ func TestDisablingAndANewPasswordEndEverything(t *testing.T) {
 	if err := p.accounts.Enable(t.Context(), operator(), user); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.accounts.Authenticate(t.Context(), "ada@example.com", goodPassword); err != nil {
-		t.Errorf("after Enable: %v", err)
+	if got := p.browser(t, "192.0.2.1").signIn("ada@example.com", goodPassword); got.status != http.StatusSeeOther {
+		t.Errorf("after Enable: %d to %q", got.status, got.location)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"larder/authserver/oidc"
-	"larder/internal/fault"
 	"larder/internal/id"
 	"larder/internal/postgres"
 	"larder/internal/web"
@@ -23,22 +22,10 @@ type credentials struct {
 	passwordSet time.Time
 }
 
-// Authenticate returns the user who has this address and password. Whatever is
-// wrong with them, the answer is the same fault.Unauthenticated after the same
-// work. It does not limit attempts: that is the Throttle's.
-func (a *Accounts) Authenticate(ctx context.Context, email, pass string) (id.ID, error) {
-	who, reason, err := a.authenticate(ctx, email, pass, nil)
-	if err != nil {
-		return id.ID{}, err
-	}
-	if reason != "" {
-		return id.ID{}, fault.New(fault.Unauthenticated, "The e-mail address or the password is not right.")
-	}
-	return who.user, nil
-}
-
-// authenticate tells, for the audit log only, why it failed; c is then of whose
-// account was tried. before is asked when the hash is about to run.
+// authenticate looks at an address and a password. Whatever is wrong with them, it
+// takes the same work, and reason, for the audit log only, tells what; c is then of
+// whose account was tried. before is asked when the hash is about to run. It does
+// not limit attempts: that is the Throttle's.
 func (a *Accounts) authenticate(ctx context.Context, email, pass string, before func(context.Context) error) (c credentials, reason string, err error) {
 	if c, err = a.credentials(ctx, email); err != nil {
 		return c, "", err
@@ -72,7 +59,7 @@ func (a *Accounts) Stands(ctx context.Context, login oidc.Login) (stands bool, e
 	if !login.PasswordSet.IsZero() {
 		set = &login.PasswordSet
 	}
-	err = a.DB.QueryRow(ctx, selectStands, login.Subject, set, login.Passkey, login.Identity).Scan(&stands)
+	err = a.DB.QueryRow(ctx, selectStands, login.Subject, set, login.Passkey, login.Identity, login.AuthTime).Scan(&stands)
 	return stands, postgres.Translate(err)
 }
 

@@ -38,6 +38,7 @@ import (
 	"larder/internal/mail"
 	"larder/internal/password"
 	"larder/internal/pgtest"
+	"larder/internal/risk"
 	"larder/internal/sealed"
 	"larder/internal/web"
 )
@@ -199,8 +200,11 @@ func (p *place) start(t *testing.T, redisURL string) *replica {
 	}
 	rt := web.NewRouter(pages.Error)
 	handler.Mount(rt)
-	rt.Handle(http.MethodPost, "/login", func(w http.ResponseWriter, req *http.Request) error { return r.login(w, req, p.clock.Now()) })
-	rt.Handle(http.MethodPost, "/account/security", func(w http.ResponseWriter, req *http.Request) error { return r.security(w, req, handler) })
+	(&account.Handler{
+		Accounts: r.accounts, Factors: handler, Enrolments: r.factors, Sessions: r.sessions, Flows: flows, Clients: oneClient{}, Devices: session.Devices{},
+		Throttle: &account.Throttle{Redis: rdb, Limiter: limiter, Devices: &risk.SignIns{DB: p.db.Auth, Now: p.clock.Now}},
+		Pages:    pages, Languages: pages, Places: (*risk.Places)(nil), Audit: p.events, Source: limit.Source, Now: p.clock.Now,
+	}).Mount(rt)
 	rt.Handle(http.MethodGet, "/begin", func(w http.ResponseWriter, r *http.Request) error {
 		flowID, err := flows.Begin(r.Context(), w, r, oidc.AuthRequest{ClientID: "web", Form: url.Values{"redirect_uri": {"https://web.example/cb"}}})
 		if err != nil {
@@ -219,54 +223,6 @@ func (p *place) start(t *testing.T, redisURL string) *replica {
 	t.Cleanup(srv.Close)
 	r.url = srv.URL
 	return r
-}
-
-// login is what the sign-in page does once a password is right.
-func (r *replica) login(w http.ResponseWriter, req *http.Request, now time.Time) error {
-	form, err := web.Form(w, req, 1<<10)
-	if err != nil {
-		return err
-	}
-	user, err := r.accounts.Authenticate(req.Context(), form.Get("email"), form.Get("password"))
-	if err != nil {
-		return err
-	}
-	device, _ := session.Devices{}.Ensure(w, req)
-	login := oidc.Login{Subject: user, AuthTime: now, ACR: oidc.ACRPassword, AMR: []string{oidc.AMRPassword}}
-	owes, err := r.factors.Required(req.Context(), user, device)
-	if err != nil {
-		return err
-	}
-	to := oidc.OnwardFrom(form)
-	if owes {
-		if err := r.sessions.Hold(req.Context(), w, req, login); err != nil {
-			return err
-		}
-		http.Redirect(w, req, to.Via("/login/mfa"), http.StatusSeeOther)
-		return nil
-	}
-	if err := r.sessions.Start(req.Context(), w, req, login); err != nil {
-		return err
-	}
-	http.Redirect(w, req, to.Path(), http.StatusSeeOther)
-	return nil
-}
-
-// security is what the security page does with a button of ours.
-func (r *replica) security(w http.ResponseWriter, req *http.Request, handler *mfa.Handler) error {
-	form, err := web.Form(w, req, 1<<10)
-	if err != nil {
-		return err
-	}
-	login, err := r.sessions.Current(req)
-	if err != nil {
-		return err
-	}
-	if login == nil {
-		http.Redirect(w, req, "/login?next=security", http.StatusSeeOther)
-		return nil
-	}
-	return handler.Act(w, req, login, form)
 }
 
 func (p *place) create(t *testing.T, email string) id.ID {

@@ -75,13 +75,17 @@ func (s *Sessions) Current(r *http.Request) (*oidc.Login, error) {
 
 // Start signs a person in at this browser: a new session with a new cookie
 // takes the place of the browser's old one, if it has one. AuthTime defaults to
-// now. SID defaults to a fresh one, or to the old session's if that was the
-// same person's. It fails with fault.Forbidden, and words for the page, when what
-// the person gave counts no more.
+// now. SID is that of the session to take the place of; without one it is a fresh
+// one, or the old session's if that was the same person's. It fails with
+// fault.Forbidden, and words for the page, when what the person gave counts no
+// more, or the session to take the place of is over.
 func (s *Sessions) Start(ctx context.Context, w http.ResponseWriter, r *http.Request, login oidc.Login) error {
 	old, err := s.current(r)
 	if err != nil {
 		return err
+	}
+	if login.SID != "" && (old == nil || old.SID != login.SID) {
+		return tooLate()
 	}
 	now := s.Now()
 	if login.AuthTime.IsZero() {

@@ -307,8 +307,9 @@ func TestASessionThatEndsMeanwhileHasNoSuccessor(t *testing.T) {
 			return err
 		},
 	} {
-		// The end comes before the successor, or between it and the end of the old one.
-		for _, late := range []bool{false, true} {
+		// The end comes before the browser is looked at again, before the successor, or
+		// between it and the end of the old one.
+		for _, when := range []string{"first", "before", "between"} {
 			b := setup(t, false)
 			subject := id.New()
 			cookie := b.start(t, subject)
@@ -319,16 +320,19 @@ func TestASessionThatEndsMeanwhileHasNoSuccessor(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if late {
-				b.Stands = func(context.Context, oidc.Login) (bool, error) { meanwhile(); return true, nil }
-			} else {
+			switch when {
+			case "first":
+				meanwhile()
+			case "before":
 				b.Redis.AddHook(&onceAfterGet{do: meanwhile})
+			case "between":
+				b.Stands = func(context.Context, oidc.Login) (bool, error) { meanwhile(); return true, nil }
 			}
 			if err := b.Start(t.Context(), httptest.NewRecorder(), request(t, cookie), raised); !fault.Is(err, fault.Forbidden) {
-				t.Errorf("%s, late %t: %v, want Forbidden", name, late, err)
+				t.Errorf("%s, %s: %v, want Forbidden", name, when, err)
 			}
 			if all, err := b.List(t.Context(), subject); err != nil || len(all) != 0 {
-				t.Errorf("%s, late %t: %d sessions, %v", name, late, len(all), err)
+				t.Errorf("%s, %s: %d sessions, %v", name, when, len(all), err)
 			}
 		}
 		// The successor stands when the end has read the old one, and before it writes.
