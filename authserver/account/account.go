@@ -175,7 +175,11 @@ func oneUser(ctx context.Context, db querier, query string, arg any) (*oidc.User
 
 func scanUser(row pgx.CollectableRow) (oidc.User, error) {
 	var u oidc.User
-	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.EmailVerified, &u.Profile, &u.Operator, &u.Disabled, &u.HasPassword, &u.UpdatedAt)
+	var set *time.Time
+	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.EmailVerified, &u.Profile, &u.Operator, &u.Disabled, &set, &u.UpdatedAt)
+	if set != nil {
+		u.HasPassword, u.PasswordSet = true, *set
+	}
 	return u, err
 }
 

@@ -59,7 +59,7 @@ func (a *Accounts) Stands(ctx context.Context, login oidc.Login) (stands bool, e
 	if !login.PasswordSet.IsZero() {
 		set = &login.PasswordSet
 	}
-	err = a.DB.QueryRow(ctx, selectStands, login.Subject, set, login.Passkey, login.Identity, login.AuthTime).Scan(&stands)
+	err = a.DB.QueryRow(ctx, selectStands, login.Subject, set, login.Passkey, login.Identity).Scan(&stands)
 	return stands, postgres.Translate(err)
 }
 

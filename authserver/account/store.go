@@ -23,18 +23,16 @@ SELECT u.id, u.disabled_at IS NOT NULL, coalesce(p.hash, ''), p.changed_at
   FROM auth.emails e JOIN auth.users u ON u.id = e.user_id LEFT JOIN auth.passwords p ON p.user_id = u.id
  WHERE e.canonical = $1`
 
-	// A sign-in without the password ends with it too, if it began before the change.
 	selectStands = `
 SELECT EXISTS (SELECT 1 FROM auth.users u WHERE u.id = $1 AND u.disabled_at IS NULL
    AND ($2::timestamptz IS NULL OR EXISTS (SELECT 1 FROM auth.passwords WHERE user_id = $1 AND changed_at = $2))
-   AND ($2::timestamptz IS NOT NULL OR NOT EXISTS (SELECT 1 FROM auth.passwords WHERE user_id = $1 AND changed_at > $5))
    AND ($3::uuid IS NULL OR EXISTS (SELECT 1 FROM auth.passkeys WHERE user_id = $1 AND id = $3))
    AND ($4::uuid IS NULL OR EXISTS (
      SELECT 1 FROM auth.identities WHERE user_id = $1 AND id = $4 AND suspended_at IS NULL)))`
 
 	userColumns = `
 SELECT u.id, u.name, coalesce(e.address, ''), e.verified_at IS NOT NULL, u.profile, u.operator, u.disabled_at IS NOT NULL,
-       EXISTS (SELECT 1 FROM auth.passwords p WHERE p.user_id = u.id), u.updated_at
+       (SELECT changed_at FROM auth.passwords p WHERE p.user_id = u.id), u.updated_at
   FROM auth.users u LEFT JOIN auth.emails e ON e.user_id = u.id AND e.is_primary`
 	selectUser        = userColumns + ` WHERE u.id = $1`
 	selectUserByEmail = userColumns + ` WHERE u.id = (SELECT user_id FROM auth.emails WHERE canonical = $1)`

@@ -6,7 +6,6 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/audit"
 	"larder/internal/fault"
-	"larder/internal/id"
 	"larder/internal/web"
 )
 
@@ -33,7 +32,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, p *Provider, to
 	if err != nil {
 		return h.refused(w, r, p, to, err)
 	}
-	return h.complete(w, r, p, to, user, identity)
+	return h.complete(w, r, p, to, oidc.Login{Subject: user, Identity: identity})
 }
 
 // welcome signs in somebody whose identity is linked to an account.
@@ -53,23 +52,23 @@ func (h *Handler) welcome(w http.ResponseWriter, r *http.Request, p *Provider, t
 	if err := h.Identities.used(r.Context(), known, who); err != nil {
 		return h.refused(w, r, p, to, err)
 	}
-	return h.complete(w, r, p, to, known.UserID, known.ID)
+	return h.complete(w, r, p, to, oidc.Login{Subject: user.ID, Identity: known.ID, PasswordSet: user.PasswordSet})
 }
 
 // complete begins the session, or asks for the second factor that is owed: who
 // signs in elsewhere has shown one factor and no more. auth_time is when the
 // answer came; what the provider says of its own is not asked.
-func (h *Handler) complete(w http.ResponseWriter, r *http.Request, p *Provider, to oidc.Onward, user, identity id.ID) error {
-	login := oidc.Login{Subject: user, AuthTime: h.Now(), ACR: oidc.ACRFederated, AMR: []string{oidc.AMRFederated}, Identity: identity}
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, p *Provider, to oidc.Onward, login oidc.Login) error {
+	login.AuthTime, login.ACR, login.AMR = h.Now(), oidc.ACRFederated, []string{oidc.AMRFederated}
 	owes, err := h.enter(w, r, login)
 	if err != nil {
 		return err
 	}
 	if owes {
-		h.record(r, "login.provider_accepted", audit.Success, user, p.Name, "")
+		h.record(r, "login.provider_accepted", audit.Success, login.Subject, p.Name, "")
 		return web.SeeOther(w, r, to.Via("/login/mfa"))
 	}
-	h.record(r, "login.succeeded", audit.Success, user, p.Name, "")
+	h.record(r, "login.succeeded", audit.Success, login.Subject, p.Name, "")
 	return web.SeeOther(w, r, to.Path())
 }
 

@@ -16,9 +16,10 @@ type Login struct {
 	AuthTime time.Time // when the person last proved who they are
 	ACR      string    // authentication context class, see the ACR constants
 	AMR      []string  // RFC 8176, such as "pwd"
-	// What was shown to sign in: when the password was set that was given, the
-	// passkey, and the account elsewhere; zero without. A session begins only while
-	// each of them is the person's still.
+	// What was shown to sign in: the passkey, and the account elsewhere, zero
+	// without; and when the password was set that was given, or that the account had
+	// when another way was taken. A session begins only while each of them is the
+	// person's still.
 	PasswordSet time.Time
 	Passkey     id.ID `json:",omitzero"`
 	Identity    id.ID `json:",omitzero"`

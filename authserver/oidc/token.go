@@ -69,6 +69,7 @@ type User struct {
 	Operator      bool
 	Disabled      bool
 	HasPassword   bool
+	PasswordSet   time.Time // zero without one
 	UpdatedAt     time.Time
 }
 

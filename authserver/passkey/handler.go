@@ -163,7 +163,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	device, _ := h.Devices.Ensure(w, r)
-	proof, err := h.prove(r, device, form.Get("credential"))
+	proof, user, err := h.prove(r, device, form.Get("credential"))
 	if fault.Is(err, fault.Unauthenticated) {
 		h.audit(r, "login.failed", audit.Failure, proof, "passkey_"+reasonOf(err))
 		return h.again(w, r, to, form.Get("step"))
@@ -171,7 +171,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	login := oidc.Login{Subject: proof.User, AuthTime: h.Now(), ACR: oidc.ACRMFA, AMR: methods(), Passkey: proof.Passkey}
+	login := oidc.Login{Subject: proof.User, AuthTime: h.Now(), ACR: oidc.ACRMFA, AMR: methods(), Passkey: proof.Passkey, PasswordSet: user.PasswordSet}
 	held, err := h.Browsers.Held(r)
 	if err != nil {
 		return err
@@ -200,16 +200,15 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) error {
 func methods() []string { return []string{oidc.AMRPossession, oidc.AMRUser, oidc.AMRMFA} }
 
 // prove is Check for accounts that may sign in.
-func (h *Handler) prove(r *http.Request, device, answer string) (Proof, error) {
-	proof, err := h.Passkeys.Check(r.Context(), device, answer)
-	if err != nil {
-		return proof, err
+func (h *Handler) prove(r *http.Request, device, answer string) (proof Proof, user *oidc.User, err error) {
+	if proof, err = h.Passkeys.Check(r.Context(), device, answer); err != nil {
+		return proof, nil, err
 	}
-	user, err := h.Users.User(r.Context(), proof.User)
+	user, err = h.Users.User(r.Context(), proof.User)
 	if fault.Is(err, fault.NotFound) || err == nil && user.Disabled {
-		return proof, refused("disabled")
+		return proof, nil, refused("disabled")
 	}
-	return proof, err
+	return proof, user, err
 }
 
 // again leads back to the page that the answer came from, with word of it.

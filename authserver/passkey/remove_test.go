@@ -79,7 +79,7 @@ func TestWithoutAPasskeyTheSessionSaysHowItBegan(t *testing.T) {
 }
 
 // A17: a sign-in by a passkey that is taken away, or into an account that is
-// disabled, at that very moment.
+// disabled or whose password is reset, at that very moment.
 func TestASignInUnderWayDoesNotOutliveThePasskey(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
@@ -91,8 +91,14 @@ func TestASignInUnderWayDoesNotOutliveThePasskey(t *testing.T) {
 		"the account is disabled": func(ctx context.Context, user, _ id.ID) error {
 			return p.accounts.Disable(ctx, audit.Actor{Kind: "operator", ID: "test"}, user)
 		},
+		"the password is reset": func(ctx context.Context, user, _ id.ID) error {
+			return p.accounts.SetPassword(ctx, audit.Actor{Kind: "operator", ID: "test"}, user, "a dozen fresh brown eggs")
+		},
 	} {
 		user := p.create(t, id.New().String()+"@example.com")
+		if _, err := p.db.Owner.Exec(t.Context(), `INSERT INTO auth.passwords (user_id, hash, changed_at) VALUES ($1, 'x', now())`, user); err != nil {
+			t.Fatal(err)
+		}
 		b, d := p.browser(t), newDevice(t)
 		b.password(user)
 		b.enrol(d, "Phone")
