@@ -116,6 +116,7 @@ func openCore(ctx context.Context, cfg Config, now func() time.Time, log *slog.L
 		c.accounts.Hasher.Workers = &password.Workers{Program: cfg.program}
 	}
 	c.sessions.Stands = c.accounts.Stands
+	c.accounts.SessionEnded = c.logouts.SessionEnded
 	c.signIns = &risk.SignIns{DB: db, Jobs: c.jobs, Links: c.links, Places: cfg.places, Now: now}
 	c.factors = &mfa.Factors{
 		DB: db, Redis: c.redis, Sessions: c.sessions, Jobs: c.jobs, Now: now, Service: cfg.Brand.Name,

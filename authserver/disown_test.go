@@ -1,10 +1,16 @@
 package main
 
 import (
+	"encoding/hex"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"larder/internal/secret"
 )
 
 // disowned is a person at a browser of their own and at a stranger's.
@@ -34,7 +40,8 @@ func theft(t *testing.T, w *town, email string) *disowned {
 	const let = `
 WITH d AS (SELECT user_id, sid, device_hash FROM auth.recognised_devices JOIN auth.emails e USING (user_id) WHERE e.canonical = $1 ORDER BY first_at DESC LIMIT 1),
      t AS (INSERT INTO auth.trusted_devices (id, user_id, device_hash, name, password_changed_at, trusted_at, expires_at)
-           SELECT gen_random_uuid(), user_id, device_hash, 'x', NULL, now(), now() + interval '1 day' FROM d)
+           SELECT gen_random_uuid(), user_id, device_hash, 'x', NULL, now(), now() + interval '1 day' FROM d),
+     c AS (INSERT INTO auth.session_clients (sid, client_id, user_id, expires_at) SELECT sid, $2, user_id, now() + interval '1 day' FROM d)
 INSERT INTO auth.grants (id, client_id, user_id, sid, scopes, resources, session, idle_expires_at, expires_at)
 SELECT gen_random_uuid(), $2, user_id, sid, '{openid,offline_access}', '{}', '{}', now() + interval '1 day', now() + interval '1 day' FROM d`
 	if _, err := w.db.Owner.Exec(t.Context(), let, email, client.ID); err != nil {
@@ -50,10 +57,11 @@ func (d *disowned) isOver(t *testing.T) {
 	d.owner.expect(d.owner.get("/account"), 200, d.email)
 	const mine = ` JOIN auth.emails e USING (user_id) WHERE e.canonical = $1`
 	for what, query := range map[string]string{
-		"grants in force":     `SELECT count(*) FROM auth.grants` + mine + ` AND revoked_at IS NULL`,
-		"trusted devices":     `SELECT count(*) FROM auth.trusted_devices` + mine,
-		"unmarked passwords":  `SELECT count(*) FROM auth.passwords` + mine + ` AND breached_at IS NULL`,
-		"devices but the own": `SELECT count(*) - 1 FROM auth.recognised_devices` + mine,
+		"grants in force":         `SELECT count(*) FROM auth.grants` + mine + ` AND revoked_at IS NULL`,
+		"trusted devices":         `SELECT count(*) FROM auth.trusted_devices` + mine,
+		"unmarked passwords":      `SELECT count(*) FROM auth.passwords` + mine + ` AND breached_at IS NULL`,
+		"apps that were not told": `SELECT count(*) FROM auth.session_clients` + mine,
+		"devices but the own":     `SELECT count(*) - 1 FROM auth.recognised_devices` + mine,
 	} {
 		if n := d.count(t, query, d.email); n != 0 {
 			t.Errorf("%d %s are left", n, what)
@@ -62,6 +70,28 @@ func (d *disowned) isOver(t *testing.T) {
 	// The password alone lets nobody in at a browser that is not recognised, and its owner in at their own.
 	d.stranger.expect(d.stranger.signIn(d.email, testPassword), 303, "/login/mfa")
 	d.owner.expect(d.owner.signIn(d.email, testPassword), 303, "/account")
+}
+
+// loses has Redis forget a visitor's session.
+func (w *world) loses(t *testing.T, v *visitor) {
+	t.Helper()
+	options, err := redis.ParseURL(w.env["AUTHSERVER_REDIS_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(options)
+	defer rdb.Close()
+	at, err := url.Parse(v.replica.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := int64(0)
+	for _, c := range v.Jar.Cookies(at) {
+		lost += rdb.Del(t.Context(), "session:"+hex.EncodeToString(secret.Sum(c.Value))).Val()
+	}
+	if lost != 1 {
+		t.Fatalf("%d sessions were lost, want 1", lost)
+	}
 }
 
 func TestTheMailOfANewBrowserEndsThatSignInAndNoMore(t *testing.T) {
@@ -73,6 +103,7 @@ func TestTheMailOfANewBrowserEndsThatSignInAndNoMore(t *testing.T) {
 	}
 	d.stranger.expect(d.stranger.get(d.link), 200, "(this device)")
 	d.stranger.expect(d.stranger.get("/account"), 200, d.email)
+	d.loses(t, d.stranger)
 	reader.header = map[string][]string{"Sec-Fetch-Site": {"cross-site"}}
 	reader.expect(reader.press(d.link, "verify"), 403, "")
 	reader.header = nil

@@ -42,6 +42,9 @@ type Accounts struct {
 	Links    *link.Links
 	Jobs     Jobs // nil writes to nobody
 	Now      func() time.Time
+	// SessionEnded, if not nil, has the clients of a session told of its end, once tx
+	// has committed.
+	SessionEnded func(ctx context.Context, tx pgx.Tx, sid string) (clients []string, err error)
 	// Leaving, if not nil, is told of an account in the transaction that is about
 	// to delete it.
 	Leaving func(ctx context.Context, tx pgx.Tx, user id.ID) error

@@ -39,6 +39,11 @@ func (a *Accounts) Disown(ctx context.Context, user id.ID, sid string, e audit.E
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
+		if a.SessionEnded != nil { // nobody told them if Redis has lost the session
+			if _, err := a.SessionEnded(ctx, tx, sid); err != nil {
+				return err
+			}
+		}
 		return revocation.Insert(ctx, tx, revocation.Session, sid)
 	})
 }

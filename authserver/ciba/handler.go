@@ -29,7 +29,7 @@ type Sessions interface {
 type Consents interface {
 	// Grant does it together with approve, or not at all; it is fault.Unauthenticated
 	// once the session has ended.
-	Grant(ctx context.Context, a oidc.Agreement, approve func(ctx context.Context, tx pgx.Tx) error) error
+	Grant(ctx context.Context, a oidc.Agreement, approve oidc.Approve) error
 }
 
 // Pages renders.
@@ -187,7 +187,9 @@ func (h *Handler) decide(r *http.Request, requestID id.ID, login *oidc.Login, se
 		return oidc.Onward{Page: "requests"}.Via("/login/mfa"), nil
 	}
 	agreed := oidc.Agreement{Login: login, Seen: seen, ClientID: req.ClientID, Scopes: oidc.BeyondDetails(req.Scopes, req.Details), Resources: req.Resources}
-	err = h.Consents.Grant(ctx, agreed, func(ctx context.Context, tx pgx.Tx) error { return h.Requests.Approve(ctx, tx, requestID, *login) })
+	err = h.Consents.Grant(ctx, agreed, func(ctx context.Context, tx pgx.Tx) (func(context.Context) error, error) {
+		return nil, h.Requests.Approve(ctx, tx, requestID, *login)
+	})
 	if err != nil {
 		return "", err
 	}

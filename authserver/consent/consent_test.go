@@ -339,7 +339,7 @@ func TestConsentGrowsAndGoesWithItsGrants(t *testing.T) {
 	p := setup(t)
 	for _, scopes := range [][]string{{"openid", "lists:read"}, {"lists:read", "lists:write"}} {
 		agreed := oidc.Agreement{Login: &oidc.Login{Subject: p.ada, SID: "s"}, Seen: time.Now(), ClientID: "planner", Scopes: scopes}
-		if err := p.consents.Grant(t.Context(), agreed, func(context.Context, pgx.Tx) error { return nil }); err != nil {
+		if err := p.consents.Grant(t.Context(), agreed, func(context.Context, pgx.Tx) (func(context.Context) error, error) { return nil, nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -415,10 +415,12 @@ func TestAConsentStandsWithItsAnswerAndItsSession(t *testing.T) {
 		if c.meanwhile != nil {
 			c.meanwhile(hold, user)
 		}
-		done := make(chan error, 1)
+		done, settled := make(chan error, 1), false
 		go func() {
 			agreed := oidc.Agreement{Login: &oidc.Login{Subject: user, SID: user.String()}, Seen: seen, ClientID: "planner", Scopes: []string{"openid"}}
-			done <- consents.Grant(t.Context(), agreed, func(context.Context, pgx.Tx) error { return c.answer })
+			done <- consents.Grant(t.Context(), agreed, func(context.Context, pgx.Tx) (func(context.Context) error, error) {
+				return func(context.Context) error { settled = true; return nil }, c.answer
+			})
 		}()
 		db.Waits(t, 1)
 		if err := hold.Commit(t.Context()); err != nil {
@@ -426,6 +428,9 @@ func TestAConsentStandsWithItsAnswerAndItsSession(t *testing.T) {
 		}
 		if err := <-done; c.want == 0 && err != nil || c.want != 0 && !fault.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+		if settled != (c.want == 0) {
+			t.Errorf("%s: the answer counts is %t", name, settled)
 		}
 		if all, err := consents.List(t.Context(), user); err != nil || (len(all) == 1) != (c.want == 0) {
 			t.Errorf("%s: consents %v, %v", name, all, err)

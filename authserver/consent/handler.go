@@ -25,7 +25,7 @@ type Sessions interface {
 // Flows keeps the request that the page asks about, and takes the answer.
 type Flows interface {
 	Resume(ctx context.Context, r *http.Request, flowID string) (req *oidc.AuthRequest, approvedSID string, denied bool, err error)
-	Approve(ctx context.Context, flowID, sid string) error
+	Approve(ctx context.Context, flowID, sid string) (settle func(context.Context) error, err error)
 	Deny(ctx context.Context, flowID string) error
 }
 
@@ -157,7 +157,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
 // asked for each time.
 func (h *Handler) allow(ctx context.Context, req *oidc.AuthRequest, login *oidc.Login, seen time.Time, flowID string) error {
 	agreed := oidc.Agreement{Login: login, Seen: seen, ClientID: req.ClientID, Scopes: oidc.BeyondDetails(req.Scopes, req.Details), Resources: req.Resources}
-	return h.Consents.Grant(ctx, agreed, func(ctx context.Context, _ pgx.Tx) error { return h.Flows.Approve(ctx, flowID, login.SID) })
+	return h.Consents.Grant(ctx, agreed, func(ctx context.Context, _ pgx.Tx) (func(context.Context) error, error) {
+		return h.Flows.Approve(ctx, flowID, login.SID)
+	})
 }
 
 func (h *Handler) deny(r *http.Request, req *oidc.AuthRequest, login *oidc.Login, flowID string) error {

@@ -70,12 +70,14 @@ func (c *Consents) Covered(ctx context.Context, user id.ID, clientID string, sco
 }
 
 // Grant adds to what the person agreed to, together with approve, which records the
-// answer that it is for: neither stays without the other. It is
+// answer that it is for: the answer counts once the consent is kept, and what fails
+// before that leaves neither. After that the person may press the button again. It is
 // fault.Unauthenticated once the session has ended, and until then nobody ends it
 // or the account's access.
-func (c *Consents) Grant(ctx context.Context, a oidc.Agreement, approve func(ctx context.Context, tx pgx.Tx) error) error {
+func (c *Consents) Grant(ctx context.Context, a oidc.Agreement, approve oidc.Approve) error {
 	now, user := c.Now(), a.Login.Subject
-	return postgres.InTx(ctx, c.DB, func(tx pgx.Tx) error {
+	var settle func(context.Context) error
+	err := postgres.InTx(ctx, c.DB, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockGiver, user, a.Login.SID); err != nil {
 			return err
 		}
@@ -96,8 +98,13 @@ func (c *Consents) Grant(ctx context.Context, a oidc.Agreement, approve func(ctx
 		if err != nil {
 			return err
 		}
-		return approve(ctx, tx)
+		settle, err = approve(ctx, tx)
+		return err
 	})
+	if err != nil || settle == nil {
+		return err
+	}
+	return settle(context.WithoutCancel(ctx))
 }
 
 // Withdraw forgets the consent and revokes every grant that the client has of

@@ -14,7 +14,6 @@ import (
 	"larder/authserver/oidc"
 	"larder/internal/cache"
 	"larder/internal/fault"
-	"larder/internal/id"
 	"larder/internal/secret"
 )
 
@@ -32,7 +31,7 @@ const (
 	fieldClient   = "client"
 	fieldRequest  = "request"
 	fieldState    = "state"
-	fieldAnswer   = "answer"   // an approval
+	fieldAnswer   = "answer"   // an approval, which counts once the state says so
 	fieldExpires  = "expires"  // milliseconds since the epoch
 	fieldInterval = "interval" // milliseconds
 )
@@ -88,10 +87,7 @@ func (a *Authorizations) reserve(ctx context.Context, name string) (userCode str
 // Find returns what a user code stands for, while it waits for an answer. Any
 // other code is fault.NotFound.
 func (a *Authorizations) Find(ctx context.Context, userCode string) (*oidc.DecoupledRequest, error) {
-	name, err := a.Redis.Get(ctx, userKey(userCode)).Result()
-	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
-		return nil, unknownCode()
-	}
+	name, err := a.name(ctx, userCode)
 	if err != nil {
 		return nil, err
 	}
@@ -118,39 +114,51 @@ func unknownCode() error {
 	return fault.New(fault.NotFound, "That code is not right, has been used, or is more than ten minutes old. Look at your device again.")
 }
 
-// Approve lets the device have what it asked for, in the name of the person
-// who is signed in as login. The device is a session of its own: it does not
-// end when that browser signs out.
-func (a *Authorizations) Approve(ctx context.Context, userCode string, login oidc.Login) error {
+// Approve notes that the person who is signed in as login lets the device have what
+// it asked for. The device waits until settle, and the person can be asked again. The
+// device is a session of its own: it does not end when that browser signs out.
+func (a *Authorizations) Approve(ctx context.Context, userCode string, login oidc.Login) (settle func(context.Context) error, err error) {
 	login.SID = rand.Text()
 	body, err := json.Marshal(&approval{Login: login, At: a.Now()})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return a.answer(ctx, userCode, oidc.DecoupledApproved, string(body), &login.Subject)
+	name, err := a.name(ctx, userCode)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.remember(ctx, login.Subject, name); err != nil {
+		return nil, err
+	}
+	if err := a.answer(ctx, userCode, name, oidc.DecoupledPending, string(body)); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		return a.answer(ctx, userCode, name, oidc.DecoupledApproved, string(body))
+	}, nil
 }
 
 // Deny refuses the device.
 func (a *Authorizations) Deny(ctx context.Context, userCode string) error {
-	return a.answer(ctx, userCode, oidc.DecoupledDenied, "", nil)
-}
-
-// answer records the one answer that there may be, and ends the user code with it:
-// after a failure the person can try again. An approval can be found by its person
-// from then on.
-func (a *Authorizations) answer(ctx context.Context, userCode string, state oidc.DecoupledState, body string, approver *id.ID) error {
-	name, err := a.Redis.Get(ctx, userKey(userCode)).Result()
-	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
-		return unknownCode()
-	}
+	name, err := a.name(ctx, userCode)
 	if err != nil {
 		return err
 	}
-	if approver != nil {
-		if err := a.remember(ctx, *approver, name); err != nil {
-			return err
-		}
+	return a.answer(ctx, userCode, name, oidc.DecoupledDenied, "")
+}
+
+// name returns what a user code leads to; fault.NotFound for any other code.
+func (a *Authorizations) name(ctx context.Context, userCode string) (string, error) {
+	name, err := a.Redis.Get(ctx, userKey(userCode)).Result()
+	if err = cache.Translate(err); errors.Is(err, cache.ErrNone) {
+		return "", unknownCode()
 	}
+	return name, err
+}
+
+// answer records an answer where none counts yet. One that does ends the user code:
+// after a failure the person can try again.
+func (a *Authorizations) answer(ctx context.Context, userCode, name string, state oidc.DecoupledState, body string) error {
 	done, err := redis.NewScript(answerScript).Run(ctx, a.Redis, []string{deviceKey(name), userKey(userCode)}, string(state), body, a.Now().UnixMilli()).Int()
 	if err != nil {
 		return cache.Translate(err)
@@ -165,7 +173,7 @@ const answerScript = `
 local v = redis.call('HMGET', KEYS[1], 'state', 'expires')
 if v[1] ~= 'pending' or tonumber(ARGV[3]) >= tonumber(v[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'answer', ARGV[2])
-redis.call('DEL', KEYS[2])
+if ARGV[1] ~= 'pending' then redis.call('DEL', KEYS[2]) end
 return 1`
 
 // pollScript answers one poll. An approval is given out once. Who polls before

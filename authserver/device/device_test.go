@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
@@ -81,10 +83,12 @@ type place struct {
 	codes    *device.Authorizations
 	consents *consent.Consents
 	db       *pgxpool.Pool
+	owner    *pgxpool.Pool
 	events   *events
 	url      string
 	ada, bob id.ID
 	ahead    atomic.Int64
+	cut      atomic.Bool // PostgreSQL goes before a consent is committed
 }
 
 func (p *place) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) }
@@ -100,7 +104,7 @@ func setup(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{t: t, db: db.Auth, events: &events{}, ada: id.New(), bob: id.New()}
+	p := &place{t: t, db: db.Auth, owner: db.Owner, events: &events{}, ada: id.New(), bob: id.New()}
 	for user, name := range map[id.ID]string{p.ada: "Ada", p.bob: "Bob"} {
 		if _, err := p.db.Exec(t.Context(), `INSERT INTO auth.users (id, name) VALUES ($1, $2)`, user, name); err != nil {
 			t.Fatal(err)
@@ -114,7 +118,7 @@ func setup(t *testing.T) *place {
 	p.consents = &consent.Consents{DB: p.db, Now: time.Now}
 	h := &device.Handler{
 		Authorizations: p.codes, Sessions: sessions, Flows: &flow.Flows{Redis: rdb, Devices: session.Devices{}},
-		Clients: clients{"fridge": {ClientName: "Smart <b>Fridge</b>"}}, Users: people{p.ada: "Ada", p.bob: "Bob"}, Consents: p.consents,
+		Clients: clients{"fridge": {ClientName: "Smart <b>Fridge</b>"}}, Users: people{p.ada: "Ada", p.bob: "Bob"}, Consents: &breaking{p.consents, p},
 		Limiter: &limit.Limiter{Redis: rdb}, Names: nameless{}, Pages: pages, Audit: p.events,
 		Source: func(r *http.Request) string { return "network " + r.Header.Get("From-Network") }, Now: p.now,
 	}
@@ -228,6 +232,15 @@ func (p *place) poll(deviceCode string) oidc.DecoupledAnswer {
 		p.t.Fatal(err)
 	}
 	return answer
+}
+
+// approve is Ada's yes.
+func (p *place) approve(userCode string) error {
+	settle, err := p.codes.Approve(p.t.Context(), userCode, oidc.Login{Subject: p.ada})
+	if err != nil {
+		return err
+	}
+	return settle(p.t.Context())
 }
 
 func TestAPersonConnectsADevice(t *testing.T) {
@@ -395,7 +408,7 @@ func TestOneAnswerCounts(t *testing.T) {
 		code := strings.ReplaceAll(userCode, "-", "")
 		var yes, no error
 		var both sync.WaitGroup
-		both.Go(func() { yes = p.codes.Approve(t.Context(), code, oidc.Login{Subject: p.ada}) })
+		both.Go(func() { yes = p.approve(code) })
 		both.Go(func() { no = p.codes.Deny(t.Context(), code) })
 		both.Wait()
 		want := oidc.DecoupledApproved
@@ -444,7 +457,7 @@ func TestRestore(t *testing.T) {
 	if state := p.poll(deviceCode).State; state != oidc.DecoupledPending {
 		t.Fatalf("state %s", state)
 	}
-	if err := p.codes.Approve(t.Context(), strings.ReplaceAll(userCode, "-", ""), oidc.Login{Subject: p.ada}); err != nil {
+	if err := p.approve(strings.ReplaceAll(userCode, "-", "")); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -477,7 +490,7 @@ func TestApprovalsAreInTheDownload(t *testing.T) {
 	deviceCode, userCode := p.begin()
 	_, refused := p.begin()
 	bare := func(code string) string { return strings.ReplaceAll(code, "-", "") }
-	if err := errors.Join(p.codes.Deny(t.Context(), bare(refused)), p.codes.Approve(t.Context(), bare(userCode), oidc.Login{Subject: p.ada})); err != nil {
+	if err := errors.Join(p.codes.Deny(t.Context(), bare(refused)), p.approve(bare(userCode))); err != nil {
 		t.Fatal(err)
 	}
 	if got := held(p.ada); strings.Count(got, "client_id") != 1 || !strings.Contains(got, `"client_id":"fridge"`) || !strings.Contains(got, `"state":"approved"`) {
@@ -516,6 +529,23 @@ func (a *away) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+// breaking loses the connection to PostgreSQL before a commit while p.cut is set.
+type breaking struct {
+	*consent.Consents
+	p *place
+}
+
+func (b *breaking) Grant(ctx context.Context, a oidc.Agreement, approve oidc.Approve) error {
+	return b.Consents.Grant(ctx, a, func(ctx context.Context, tx pgx.Tx) (func(context.Context) error, error) {
+		settle, err := approve(ctx, tx)
+		if b.p.cut.Load() {
+			_, cut := b.p.owner.Exec(ctx, `SELECT pg_terminate_backend($1)`, tx.Conn().PgConn().PID())
+			err = errors.Join(err, cut)
+		}
+		return settle, err
+	})
+}
+
 // An answer counts whole or not at all: neither a fault on the way nor a sign-out
 // just before it leaves a consent, or takes the code away.
 func TestAnAnswerThatFailsLeavesTheCode(t *testing.T) {
@@ -537,6 +567,12 @@ func TestAnAnswerThatFailsLeavesTheCode(t *testing.T) {
 		if _, err := p.codes.Find(t.Context(), strings.ReplaceAll(userCode, "-", "")); err != nil {
 			t.Errorf("%s: the code: %v", name, err)
 		}
+		if state := p.poll(deviceCode).State; state == oidc.DecoupledApproved {
+			t.Errorf("%s: the device has its answer", name)
+		}
+		if held, err := p.codes.Export(t.Context(), p.ada); err != nil || len(fmt.Sprint(held)) != len("[]") {
+			t.Errorf("%s: the download has %v, %v", name, held, err)
+		}
 	}
 
 	broken := &away{}
@@ -547,6 +583,13 @@ func TestAnAnswerThatFailsLeavesTheCode(t *testing.T) {
 	}
 	broken.on.Store(false)
 	unanswered("a fault")
+
+	p.cut.Store(true)
+	if got := allow(); got.status != http.StatusServiceUnavailable {
+		t.Errorf("without PostgreSQL: %d %s", got.status, got.location)
+	}
+	p.cut.Store(false)
+	unanswered("a fault of PostgreSQL")
 
 	exec := func(sql string) {
 		t.Helper()

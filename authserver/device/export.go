@@ -35,8 +35,8 @@ func (a *Authorizations) Export(ctx context.Context, user id.ID) (any, error) {
 		state, _ := values[0].(string)
 		request, _ := values[1].(string)
 		answer, _ := values[2].(string)
-		if answer == "" {
-			continue // it is over, or somebody else's answer came first
+		if answer == "" || state == string(oidc.DecoupledPending) {
+			continue // it is over, does not count yet, or somebody else's answer came first
 		}
 		var yes approval
 		one := exported{State: state}

@@ -50,7 +50,7 @@ type Users interface {
 type Consents interface {
 	// Grant does it together with approve, or not at all; it is fault.Unauthenticated
 	// once the session has ended.
-	Grant(ctx context.Context, a oidc.Agreement, approve func(ctx context.Context, tx pgx.Tx) error) error
+	Grant(ctx context.Context, a oidc.Agreement, approve oidc.Approve) error
 }
 
 // Limiter counts guesses.
@@ -290,7 +290,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 // allow remembers the consent too: without it the device would get no tokens.
 func (h *Handler) allow(ctx context.Context, code string, req *oidc.DecoupledRequest, login *oidc.Login, seen time.Time) error {
 	agreed := oidc.Agreement{Login: login, Seen: seen, ClientID: req.ClientID, Scopes: oidc.BeyondDetails(req.Scopes, req.Details), Resources: req.Resources}
-	return h.Consents.Grant(ctx, agreed, func(ctx context.Context, _ pgx.Tx) error { return h.Authorizations.Approve(ctx, code, *login) })
+	return h.Consents.Grant(ctx, agreed, func(ctx context.Context, _ pgx.Tx) (func(context.Context) error, error) {
+		return h.Authorizations.Approve(ctx, code, *login)
+	})
 }
 
 func (h *Handler) audit(r *http.Request, req *oidc.DecoupledRequest, login *oidc.Login, allowed bool) {

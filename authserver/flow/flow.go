@@ -29,6 +29,7 @@ const idLength = 43 // secret.New
 const (
 	fieldRequest = "request"
 	fieldDevice  = "device"
+	fieldYes     = "answered_sid" // that is to approve
 	fieldSID     = "approved_sid"
 	fieldDenied  = "denied"
 )
@@ -112,10 +113,11 @@ func (f *Flows) Resume(ctx context.Context, r *http.Request, flowID string) (req
 	return req, values[fieldSID], values[fieldDenied] != "", nil
 }
 
-// Approve records that the person in session sid allowed this request. The
-// caller has seen by Resume that the browser is the flow's own.
-func (f *Flows) Approve(ctx context.Context, flowID, sid string) error {
-	return f.answer(ctx, flowID, fieldSID, sid, fieldDenied)
+// Approve notes that the person in session sid allowed this request, which counts
+// from settle on. The caller has seen by Resume that the browser is the flow's own.
+func (f *Flows) Approve(ctx context.Context, flowID, sid string) (settle func(context.Context) error, err error) {
+	err = f.answer(ctx, flowID, fieldYes, sid, fieldDenied)
+	return func(ctx context.Context) error { return f.answer(ctx, flowID, fieldSID, sid, fieldDenied) }, err
 }
 
 // Deny records that the person refused this request.

@@ -97,10 +97,19 @@ func TestAFlowIsOfNoUseInAnotherBrowser(t *testing.T) {
 	}
 }
 
+func approve(t *testing.T, f *flow.Flows, flowID string) error {
+	t.Helper()
+	settle, err := f.Approve(t.Context(), flowID, "sid")
+	if err != nil {
+		return err
+	}
+	return settle(t.Context())
+}
+
 func TestTabsHaveAFlowEach(t *testing.T) {
 	f, b := setup(t), newBrowser(t)
 	one, two := begin(t, f, b, authRequest()), begin(t, f, b, authRequest())
-	if err := f.Approve(t.Context(), one, "sid"); err != nil {
+	if err := approve(t, f, one); err != nil {
 		t.Fatal(err)
 	}
 	if _, sid, _, err := f.Resume(t.Context(), b.request(t), two); err != nil || sid != "" {
@@ -149,7 +158,14 @@ func TestTheLastAnswerCounts(t *testing.T) {
 	if _, sid, denied, err := f.Resume(t.Context(), b.request(t), flowID); err != nil || sid != "" || !denied {
 		t.Errorf("after Deny: %q, %t, %v", sid, denied, err)
 	}
-	if err := f.Approve(t.Context(), flowID, "sid"); err != nil {
+	settle, err := f.Approve(t.Context(), flowID, "sid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, sid, denied, err := f.Resume(t.Context(), b.request(t), flowID); err != nil || sid != "" || denied {
+		t.Errorf("before it counts: %q, %t, %v", sid, denied, err)
+	}
+	if err := settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, sid, denied, err := f.Resume(t.Context(), b.request(t), flowID); err != nil || sid != "sid" || denied {
@@ -163,7 +179,7 @@ func TestAnAnswerDoesNotBringAFinishedFlowBack(t *testing.T) {
 	if _, err := f.Finish(t.Context(), flowID); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Approve(t.Context(), flowID, "sid"); !fault.Is(err, fault.NotFound) {
+	if err := approve(t, f, flowID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("Approve: %v, want NotFound", err)
 	}
 	if err := f.Deny(t.Context(), flowID); !fault.Is(err, fault.NotFound) {

@@ -46,7 +46,11 @@ func (h *harness) approve(userCode string, user oidc.User) {
 	h.t.Helper()
 	login := oidc.Login{Subject: user.ID, SID: "browser", AuthTime: h.clock.Now(), ACR: oidc.ACRPassword, AMR: []string{"pwd"}}
 	h.agrees(user.ID, "fridge")
-	if err := h.devices.Approve(h.t.Context(), strings.ReplaceAll(userCode, "-", ""), login); err != nil {
+	settle, err := h.devices.Approve(h.t.Context(), strings.ReplaceAll(userCode, "-", ""), login)
+	if err == nil {
+		err = settle(h.t.Context())
+	}
+	if err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -154,7 +158,7 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	late := h.askForCode()
 	h.clock.Advance(10 * time.Minute)
 	refused(t, h.poll(late.DeviceCode), 400, "expired_token")
-	if err := h.devices.Approve(t.Context(), strings.ReplaceAll(late.UserCode, "-", ""), oidc.Login{Subject: ada.ID}); !fault.Is(err, fault.NotFound) {
+	if _, err := h.devices.Approve(t.Context(), strings.ReplaceAll(late.UserCode, "-", ""), oidc.Login{Subject: ada.ID}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("approving it now: %v", err)
 	}
 }
