@@ -397,10 +397,25 @@ func TestSessionsOfOnePersonAreBounded(t *testing.T) {
 	b := setup(t, false)
 	subject := id.New()
 	first := b.start(t, subject)
+	for range 99 {
+		b.now = b.now.Add(time.Second)
+		b.start(t, subject)
+	}
+	// Who shows a second factor takes no more room, be it in the oldest of them all.
+	raised := *b.current(t, first)
+	w := httptest.NewRecorder()
+	if err := b.Start(t.Context(), w, request(t, first), raised); err != nil {
+		t.Fatal(err)
+	}
+	successor := w.Result().Cookies()[0]
+	if got := b.current(t, successor); got == nil || got.SID != raised.SID || len(b.ended) != 0 {
+		t.Fatalf("the successor of the oldest is %+v, ended were %v", got, b.ended)
+	}
 	for range 100 {
 		b.now = b.now.Add(time.Second)
 		b.start(t, subject)
 	}
+	first = successor
 	if b.current(t, first) != nil {
 		t.Error("the oldest of 101 still lives")
 	}

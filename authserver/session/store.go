@@ -86,7 +86,8 @@ func (s *Sessions) seal(rec *record) ([]byte, error) {
 }
 
 // put stores a new session with its indexes, and drops what is too old or too
-// many among the person's others. One that inherits its sid gets it by replace.
+// many among the person's others. One that inherits its sid gets it, and the room
+// of the one before, by replace.
 func (s *Sessions) put(ctx context.Context, rec *record, inherits bool) error {
 	box, err := s.seal(rec)
 	if err != nil {
@@ -108,10 +109,14 @@ func (s *Sessions) put(ctx context.Context, rec *record, inherits bool) error {
 	if err != nil {
 		return cache.Translate(err)
 	}
-	if count.Val() <= maxPerUser {
+	most := int64(maxPerUser)
+	if inherits {
+		most++
+	}
+	if count.Val() <= most {
 		return nil
 	}
-	return s.makeRoom(ctx, user, count.Val()-maxPerUser)
+	return s.makeRoom(ctx, user, count.Val()-most)
 }
 
 func (s *Sessions) makeRoom(ctx context.Context, user string, n int64) error {
