@@ -53,6 +53,10 @@ func TestSuggestionsAreTheFamilysOwn(t *testing.T) {
 	if uses := strings1(t, h.db.Owner, `SELECT uses::text FROM grocery.item_uses WHERE family_id = $1 AND name_key LIKE 'caf%'`, h.id); !cmp.Equal([]string{"2"}, uses) {
 		t.Errorf("uses of one word: %v", uses)
 	}
+	h.add(t, h.member, list, "Cafe\u0301")
+	if got := suggested(h.member, h.path+"/suggestions?q=caf&list_id="+list); got != "" {
+		t.Errorf("on the list by other letters: %s", got)
+	}
 	h.want(t, 200, h.member, "GET", h.path+"/favourites", nil)
 	h.want(t, 400, h.member, "GET", h.path+"/suggestions?list_id=x", nil)
 	h.want(t, 403, h.guest, "GET", h.path+"/suggestions", nil)

@@ -31,6 +31,7 @@ type Hourly struct {
 type sight struct {
 	actor                    Actor
 	clientID, action, target string
+	apiKey                   string // of a person, in whose name it reads
 	family                   id.ID
 }
 
@@ -115,4 +116,7 @@ func (h *Hourly) settle(at *list.Element) {
 	}
 }
 
-func sightOf(e Event) sight { return sight{e.Actor, e.ClientID, e.Action, e.Target, e.FamilyID} }
+func sightOf(e Event) sight {
+	apiKey, _ := e.Details["api_key_id"].(string)
+	return sight{e.Actor, e.ClientID, e.Action, e.Target, apiKey, e.FamilyID}
+}

@@ -32,6 +32,12 @@ func TestWhatRepeatsItselfIsToldOnceAndThenCounted(t *testing.T) {
 	read("poller", "weekly", 1000)
 	read("poller", "party", 1)
 	read("other", "weekly", 2)
+	for _, key := range []string{"K1", "K2", "K1"} { // of one person, who is told which was used
+		now = now.Add(time.Second)
+		h.Put(audit.Event{
+			OccurredAt: now, Action: "list.seen", Result: audit.Success, Actor: audit.Person(id.ID{15: 1}), Target: "weekly", Details: map[string]any{"api_key_id": key},
+		})
+	}
 	now = began.Add(2 * time.Hour)
 	read("poller", "weekly", 3)
 	now = now.Add(time.Second)
@@ -46,6 +52,7 @@ SELECT actor_id || ' ' || target || ' ' || count || ' ' || to_char(occurred_at A
 	}
 	defer rows.Close()
 	want := []string{
+		"00000000-0000-0000-0000-000000000001 weekly 1 08:16:44", "00000000-0000-0000-0000-000000000001 weekly 1 08:16:45", "00000000-0000-0000-0000-000000000001 weekly 1 08:16:46",
 		"other weekly 1 08:16:42", "other weekly 1 08:16:43", "poller party 1 08:16:41",
 		"poller weekly 1 08:00:01", "poller weekly 999 08:16:40", "poller weekly 1 10:00:01", "poller weekly 2 10:00:03",
 	}

@@ -157,7 +157,7 @@ func (h feeder) feed(ctx context.Context, tx *tenant.Tx, before, s *Stock) error
 		return err
 	}
 	_, err := h.items.Put(ctx, tx, facts, []shopping.Thing{{Name: s.Name, Quantity: &more, Unit: s.Unit, Category: s.Category}})
-	if fault.Is(err, fault.Conflict) { // a round trip that failed would be another kind
+	if fault.Is(err, fault.Conflict) { // nothing was written that could be one in the database
 		s.NotFed = listFull
 		return nil
 	}

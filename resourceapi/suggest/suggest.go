@@ -30,7 +30,7 @@ SELECT name, quantity, unit, category, favourite, uses, last_at
                   FROM grocery.item_uses WHERE family_id = $1 GROUP BY name_key) both_of_them
          WHERE ($2 = '' OR starts_with(name_key, $2) OR strpos(name_key, ' ' || $2) > 0)
            AND NOT EXISTS (SELECT FROM grocery.items i WHERE i.family_id = $1 AND i.list_id = $3 AND i.checked_at IS NULL
-                              AND lower(regexp_replace(i.name, '\s+', ' ', 'g')) = name_key)
+                              AND lower(regexp_replace(normalize(i.name), '\s+', ' ', 'g')) = name_key)
          ORDER BY name_key, favourite DESC) weighed
  ORDER BY favourite DESC, weight DESC NULLS LAST, name_key LIMIT $4`
 
