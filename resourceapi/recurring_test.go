@@ -153,32 +153,43 @@ func TestListsAreTakenInOrder(t *testing.T) {
 	look.Wait()
 }
 
-// While a family moves, what recurs there is put on lists, which makes things
-// that belong to the family.
-func TestAFamilyMovesWhileThingsRecur(t *testing.T) {
+// While a family moves, or forgets one of its people, what recurs there is put on
+// lists, which makes things that belong to the family.
+func TestAFamilyChangesWhileThingsRecur(t *testing.T) {
 	t.Parallel()
 	s := newService(t, nil)
-	family := s.due(t, 1)
-	clock, err := s.db.Owner.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = clock.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := clock.Exec(t.Context(), `SELECT FROM grocery.recurring FOR UPDATE`); err != nil {
-		t.Fatal(err)
-	}
-	var move sync.WaitGroup
-	move.Go(func() {
-		if got := s.do(t, s.user("ann"), "PATCH", "/v1/families/"+family, map[string]any{"timezone": "Pacific/Auckland"}); got.status != 200 {
-			t.Errorf("the family moves: %s", got)
+	for name, change := range map[string]func(family string) reply{
+		"it moves": func(family string) reply {
+			return s.do(t, s.user("ann"), "PATCH", "/v1/families/"+family, map[string]any{"timezone": "Pacific/Auckland"})
+		},
+		"somebody is forgotten": func(string) reply {
+			return s.do(t, s.theIssuer(), "POST", "/v1/erasures", map[string]any{"user_id": "ann"})
+		},
+	} {
+		family := s.due(t, 1)
+		if _, err := s.db.Owner.Exec(t.Context(), `INSERT INTO grocery.family_members (family_id, user_id, role, display_name) VALUES ($1, 'ben', 'member', 'Ben')`, family); err != nil {
+			t.Fatal(err)
 		}
-	})
-	s.db.Waits(t, 1)
-	if _, err := clock.Exec(t.Context(), `INSERT INTO grocery.item_uses (family_id, owner, name_key, name, unit, category) VALUES ($1, '', 'tea', 'Tea', '', '')`, family); err != nil {
-		t.Error(err)
+		clock, err := s.db.Owner.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := clock.Exec(t.Context(), `SELECT FROM grocery.recurring WHERE family_id = $1 FOR UPDATE`, family); err != nil {
+			t.Fatal(err)
+		}
+		var changing sync.WaitGroup
+		changing.Go(func() {
+			if got := change(family); got.status >= 300 {
+				t.Errorf("%s: %s", name, got)
+			}
+		})
+		s.db.Waits(t, 1)
+		if _, err := clock.Exec(t.Context(), `INSERT INTO grocery.item_uses (family_id, owner, name_key, name, unit, category) VALUES ($1, '', 'tea', 'Tea', '', '')`, family); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := clock.Commit(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		changing.Wait()
 	}
-	if err := clock.Commit(t.Context()); err != nil {
-		t.Error(err)
-	}
-	move.Wait()
 }

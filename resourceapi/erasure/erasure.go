@@ -19,7 +19,9 @@ import (
 const Scope = "people:erase"
 
 const (
-	lockFamily = `SELECT id FROM grocery.families WHERE id = $1 FOR UPDATE`
+	// lockFamily lets others make things that belong to the family, as in package
+	// family: who does may hold what the person is forgotten in.
+	lockFamily = `SELECT id FROM grocery.families WHERE id = $1 FOR NO KEY UPDATE`
 
 	selectRole = `SELECT role FROM grocery.family_members WHERE family_id = $1 AND user_id = $2 FOR UPDATE`
 
