@@ -165,7 +165,7 @@ func (s *server) newCrew(ctx context.Context) (*jobs.Crew, error) {
 			return nil, fmt.Errorf("the job workers: %w", err)
 		}
 	}
-	return jobs.NewCrew(s.db, schema, workers, s.log)
+	return jobs.NewCrew(s.db, schema, workers, s.log, s.metrics)
 }
 
 // holders reaches the APIs that hold data of people, in our own network too:

@@ -4,10 +4,16 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"larder/internal/id"
 	"larder/internal/sweep"
 )
+
+// accountsAtOnce is how many service accounts one transaction deletes.
+const accountsAtOnce = 500
 
 // Each deletes so many rows at most.
 const (
@@ -23,11 +29,14 @@ DELETE FROM auth.api_keys WHERE id IN (
    WHERE least(expires_at, revoked_at) < now() - interval '90 days' ORDER BY least(expires_at, revoked_at) LIMIT $1 FOR UPDATE SKIP LOCKED)`
 
 	// One whose keys are gone, or that never had any.
+	lockServiceAccounts = `
+SELECT s.id FROM auth.service_accounts s
+ WHERE s.created_at < now() - interval '90 days' AND NOT EXISTS (SELECT FROM auth.api_keys k WHERE k.service_account_id = s.id)
+ LIMIT $1 FOR UPDATE OF s SKIP LOCKED`
+
+	// The lock keeps keys out from then on; one that was made before it spares its account.
 	deleteServiceAccounts = `
-DELETE FROM auth.service_accounts WHERE id IN (
-  SELECT s.id FROM auth.service_accounts s
-   WHERE s.created_at < now() - interval '90 days' AND NOT EXISTS (SELECT FROM auth.api_keys k WHERE k.service_account_id = s.id)
-   LIMIT $1 FOR UPDATE OF s SKIP LOCKED)`
+DELETE FROM auth.service_accounts s WHERE id = ANY($1) AND NOT EXISTS (SELECT FROM auth.api_keys k WHERE k.service_account_id = s.id)`
 
 	// A client that registered itself and that nobody has used for 90 days ends,
 	// and is deleted a day after, when every replica has noticed. One that acts
@@ -100,11 +109,31 @@ func newSweeper(c *core, log *slog.Logger, reg prometheus.Registerer) *sweep.Swe
 			return int64(n), false, err
 		}},
 		{Table: "audit_events", Do: c.chain.Forget},
+		{Table: "service_accounts", Do: func(ctx context.Context) (int64, bool, error) { return sweepServiceAccounts(ctx, c.db) }},
 	}
 	for _, one := range sweeps() {
 		tasks = append(tasks, sweep.Statement(c.db, one.table, one.statement))
 	}
 	return sweep.New(log, reg, tasks...)
+}
+
+// sweepServiceAccounts asks for keys twice: a statement that locks does not see
+// what was committed since it began.
+func sweepServiceAccounts(ctx context.Context, db *pgxpool.Pool) (rows int64, more bool, err error) {
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		found, err := tx.Query(ctx, lockServiceAccounts, accountsAtOnce)
+		if err != nil {
+			return err
+		}
+		idle, err := pgx.CollectRows(found, pgx.RowTo[id.ID])
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, deleteServiceAccounts, idle)
+		rows, more = tag.RowsAffected(), len(idle) == accountsAtOnce
+		return err
+	})
+	return rows, more && err == nil, err
 }
 
 // expiry is a table, and the statement that deletes of its rows what is over.
@@ -114,7 +143,6 @@ func sweeps() []expiry {
 	return []expiry{
 		{"grants", deleteGrants},
 		{"api_keys", deleteKeys},
-		{"service_accounts", deleteServiceAccounts},
 		{"links", deleteLinks},
 		{"unused_clients", endUnusedClients}, // ended, not deleted yet
 		{"clients", deleteClients},

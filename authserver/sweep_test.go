@@ -56,6 +56,31 @@ func TestUnusedRegistrationsAreSwept(t *testing.T) {
 	}
 }
 
+// A service account goes when it is old and has no keys.
+func TestServiceAccountsWithoutKeysAreSwept(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, statement := range []string{
+		`INSERT INTO auth.service_accounts (id, family_id, name, created_by, created_at)
+		 SELECT gen_random_uuid(), gen_random_uuid(), name, 'x', now() - age FROM (VALUES
+		   ('idle', interval '91 days'), ('in use', interval '91 days'), ('new', interval '1 day')) AS a (name, age)`,
+		`INSERT INTO auth.api_keys (id, service_account_id, hash, hint, scopes)
+		 SELECT gen_random_uuid(), id, 'x', 'x', '{}' FROM auth.service_accounts WHERE name = 'in use'`,
+	} {
+		if _, err := db.Owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, more, err := sweepServiceAccounts(t.Context(), db.Auth)
+	var left string
+	if err == nil {
+		err = db.Owner.QueryRow(t.Context(), `SELECT string_agg(name, ', ' ORDER BY name) FROM auth.service_accounts`).Scan(&left)
+	}
+	if err != nil || rows != 1 || more || left != "in use, new" {
+		t.Errorf("%d deleted, more %t, left %s, %v", rows, more, left, err)
+	}
+}
+
 // A session that merely expired is told of to nobody, and forgotten.
 func TestPartsInExpiredSessionsAreSwept(t *testing.T) {
 	t.Parallel()

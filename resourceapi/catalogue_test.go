@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -245,4 +248,62 @@ func TestMigrationsGoUpDownAndUp(t *testing.T) {
 		}
 	}
 	newServiceOn(t, db, nil).household(t, "")
+}
+
+// What an item's name counted for, written in two ways, becomes one row with the
+// step that tells them to be one word.
+func TestUsesOfOneNameAreMergedByItsMigration(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	owner := secret.String(db.OwnerURL)
+	if err := postgres.MigrateDown(t.Context(), owner, schema, migrations.ResourceAPI()); err != nil {
+		t.Fatal(err)
+	}
+	before := fstest.MapFS{}
+	names, err := fs.Glob(migrations.ResourceAPI(), "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if name >= "0121" {
+			continue
+		}
+		step, err := fs.ReadFile(migrations.ResourceAPI(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[name] = &fstest.MapFile{Data: step}
+	}
+	if err := postgres.Migrate(t.Context(), owner, schema, before); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`INSERT INTO grocery.families (id, name, created_by) SELECT ('0198c1f0-0000-7000-8000-00000000000' || n)::uuid, 'F' || n, 'user:ann' FROM generate_series(1, 2) n`,
+		// Of family 1 both ways; of its ann, and of family 2, the odd way alone, twice over in the first.
+		`INSERT INTO grocery.item_uses (family_id, owner, name_key, name, unit, category, uses, last_at)
+		 SELECT ('0198c1f0-0000-7000-8000-00000000000' || n)::uuid, owner, key, name, unit, '', uses, '2026-01-01'::timestamptz + days * interval '1 day' FROM (VALUES
+		   (1, '', U&'cr\00E8me', U&'Cr\00E8me', 'l', 3, 1), (1, '', U&'cre\0300me', U&'Cre\0300me', 'ml', 4, 2), (1, '', 'milk', 'Milk', 'l', 5, 3),
+		   (1, 'ann', U&'cre\0300me', U&'Cre\0300me', 'ml', 6, 4),
+		   (2, '', U&'\1EBF', 'older', 'a', 1, 5), (2, '', U&'e\0302\0301', 'newest', 'b', 2, 7), (2, '', U&'\00EA\0301', 'newer', 'c', 4, 6)
+		 ) AS u (n, owner, key, name, unit, uses, days)`,
+	} {
+		if _, err := db.Owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := postgres.Migrate(t.Context(), owner, schema, migrations.ResourceAPI()); err != nil {
+		t.Fatal(err)
+	}
+	got := strings1(t, db.Owner, `SELECT concat_ws(' ', right(family_id::text, 1), '(' || owner || ')', name_key, unit, uses, last_at::date) FROM grocery.item_uses
+		ORDER BY family_id, owner, name_key`)
+	want := []string{
+		"1 () crème l 7 2026-01-03", "1 () milk l 5 2026-01-04", "1 (ann) crème ml 6 2026-01-05",
+		"2 () ế a 7 2026-01-08",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the uses are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if forced := strings1(t, db.Owner, `SELECT relname::text FROM pg_class WHERE oid = 'grocery.item_uses'::regclass AND relrowsecurity AND relforcerowsecurity`); len(forced) != 1 {
+		t.Error("row-level security does not bind the owner any more")
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	netmail "net/mail"
 	"regexp"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"larder/internal/brand"
 	"larder/internal/mail"
+	"larder/internal/web"
 )
 
 // mailbox is a mail server that is away for its first mail.
@@ -159,6 +162,11 @@ func TestAMailThatCannotBeSentIsGivenUp(t *testing.T) {
 		_, err := h.db.Owner.Exec(t.Context(), `UPDATE grocery.invitation_mails SET next_at = now(), attempts = 100 WHERE attempts > 0`)
 		return err == nil && h.waiting(t) == 0
 	})
+	answer := httptest.NewRecorder()
+	web.Internal(h.registry, h.checks()...).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	if !strings.Contains(answer.Body.String(), `invitation_mails_total{outcome="given_up"} 1`) {
+		t.Errorf("the metrics do not tell of it: %s", answer.Body)
+	}
 }
 
 func TestNoInvitationIsMadeThatWouldNotBeMailed(t *testing.T) {

@@ -260,6 +260,39 @@ func TestImportOfASpreadsheet(t *testing.T) {
 	h.want(t, 415, h.admin, "POST", onto, "name: Tea", "Content-Type", "text/yaml")
 }
 
+// TestImportsTakeTurns has somebody count the first of two names, in the order of
+// names, while a file brings both the other way round.
+func TestImportsTakeTurns(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	h.add(t, h.admin, h.shared, "apples")
+	h.add(t, h.admin, h.shared, "Pears")
+	ctx := t.Context()
+	tx, err := h.db.Owner.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // nothing, once it was committed
+	lock := `SELECT FROM grocery.item_uses WHERE family_id = $1 AND owner = '' AND name_key = $2 FOR UPDATE NOWAIT`
+	if _, err := tx.Exec(ctx, lock, h.id, "apples"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan reply, 1)
+	go func() {
+		done <- h.do(t, h.member, "POST", h.path+"/import?list_id="+h.shared, "name\nPears\nApples\n", "Content-Type", "text/csv")
+	}()
+	h.waitForLock(t)
+	if _, err := tx.Exec(ctx, lock, h.id, "pears"); err != nil {
+		t.Errorf("the file took the second name before the first: %v", err)
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.status != http.StatusOK {
+		t.Errorf("the import: %s", got)
+	}
+}
+
 func TestImportAsksThePolicyAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)

@@ -46,6 +46,24 @@ func together(n int, f func(i int) int) map[int]int {
 	return statuses
 }
 
+// waitForLock waits until somebody in the database waits for a lock.
+func (h *household) waitForLock(t testing.TB) {
+	t.Helper()
+	for range looks {
+		var waiting bool
+		err := h.db.Owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+			WHERE a.datname = current_database() AND NOT l.granted)`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waiting {
+			return
+		}
+		sleep(t)
+	}
+	t.Fatal("nobody waits")
+}
+
 func TestLastAdminStaysWhateverRaces(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)

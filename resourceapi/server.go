@@ -158,6 +158,7 @@ func newServer(ctx context.Context, cfg Config, log *slog.Logger, now func() tim
 	if s.invitations, err = s.newMails(ctx, secrets); err != nil {
 		return nil, err
 	}
+	s.invitations.Observe(s.registry)
 	s.sweeper = sweep.New(log, s.registry, append(s.tenants.Sweeps(),
 		sweep.Task{Table: "audit_events", Do: s.chain.Forget}, sweep.Task{Table: "invitations", Do: s.invitations.SweepOver})...)
 	mountFeatures(s.api, s.tenants, s.quotas, cursors, s.orders, s.invitations)

@@ -245,6 +245,45 @@ func TestWebhookIsTriedAgainAndGivenUp(t *testing.T) {
 	h.want(t, 404, h.admin, "GET", hook+"/deliveries", nil)
 }
 
+// TestAWebhookIsDeletedWhileItsReceiverIsGone has somebody delete a webhook at
+// the moment in which the courier writes down that its receiver answered 410.
+func TestAWebhookIsDeletedWhileItsReceiverIsGone(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t)
+	gone, there := newReceiver(t), newReceiver(t)
+	hook, _ := h.register(t, gone.URL)
+	other, _ := h.register(t, there.URL)
+	gone.answer(http.StatusGone)
+	gone.mu.Lock()
+	answer := sync.OnceFunc(gone.mu.Unlock)
+	defer answer()
+	h.want(t, 200, h.admin, "PUT", h.items(h.shared)+"/"+h.item+"/check", nil)
+	h.delivered(t, hook, "pending", 0)
+
+	ctx, name := t.Context(), hook[strings.LastIndex(hook, "/")+1:]
+	tx, err := h.db.Owner.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // nothing, once it was committed
+	if _, err := tx.Exec(ctx, `SELECT FROM grocery.webhooks WHERE id = $1 FOR UPDATE`, name); err != nil {
+		t.Fatal(err)
+	}
+	answer()
+	h.waitForLock(t)
+	if _, err := tx.Exec(ctx, `DELETE FROM grocery.webhooks WHERE id = $1`, name); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	h.delivered(t, other, "delivered", 1) // what the round was for is written down
+	var told int
+	if err := h.db.Owner.QueryRow(ctx, `SELECT count(*) FROM grocery.change_feed WHERE event = 'webhook.disabled'`).Scan(&told); err != nil || told != 0 {
+		t.Errorf("%d times it was said that the webhook was disabled, which was gone; %v", told, err)
+	}
+}
+
 // TestNoMessageIsLostWithAProcess has a courier die after it wrote a delivery
 // down and before it sent it.
 func TestNoMessageIsLostWithAProcess(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
@@ -156,7 +157,7 @@ func TestTheClientsOfASessionAreToldOnce(t *testing.T) {
 	if err := river.AddWorkerSafely(workers, b.worker); err != nil {
 		t.Fatal(err)
 	}
-	crew, err := jobs.NewCrew(b.db.Auth, "auth", workers, slog.New(slog.DiscardHandler))
+	crew, err := jobs.NewCrew(b.db.Auth, "auth", workers, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,9 @@
 //	  fails -> again after 1 s, 16 s, 81 s … (attempt^4), a bounded number of times
 //	  dies  -> another replica takes the job over after a minute
 //
+// Two metrics say how far behind the crews are: jobs_overdue_seconds when too few
+// work, jobs_failing when what they need is away.
+//
 // A job may so be done twice; what it does must bear that. Its id stays the
 // same, which is how a repetition is known.
 package jobs

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -61,10 +62,12 @@ func (q *Queue) InsertAlone(ctx context.Context, args river.JobArgs) error {
 type Crew struct {
 	client *river.Client[pgx.Tx]
 	log    *slog.Logger
+
+	backlog *backlog
 }
 
 // NewCrew returns the workers of one replica.
-func NewCrew(db *pgxpool.Pool, schema string, workers *river.Workers, log *slog.Logger) (*Crew, error) {
+func NewCrew(db *pgxpool.Pool, schema string, workers *river.Workers, log *slog.Logger, reg prometheus.Registerer) (*Crew, error) {
 	client, err := river.NewClient(riverpgxv5.New(db), &river.Config{
 		Schema: schema, Workers: workers, Logger: log, MaxAttempts: maxAttempts,
 		Queues:     map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}, Outbound: {MaxWorkers: atOnce}},
@@ -76,7 +79,7 @@ func NewCrew(db *pgxpool.Pool, schema string, workers *river.Workers, log *slog.
 	if err != nil {
 		return nil, fmt.Errorf("the job workers: %w", err)
 	}
-	return &Crew{client: client, log: log}, nil
+	return &Crew{client: client, log: log, backlog: newBacklog(db, schema, log, reg)}, nil
 }
 
 // Run does jobs until ctx is done, and then lets those that have begun finish
@@ -94,7 +97,7 @@ func (c *Crew) Run(ctx context.Context) {
 		case <-time.After(retryEvery):
 		}
 	}
-	<-ctx.Done()
+	c.backlog.watch(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	if err := c.client.Stop(stop); err != nil {

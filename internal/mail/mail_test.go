@@ -24,6 +24,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
 	"larder/internal/brand"
@@ -139,7 +140,7 @@ func (o *office) open(t *testing.T, sender mail.Sender) (stop func()) {
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &mail.Worker{Postman: &mail.Postman{Composer: composer, Links: o.links, Sender: sender}})
-	crew, err := jobs.NewCrew(o.db.Auth, "auth", workers, slog.New(slog.DiscardHandler))
+	crew, err := jobs.NewCrew(o.db.Auth, "auth", workers, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 // Parse reads what somebody wrote into a quantity, a unit and a name:
 //
 //	2 l milk · 1,5 kg flour · 6x eggs · 500g butter · ½ lemon · 1 1/2 cups of rice · Milk 2 l · Eggs x6
+//	a bag of rice · eine Packung Nudeln · 2 kilos de tomates · une bouteille d'huile
 //
 // What it does not understand belongs to the name: 7up, 100% juice.
 func Parse(text string) Thing {
@@ -32,24 +33,74 @@ func Parse(text string) Thing {
 func leading(words []string) (Thing, bool) {
 	quantity, rest, used, ok := amount(words)
 	if !ok {
-		return Thing{}, false
+		return oneOf(words)
 	}
 	words = words[used:]
-	unit := ""
-	switch {
-	case rest != "":
-		if unit, ok = unitOf(rest); !ok { // 7up
+	if rest != "" {
+		unit, ok := unitOf(rest)
+		if !ok { // 7up
 			return Thing{}, false
 		}
-	case len(words) > 1:
-		if found, isUnit := unitOf(words[0]); isUnit {
-			unit, words = found, words[1:]
-		}
+		words, _ = withoutOf(unit, words)
+		return thing(quantity, unit, words)
 	}
-	if len(words) > 1 && unit != "" && strings.EqualFold(words[0], "of") {
-		words = words[1:]
-	}
+	unit, words, _ := unitAndName(words)
 	return thing(quantity, unit, words)
+}
+
+// oneOf reads "a bag of rice": an article, a unit and, but in German, what joins
+// it to the name. A can opener is none.
+func oneOf(words []string) (Thing, bool) {
+	if len(words) < 3 {
+		return Thing{}, false
+	}
+	german := false
+	switch strings.ToLower(words[0]) {
+	case "a", "an", "un", "une":
+	case "ein", "eine", "einen":
+		german = true
+	default:
+		return Thing{}, false
+	}
+	unit, name, joined := unitAndName(words[1:])
+	if unit == "" || !joined && !german && unit != "dozen" {
+		return Thing{}, false
+	}
+	return thing(1, unit, name)
+}
+
+// unitAndName parts "kg of flour". Without a unit all of it is the name.
+func unitAndName(words []string) (unit string, name []string, joined bool) {
+	if len(words) < 2 {
+		return "", words, false
+	}
+	unit, ok := unitOf(words[0])
+	if name, joined = withoutOf(unit, words[1:]); ok {
+		return unit, name, joined
+	}
+	unit, ok = frenchUnitOf(words[0])
+	if name, joined = withoutOf(unit, words[1:]); ok && joined {
+		return unit, name, true
+	}
+	return "", words, false
+}
+
+// withoutOf leaves out what joins a unit to a name: cups of rice, kilo de riz,
+// litre d'huile.
+func withoutOf(unit string, words []string) (name []string, joined bool) {
+	if unit == "" || len(words) == 0 {
+		return words, false
+	}
+	first := strings.ToLower(words[0])
+	switch {
+	case len(words) > 1 && (first == "of" || first == "de"):
+		return words[1:], true
+	case len(first) > len("d'") && strings.HasPrefix(first, "d'"):
+		return append([]string{words[0][len("d'"):]}, words[1:]...), true
+	case len(first) > len("d’") && strings.HasPrefix(first, "d’"):
+		return append([]string{words[0][len("d’"):]}, words[1:]...), true
+	}
+	return words, false
 }
 
 // trailing reads "Milk 2 l" and "Eggs x6". A bare number at the end stays part
@@ -170,19 +221,21 @@ func unitOf(word string) (string, bool) {
 		return "", true
 	case "g", "kg", "ml", "cl", "dl", "l", "oz", "lb", "cup", "tbsp", "tsp", "pack", "can", "bottle", "jar", "bunch", "bag", "box", "dozen", "el", "tl":
 		return key, true
-	case "gr", "gram", "grams", "gramm":
+	case "gr", "gram", "grams", "gramm", "gramme", "grammes":
 		return "g", true
-	case "kilo", "kilos", "kilogram", "kilograms":
+	case "kilo", "kilos", "kilogram", "kilograms", "kilogramm", "kilogramme", "kilogrammes":
 		return "kg", true
 	case "liter", "liters", "litre", "litres", "ltr":
 		return "l", true
 	case "lbs", "pound", "pounds":
 		return "lb", true
+	case "tasse", "tassen", "tasses":
+		return "cup", true
 	case "cups", "packs", "cans", "bottles", "jars", "bags":
 		return strings.TrimSuffix(key, "s"), true
 	case "boxes":
 		return "box", true
-	case "packet", "packets", "pkg", "packung", "packungen":
+	case "packet", "packets", "pkg", "packung", "packungen", "päckchen":
 		return "pack", true
 	case "tin", "tins", "dose", "dosen":
 		return "can", true
@@ -192,7 +245,31 @@ func unitOf(word string) (string, bool) {
 		return "jar", true
 	case "bund", "bunches":
 		return "bunch", true
-	case "beutel":
+	case "beutel", "tüte", "tüten":
+		return "bag", true
+	case "dutzend", "douzaine", "douzaines":
+		return "dozen", true
+	case "pfund":
+		return "Pfund", true
+	}
+	return "", false
+}
+
+// frenchUnitOf is unitOf of words that mean other things without "de" behind
+// them, as in English: pot noodles.
+func frenchUnitOf(word string) (string, bool) {
+	switch strings.TrimSuffix(strings.ToLower(word), "s") {
+	case "paquet":
+		return "pack", true
+	case "boîte", "boite":
+		return "can", true
+	case "bouteille":
+		return "bottle", true
+	case "pot", "bocal":
+		return "jar", true
+	case "botte":
+		return "bunch", true
+	case "sachet":
 		return "bag", true
 	}
 	return "", false

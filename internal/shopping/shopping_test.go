@@ -39,6 +39,23 @@ func TestParseReadsWhatPeopleWrite(t *testing.T) {
 		"  bread ":              {Name: "bread"},
 		"12":                    {Name: "12"},
 		"":                      {},
+		"a dozen eggs":          {Name: "eggs", Quantity: new(1.0), Unit: "dozen"},
+		"a bag of rice":         {Name: "rice", Quantity: new(1.0), Unit: "bag"},
+		"a can opener":          {Name: "a can opener"},
+		"a bag":                 {Name: "a bag"},
+		"3 pot noodles":         {Name: "pot noodles", Quantity: new(3.0)},
+		"eine Packung Nudeln":   {Name: "Nudeln", Quantity: new(1.0), Unit: "pack"},
+		"2 Päckchen Hefe":       {Name: "Hefe", Quantity: new(2.0), Unit: "pack"},
+		"½ Pfund Butter":        {Name: "Butter", Quantity: new(0.5), Unit: "Pfund"},
+		"ein Brot":              {Name: "ein Brot"},
+		"2 litres de lait":      {Name: "lait", Quantity: new(2.0), Unit: "l"},
+		"2l d'eau plate":        {Name: "eau plate", Quantity: new(2.0), Unit: "l"},
+		"un kilo de tomates":    {Name: "tomates", Quantity: new(1.0), Unit: "kg"},
+		"une douzaine d’œufs":   {Name: "œufs", Quantity: new(1.0), Unit: "dozen"},
+		"3 boîtes de thon":      {Name: "thon", Quantity: new(3.0), Unit: "can"},
+		"un pot de miel":        {Name: "miel", Quantity: new(1.0), Unit: "jar"},
+		"1 kg de":               {Name: "de", Quantity: new(1.0), Unit: "kg"},
+		"1 l d'":                {Name: "d'", Quantity: new(1.0), Unit: "l"},
 	} {
 		if diff := cmp.Diff(want, shopping.Parse(text)); diff != "" {
 			t.Errorf("%q: want (-) got (+)\n%s", text, diff)

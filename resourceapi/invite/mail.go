@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"larder/internal/fault"
 	"larder/internal/id"
@@ -55,13 +56,21 @@ type Mails struct {
 	Delivery Deliverer // nil where no mail is sent
 
 	woken chan struct{}
+	sent  *prometheus.CounterVec
 }
 
 // NewMails returns m, ready to be used.
 func NewMails(m Mails) *Mails {
 	m.woken = make(chan struct{}, 1)
+	m.sent = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "invitation_mails_total", Help: "Attempts to mail an invitation, by outcome."}, []string{"outcome"})
+	for _, outcome := range []string{"done", "failed", "given_up"} {
+		m.sent.WithLabelValues(outcome) // what is missing alarms nobody
+	}
 	return &m
 }
+
+// Observe shows in metrics what becomes of the mails.
+func (m *Mails) Observe(reg prometheus.Registerer) { reg.MustRegister(m.sent) }
 
 // letter is what is sealed of a mail that waits.
 type letter struct {
@@ -179,15 +188,19 @@ func (m *Mails) round(ctx context.Context) (more bool, err error) {
 func (m *Mails) send(ctx context.Context, w *waiting) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverIn)
 	defer cancel()
+	outcome := "done"
 	if err := m.deliver(ctx, w); err != nil {
 		_, refused := errors.AsType[*mail.RefusedError](err)
 		given := refused || w.attempts >= maxAttempts
 		m.Log.LogAttrs(ctx, slog.LevelWarn, "an invitation was not mailed", slog.String("family_id", w.family.String()),
 			slog.String("invitation_id", w.invitation.String()), slog.Bool("given_up", given), slog.String("error", err.Error()))
 		if !given {
+			m.sent.WithLabelValues("failed").Inc()
 			return nil
 		}
+		outcome = "given_up"
 	}
+	m.sent.WithLabelValues(outcome).Inc()
 	return m.DB.Postman(ctx, func(tx *tenant.Tx) error {
 		tx.Queue(deleteMail, w.family, w.number)
 		return tx.Send(ctx)

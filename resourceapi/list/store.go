@@ -42,7 +42,8 @@ RETURNING id, family_id, kind, name, owner, created_by, position, version, due_o
 	copyItems = `
 INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, barcode, photo, position, added_by)
 SELECT $1, $2, gen_random_uuid(), $4, name, quantity, unit, note, category, barcode, photo, position, $5
-  FROM grocery.items WHERE family_id = $1 AND list_id = $3 ORDER BY lower(name), id`
+  FROM grocery.items WHERE family_id = $1 AND list_id = $3
+ ORDER BY lower(regexp_replace(normalize(name), '\s+', ' ', 'g')) COLLATE "C", id`
 
 	// selectVersions is read behind the lock on the list, with which nothing more
 	// comes to be on it.

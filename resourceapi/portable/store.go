@@ -117,11 +117,14 @@ SELECT $1, x.id, l.id, x.name, x.quantity, x.unit, x.note, x.category, x.every, 
  CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE f.timezone - interval '4 hours')::date AS day) today
  CROSS JOIN LATERAL (SELECT least(greatest(x.next_on, today.day), today.day + 731) AS day) next ON CONFLICT DO NOTHING`
 
+	// importItems is in the order of owners and names, as whatever puts several
+	// things on lists, so that those who put the same take turns.
 	importItems = `
 INSERT INTO grocery.items (family_id, list_id, id, private_to, name, quantity, unit, note, category, barcode, photo, position, added_by, checked_at, checked_by)
 SELECT $1, l.id, x.id, l.owner, x.name, x.quantity, x.unit, x.note, x.category, x.barcode, x.photo, x.position, $3,
        CASE WHEN x.checked THEN now() END, CASE WHEN x.checked THEN $3 END
   FROM jsonb_to_recordset($2) AS x (id uuid, list_id uuid, name text, quantity numeric, unit text, note text, category text, barcode text, photo text,
                                     position float8, checked boolean)
-  JOIN grocery.lists l ON l.family_id = $1 AND l.id = x.list_id ON CONFLICT DO NOTHING`
+  JOIN grocery.lists l ON l.family_id = $1 AND l.id = x.list_id
+ ORDER BY l.owner NULLS FIRST, lower(regexp_replace(normalize(x.name), '\s+', ' ', 'g')) COLLATE "C" ON CONFLICT DO NOTHING`
 )

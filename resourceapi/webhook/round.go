@@ -53,9 +53,12 @@ UPDATE grocery.webhook_deliveries SET attempts = attempts + 1, last_status = nul
 UPDATE grocery.webhook_deliveries SET status = 'failed', attempts = attempts + 1, last_status = nullif($3, 0), last_error = $4, done_at = now()
  WHERE family_id = $1 AND id = $2`
 
-	disableWebhook = `
+	// disableWebhooks comes before their deliveries are written to, in the order
+	// in which who deletes a webhook locks them.
+	disableWebhooks = `
 UPDATE grocery.webhooks SET disabled_reason = 'the receiver answered 410', version = version + 1, updated_at = now()
- WHERE family_id = $1 AND id = $2 AND disabled_reason IS NULL`
+ WHERE family_id = $1 AND id = ANY($2) AND disabled_reason IS NULL
+RETURNING id, version, url`
 
 	// forgetDeliveries asks for the oldest of each webhook, as the index has them:
 	// else every round would read all that the family has.
@@ -236,7 +239,7 @@ func (c *Courier) finish(ctx context.Context, family id.ID, messages []message, 
 		again = time.Second
 	}
 	return c.db.Courier(ctx, family, func(tx *tenant.Tx) error {
-		if err := tx.Send(ctx); err != nil {
+		if err := disable(ctx, tx, family, messages); err != nil {
 			return err
 		}
 		for _, m := range messages {
@@ -249,11 +252,7 @@ func (c *Courier) finish(ctx context.Context, family id.ID, messages []message, 
 				tx.Queue(updateLeft, family, m.id, again)
 			case m.delivered():
 				tx.Queue(updateDelivered, family, m.id, m.status)
-			case m.status == http.StatusGone:
-				tx.Queue(updateFailed, family, m.id, m.status, m.failure)
-				tx.Queue(disableWebhook, family, m.webhook)
-				tx.Record(ctx, tenant.Change{Event: "webhook.disabled", Entity: m.webhook.String(), Details: audited(m.url)})
-			case more:
+			case m.status != http.StatusGone && more:
 				tx.Queue(updateAgain, family, m.id, m.status, m.failure, wait)
 			default:
 				tx.Queue(updateFailed, family, m.id, m.status, m.failure)
@@ -262,4 +261,33 @@ func (c *Courier) finish(ctx context.Context, family id.ID, messages []message, 
 		tx.Queue(finishRound, family, again)
 		return nil
 	})
+}
+
+// disable has the webhooks hear no more whose receivers answered 410, unless
+// they are gone or disabled already.
+func disable(ctx context.Context, tx *tenant.Tx, family id.ID, messages []message) error {
+	var gone []id.ID
+	for _, m := range messages {
+		if m.status == http.StatusGone {
+			gone = append(gone, m.webhook)
+		}
+	}
+	var disabled []tenant.Change
+	tx.Queue(disableWebhooks, family, gone).Query(func(rows pgx.Rows) error {
+		var webhook id.ID
+		var version int64
+		var address string
+		_, err := pgx.ForEachRow(rows, []any{&webhook, &version, &address}, func() error {
+			disabled = append(disabled, tenant.Change{Event: "webhook.disabled", Entity: webhook.String(), Version: version, Details: audited(address)})
+			return nil
+		})
+		return err
+	})
+	if err := tx.Send(ctx); err != nil {
+		return err
+	}
+	for _, change := range disabled {
+		tx.Record(ctx, change)
+	}
+	return nil
 }
