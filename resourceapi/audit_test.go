@@ -19,6 +19,9 @@ func TestAFamilyReadsExportsAndVerifiesItsAuditLog(t *testing.T) {
 	if body := string(byTarget.body); strings.Count(body, `"target":"`+h.item) != 2 || strings.Count(body, `"target"`) != 2 {
 		t.Errorf("by target: %s", body)
 	}
+	if body := string(h.want(t, 200, h.admin, "GET", h.path+"/audit?actor=user:bob", nil).body); !strings.Contains(body, `"item.checked"`) {
+		t.Errorf("by actor, as created_by names him: %s", body)
+	}
 	export := h.want(t, 200, h.admin, "GET", h.path+"/audit/export?actor=bob", nil)
 	lines := strings.Split(strings.TrimSpace(string(export.body)), "\n")
 	if len(lines) < 2 || export.header.Get("Content-Type") != "application/x-ndjson" {

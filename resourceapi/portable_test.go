@@ -121,13 +121,15 @@ func drawDocument(rt *rapid.T) *portable.Document {
 		}
 	}
 	for n := range rapid.IntRange(0, 2).Draw(rt, "kitchen") {
-		store := portable.Store{ID: id.New(), Name: text.Draw(rt, "store"), Aisles: []string{text.Draw(rt, "aisle")}, OnlyAisles: n == 0}
+		store := portable.Store{ID: id.New(), Name: text.Draw(rt, "store"), Aisles: rapid.SliceOfN(text, 0, 2).Draw(rt, "aisles"), OnlyAisles: n == 0}
 		d.Stores = append(d.Stores, store)
 		d.Prices = append(d.Prices, portable.Price{ID: id.New(), StoreID: store.ID, Name: text.Draw(rt, "thing"), Amount: 199, Currency: "EUR", Quantity: 1, Unit: "l"})
 		d.Favourites = append(d.Favourites, portable.Favourite{ID: id.New(), Name: id.New().String(), Quantity: quantity.Draw(rt, "often")})
 		d.Recipes = append(d.Recipes, portable.Recipe{
 			ID: id.New(), Name: text.Draw(rt, "recipe"), Servings: 4, Method: text.Draw(rt, "method"),
-			Ingredients: []thing.Thing{{Name: text.Draw(rt, "ingredient"), Quantity: quantity.Draw(rt, "much")}},
+			Ingredients: rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) thing.Thing {
+				return thing.Thing{Name: text.Draw(rt, "ingredient"), Quantity: quantity.Draw(rt, "much")}
+			}), 0, 2).Draw(rt, "ingredients"),
 		})
 		d.Pantry = append(d.Pantry, portable.Stock{ID: id.New(), Name: text.Draw(rt, "stock"), Quantity: amount.Draw(rt, "stored"), Minimum: quantity.Draw(rt, "least")})
 	}
@@ -202,6 +204,9 @@ func TestImportOfASpreadsheet(t *testing.T) {
 	want := counts{"items": {Added: 5}}
 	if diff := cmp.Diff([]counts{want, want}, []counts{dry, h.imported(t, h.member, onto, plain, sheet...)}); diff != "" {
 		t.Errorf("a dry run and a run (-want +got):\n%s", diff)
+	}
+	if got := h.imported(t, h.member, h.path+"/import", portable.Document{Format: "larder.family", Version: 1, Stores: []portable.Store{{ID: id.New(), Name: "No aisles"}}}); got["stores"].Added != 1 {
+		t.Errorf("a store without aisles: %v", got)
 	}
 	if got := h.imported(t, h.member, onto, "\ufeff"+strings.ReplaceAll(plain, "\n", "\r\n"), sheet...); got["items"] != (portable.Count{Kept: 5}) {
 		t.Errorf("the same file again: %v", got)

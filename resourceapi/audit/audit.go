@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"larder/internal/auditchain"
@@ -45,7 +47,7 @@ type filter struct {
 func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string, err error) {
 	query := r.URL.Query()
 	f.Selection = auditchain.Selection{
-		Action: query.Get("action"), Result: query.Get("result"), Actor: query.Get("actor"), Target: query.Get("target"), Seen: query.Get("seen"),
+		Action: query.Get("action"), Result: query.Get("result"), Actor: actorID(query.Get("actor")), Target: query.Get("target"), Seen: query.Get("seen"),
 		Since: time.Unix(0, 0), Until: h.DB.Now().Add(time.Hour),
 	}
 	for _, bound := range []struct {
@@ -72,6 +74,15 @@ func (h *Log) filter(family id.ID, r *http.Request) (f filter, collection string
 	f.limit, err = h.Cursors.Page(r, collection, &before)
 	f.Until, f.Last = before.OccurredAt, before.ID
 	return f, collection, err
+}
+
+// actorID is what follows the kind, where somebody names an actor as created_by
+// does: user:ann.
+func actorID(name string) string {
+	if kind, actor, found := strings.Cut(name, ":"); found && slices.Contains([]string{"user", "app", "api_key", "system"}, kind) {
+		return actor
+	}
+	return name
 }
 
 // lastID stands behind all others.

@@ -72,7 +72,7 @@ SELECT (SELECT count(*) FROM grocery.stores WHERE family_id = $1), (SELECT count
 
 	importStores = `
 INSERT INTO grocery.stores (family_id, id, name, aisles, aisle_keys, only_aisles, created_by)
-SELECT $1, id, name, aisles, aisle_keys, only_aisles, $3
+SELECT $1, id, name, aisles, coalesce(aisle_keys, '{}'), only_aisles, $3
   FROM jsonb_to_recordset($2) AS x (id uuid, name text, aisles text[], aisle_keys text[], only_aisles boolean) ON CONFLICT DO NOTHING`
 
 	importPrices = `

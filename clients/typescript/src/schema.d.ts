@@ -2524,6 +2524,7 @@ export interface components {
             quantity?: number | null;
             unit?: string;
         };
+        /** @description Either name or text. */
         NewIngredient: {
             category?: string;
             name?: components["schemas"]["Name"];
@@ -2536,7 +2537,7 @@ export interface components {
              */
             text?: string;
             unit?: string;
-        };
+        } & (unknown | unknown);
         NewInvitation: {
             /**
              * Format: date-time
@@ -2601,7 +2602,7 @@ export interface components {
              */
             text?: string;
             unit?: string;
-        } | unknown | unknown;
+        } & (unknown | unknown);
         NewList: {
             /** @description The sub of the person whose turn it is */
             assignee?: string | null;
@@ -3610,7 +3611,7 @@ export interface components {
     parameters: {
         /** @description Only this action, such as list.deleted */
         action: string;
-        /** @description Only what this one did */
+        /** @description Only what this one did: an id, with the kind and a colon before it or without */
         actor: string;
         /** @description One that was kept elsewhere */
         checkpoint: string;
@@ -4759,7 +4760,7 @@ export interface operations {
                 action?: components["parameters"]["action"];
                 /** @description Only this result */
                 result?: components["parameters"]["result"];
-                /** @description Only what this one did */
+                /** @description Only what this one did: an id, with the kind and a colon before it or without */
                 actor?: components["parameters"]["actor"];
                 /** @description Only what was done to this */
                 target?: components["parameters"]["target"];
@@ -4837,7 +4838,7 @@ export interface operations {
                 action?: components["parameters"]["action"];
                 /** @description Only this result */
                 result?: components["parameters"]["result"];
-                /** @description Only what this one did */
+                /** @description Only what this one did: an id, with the kind and a colon before it or without */
                 actor?: components["parameters"]["actor"];
                 /** @description Only what was done to this */
                 target?: components["parameters"]["target"];
