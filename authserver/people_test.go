@@ -42,6 +42,17 @@ func TestSomebodyRegistersAndTheLinkIsGoodOnce(t *testing.T) {
 	}
 }
 
+// Whoever looks for a password that is accepted has as many tries as they need.
+func TestPasswordsThatAreRefusedAreNoMails(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	v := w.visitor(t)
+	for range 6 {
+		v.expect(v.press("/register", "register", "name", "Nina", "email", "nina@example.com", "password", "too short"), 400, "at least 15 characters")
+	}
+	v.expect(v.press("/register", "register", "name", "Nina", "email", "nina@example.com", "password", testPassword), 200, "Look into your mail")
+}
+
 func TestANewerOrChangedLinkIsTheOnlyOneThatWorks(t *testing.T) {
 	w := newTown(t)
 	v := w.visitor(t)

@@ -40,6 +40,7 @@ type Pages interface {
 // Limits counts tries.
 type Limits interface {
 	Take(ctx context.Context, bucket string, rates ...limit.Rate) error
+	Refund(ctx context.Context, bucket string, rates ...limit.Rate) error
 }
 
 // Handler serves /register.
@@ -134,7 +135,13 @@ func (h *Handler) begin(r *http.Request, device string, asked Registration, chos
 	if err := h.Limits.Take(r.Context(), addressBucket(canonical), perAddress()); err != nil {
 		return id.ID{}, err
 	}
-	return h.Registrations.Begin(r.Context(), device, asked, chosen)
+	linkID, err := h.Registrations.Begin(r.Context(), device, asked, chosen)
+	if fault.Is(err, fault.Invalid) { // the password: nothing was mailed
+		if err := h.Limits.Refund(r.Context(), addressBucket(canonical), perAddress()); err != nil {
+			return id.ID{}, err
+		}
+	}
+	return linkID, err
 }
 
 // resend answers the same for a registration that is not there any more.
