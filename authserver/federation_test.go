@@ -501,7 +501,10 @@ func TestLinkingAndUnlinkingStrandsNobody(t *testing.T) {
 	// What is one person's is not another's.
 	other := w.visitor(t)
 	other.expect(w.via(other, "google", "other@example.com"), 303, "/account")
-	other.expect(w.come(other, w.allow(t, other.leave("/account/identities", "apple"), "email", "solo2@example.com")), 409, "another Larder account")
+	taken := other.expect(w.come(other, w.allow(t, other.leave("/account/identities", "apple"), "email", "solo2@example.com")), 409, "another Larder account")
+	if !strings.Contains(taken.Body, "Linking your Apple account did not work") || !strings.Contains(taken.Body, `href="/account/identities"`) {
+		t.Errorf("somebody who is signed in is told of a sign-in:\n%s", taken.Body)
+	}
 	other.expect(other.press("/account/identities", "unlink", "identity", first), 404, "not linked")
 
 	v.expect(w.via(v, "apple", "solo2@example.com"), 303, "/account")

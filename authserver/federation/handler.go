@@ -182,21 +182,27 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, p *Provider) 
 	if err != nil {
 		return h.refused(w, r, p, oidc.Onward{}, err)
 	}
+	refuse := func(err error) error {
+		if tx.Link.IsZero() {
+			return h.refused(w, r, p, tx.To, err)
+		}
+		return h.notLinked(w, r, p, err)
+	}
 	a := tx.Answer
 	if p.origin == "" {
 		a = &answer{Code: q.Get("code"), Error: q.Get("error")}
 	}
 	switch {
 	case a == nil: // a GET in place of the form_post that was asked for
-		return h.refused(w, r, p, tx.To, over())
+		return refuse(over())
 	case q.Has("iss") && !slices.Contains(p.issuers, q.Get("iss")): // RFC 9207 §2.4
-		return h.refused(w, r, p, tx.To, errAnswer)
+		return refuse(errAnswer)
 	case a.Error != "" || a.Code == "" || len(a.Code) > maxCode:
 		return h.cancelled(w, r, p, tx, a.Error)
 	}
 	who, err := p.exchange(r.Context(), a.Code, tx.Nonce, tx.Verifier)
 	if err != nil {
-		return h.refused(w, r, p, tx.To, err)
+		return refuse(err)
 	}
 	if who.Name == "" {
 		who.Name = nameFrom(a.User)
@@ -236,8 +242,23 @@ func (h *Handler) cancelled(w http.ResponseWriter, r *http.Request, p *Provider,
 	return h.Pages.Render(w, r, http.StatusOK, "message", page)
 }
 
-// refused shows why a trip came to nothing, with a way on.
+// refused shows why a sign-in came to nothing, with a way on.
 func (h *Handler) refused(w http.ResponseWriter, r *http.Request, p *Provider, to oidc.Onward, err error) error {
+	page := oidc.MessagePage{Title: "Signing in with " + p.Title + " did not work", LinkPath: "/account", LinkTo: "Go on"}
+	if to != (oidc.Onward{}) {
+		page.LinkPath, page.LinkTo = to.Via("/login"), "Choose how to sign in"
+	}
+	return h.fail(w, r, p, page, err)
+}
+
+// notLinked shows why somebody who is signed in has no new identity.
+func (h *Handler) notLinked(w http.ResponseWriter, r *http.Request, p *Provider, err error) error {
+	return h.fail(w, r, p, oidc.MessagePage{
+		Title: "Linking your " + p.Title + " account did not work", LinkPath: "/account/identities", LinkTo: "Go to your account",
+	}, err)
+}
+
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, p *Provider, page oidc.MessagePage, err error) error {
 	if errors.Is(err, errAnswer) {
 		err = fault.Wrap(fault.Forbidden, "The answer of "+p.Title+" could not be verified, so nobody was signed in. Please try again.", err).WithCode("provider_answer")
 	}
@@ -247,10 +268,7 @@ func (h *Handler) refused(w http.ResponseWriter, r *http.Request, p *Provider, t
 	}
 	web.Annotate(r.Context(), slog.String("federation_refused", err.Error()))
 	h.record(r, "federation.refused", audit.Failure, id.ID{}, p.Name, reasonOf(shown))
-	page := oidc.MessagePage{Title: "Signing in with " + p.Title + " did not work", Message: shown.Message, Failed: true, LinkPath: "/account", LinkTo: "Go on"}
-	if to != (oidc.Onward{}) {
-		page.LinkPath, page.LinkTo = to.Via("/login"), "Choose how to sign in"
-	}
+	page.Message, page.Failed = shown.Message, true
 	web.SetRetryAfter(w, err)
 	return h.Pages.Render(w, r, web.Status(err), "message", page)
 }

@@ -236,16 +236,15 @@ func (h *Handler) approved(w http.ResponseWriter, r *http.Request, login *oidc.L
 // linkHere adds an identity to the account that is signed in, if it is the
 // session that asked.
 func (h *Handler) linkHere(w http.ResponseWriter, r *http.Request, p *Provider, tx *transaction, who *profile) error {
-	to := oidc.Onward{Page: "identities"}
 	login, err := h.Sessions.Current(r)
 	if err != nil {
 		return err
 	}
 	if login == nil || login.Subject != tx.Link || login.SID != tx.SID {
-		return h.refused(w, r, p, to, fault.New(fault.Forbidden, "You are not signed in any more as who began this. Nothing was linked."))
+		return h.notLinked(w, r, p, fault.New(fault.Forbidden, "You are not signed in any more as who began this. Nothing was linked."))
 	}
 	if err := h.Identities.link(r.Context(), p, who, login.Subject); err != nil {
-		return h.refused(w, r, p, to, err)
+		return h.notLinked(w, r, p, err)
 	}
 	return web.SeeOther(w, r, "/account/identities?done=linked")
 }
