@@ -1,7 +1,8 @@
 // What an app may do: asked, denied, allowed for one list, and taken back.
 import { App } from './app.mjs'
-import { Visitor, assert, demo, phone, tell } from './journey.mjs'
+import { assert, demo, journey, phone } from './journey.mjs'
 
+const { Visitor, tell } = journey('consent')
 const ada = demo.users.find((user) => user.role === 'admin')
 const tab = await Visitor.come(phone)
 const app = await App.open('Meal Planner', { scope: 'openid profile email offline_access lists:read lists:write', authorization_details_types: ['grocery_list'] })

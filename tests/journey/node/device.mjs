@@ -1,6 +1,7 @@
 // The fridge has no keyboard: its owner lets it in on a telephone.
-import { Visitor, assert, demo, phone, somebody, tell } from './journey.mjs'
+import { assert, demo, journey, phone, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('device')
 const who = await somebody()
 const tab = await Visitor.come(phone)
 const post = async (path, form) => {

@@ -1,46 +1,55 @@
 // What every journey is told with: people with browsers of their own, who find their way by what they can read, and
 // whose every page is looked at.
 import assert from 'node:assert/strict'
-import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { createHmac, randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { chromium } from 'playwright-core'
-import { demo, done, goodbye, please } from './talk.mjs'
+import { demo, done, please } from './talk.mjs'
 
-export { assert, demo, done }
+export { assert, demo }
 
-const { BROWSER, JOURNEY, LEAVE, LOOKED, MAILS, PICTURES, TEXTS } = process.env
+const { CHROMIUM, LEAVE, MAILS, PICTURES, TEXTS } = process.env
 const patience = 180_000 // milliseconds; a machine may be busy
 const axe = readFileSync('node_modules/axe-core/axe.min.js', 'utf8')
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-const browser = await chromium.connect(BROWSER)
-const visitors = []
+
+export const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  timeout: patience,
+  // The services listen on one of the addresses that this name has.
+  args: ['--no-sandbox', '--host-resolver-rules=MAP localhost 127.0.0.1'],
+})
 
 export const desk = { viewport: { width: 1100, height: 800 }, colorScheme: 'light' }
 export const phone = { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }
 export const scriptless = { ...desk, javaScriptEnabled: false }
 
-// tell runs a journey. When it fails, what each tab shows is kept for whoever has to find out why.
-export async function tell(...steps) {
-  try {
-    for (const step of steps) {
-      await step()
-      done(step.name)
+// journey begins one: Visitor is for those who are on it, and tell runs it. When it fails, what each tab shows is kept for
+// whoever has to find out why.
+export function journey(name) {
+  const visitors = []
+  async function tell(...steps) {
+    try {
+      for (const step of steps) {
+        await step()
+        done(`${name}: ${step.name}`)
+      }
+      for (const { wrong } of visitors) assert.deepEqual(wrong, [])
+    } catch (failure) {
+      mkdirSync(LEAVE, { recursive: true })
+      for (const [i, { tab }] of visitors.entries()) {
+        if (tab.isClosed()) continue
+        const picture = `${LEAVE}/${name}-${i + 1}.png`
+        await tab.screenshot({ path: picture, fullPage: true }).catch(console.error)
+        console.error(`\nTab ${i + 1} of ${name} is at ${tab.url()}, see ${picture}:\n${await tab.locator('body').innerText().catch(String)}`)
+      }
+      throw failure
+    } finally {
+      for (const context of new Set(visitors.map((visitor) => visitor.context))) await context.close()
     }
-    for (const { wrong } of visitors) assert.deepEqual(wrong, [])
-  } catch (failure) {
-    console.error(failure)
-    mkdirSync(LEAVE, { recursive: true })
-    for (const [i, { tab }] of visitors.entries()) {
-      if (tab.isClosed()) continue
-      const picture = `${LEAVE}/${JOURNEY}-${i + 1}.png`
-      await tab.screenshot({ path: picture, fullPage: true }).catch(console.error)
-      console.error(`\nTab ${i + 1} is at ${tab.url()}, see ${picture}:\n${await tab.locator('body').innerText().catch(String)}`)
-    }
-    process.exit(1)
   }
-  await browser.close()
-  goodbye()
+  return { tell, Visitor: class extends Visitor { static journey = { name, visitors, pictures: 1 } } }
 }
 
 // somebody has an account: {id, name, email, password}.
@@ -48,21 +57,18 @@ export const somebody = async () => JSON.parse(await please('make an account'))
 
 export const stranger = () => `${randomBytes(6).toString('hex')}@example.com`
 
-// isNew reports whether nobody has come by a page in this run that looks like that but for nonces, what is filled in,
-// addresses, ids and numbers.
+const looked = new Set()
+
+// isNew reports whether nobody has come by a page in this run that looks like that but for what it says: words, numbers,
+// and what is filled in.
 function isNew(look, markup) {
-  const page = markup.replace(/ (nonce|value)="[^"]*"/g, '').replace(/[\w.-]+@[\w.-]+/g, '').replace(/[\w-]{20,}/g, '').replace(/\d+/g, '0')
-  try {
-    writeFileSync(`${LOOKED}/${createHash('sha256').update(JSON.stringify([look, page])).digest('hex')}`, '', { flag: 'wx' })
-    return true
-  } catch (known) {
-    if (known.code !== 'EEXIST') throw known
-    return false
-  }
+  const page = look + markup.replace(/ (nonce|value|content)="[^"]*"/g, '').replace(/>[^<]*\w[^<]*</g, '>x<')
+    .replace(/[\w.-]+@[\w.-]+/g, '').replace(/[\w-]{20,}/g, '').replace(/\d+/g, '0')
+  return looked.size < looked.add(page).size
 }
 
 // Visitor is a person at a browser that has never been here.
-export class Visitor {
+class Visitor {
   static async come(look = desk) {
     const context = await browser.newContext({ ...look, locale: 'en' })
     context.setDefaultTimeout(patience)
@@ -72,7 +78,8 @@ export class Visitor {
   constructor(context) {
     this.context = context
     this.wrong = []
-    visitors.push(this)
+    this.journey = this.constructor.journey
+    this.journey.visitors.push(this)
   }
 
   async open() {
@@ -84,7 +91,7 @@ export class Visitor {
   }
 
   // anotherTab is one more tab of the same browser.
-  anotherTab() { return new Visitor(this.context).open() }
+  anotherTab() { return new this.constructor(this.context).open() }
 
   async go(address) { await this.tab.goto(new URL(address, demo.issuer).href) }
 
@@ -120,7 +127,7 @@ export class Visitor {
 
   // fits says that nobody has to scroll sideways.
   async fits() {
-    if (PICTURES) await this.tab.screenshot({ path: `${PICTURES}/${JOURNEY}-${String(Visitor.pictures++).padStart(2, '0')}.png`, fullPage: true })
+    if (PICTURES) await this.tab.screenshot({ path: `${PICTURES}/${this.journey.name}-${String(this.journey.pictures++).padStart(2, '0')}.png`, fullPage: true })
     const wide = await this.asksPage('document.documentElement.scrollWidth - innerWidth')
     assert.ok(wide <= 0, `${this.tab.url()} is ${wide} px too wide`)
   }
@@ -171,7 +178,6 @@ export class Visitor {
     await this.sees(`Hello, ${who.name}`)
   }
 }
-Visitor.pictures = 1
 
 const opened = new Set()
 

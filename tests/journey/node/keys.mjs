@@ -1,6 +1,7 @@
 // A key for a display on the fridge: made, shown once, used, and revoked.
-import { Visitor, assert, demo, desk, phone, tell } from './journey.mjs'
+import { assert, demo, desk, journey, phone } from './journey.mjs'
 
+const { Visitor, tell } = journey('keys')
 const ben = demo.users.find((user) => user.role === 'member')
 const tab = await Visitor.come(desk)
 const lists = `${demo.api}/v1/families/${demo.family_id}/lists`

@@ -1,6 +1,7 @@
 // Accounts elsewhere that belong to the same person.
-import { Visitor, mail, phone, somebody, stranger, tell } from './journey.mjs'
+import { journey, mail, phone, somebody, stranger } from './journey.mjs'
 
+const { Visitor, tell } = journey('linking')
 const who = await somebody()
 const [tab, other] = [await Visitor.come(), await Visitor.come(phone)]
 const atApple = stranger()

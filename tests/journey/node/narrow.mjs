@@ -1,7 +1,8 @@
 // The longest words on the narrowest screen (WCAG 2.2 SC 1.4.10): every page with an address of its own, in the
 // languages that have longer ones than English.
-import { Visitor, assert, demo, tell } from './journey.mjs'
+import { assert, demo, journey } from './journey.mjs'
 
+const { Visitor, tell } = journey('narrow')
 const ada = demo.users.find((user) => user.role === 'admin')
 const tab = await Visitor.come({ viewport: { width: 320, height: 640 }, colorScheme: 'light' })
 

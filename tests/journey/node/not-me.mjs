@@ -1,6 +1,7 @@
 // Somebody else has the password and signs in: the mail about it and the list of sign-ins each put an end to that.
-import { Visitor, assert, desk, mail, phone, somebody, tell } from './journey.mjs'
+import { assert, desk, journey, mail, phone, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('not-me')
 const who = await somebody()
 const [tab, thief, reader] = [await Visitor.come(phone), await Visitor.come(desk), await Visitor.come(desk)]
 

@@ -1,6 +1,7 @@
 // A passkey on a device that knows its owner by a finger, and on another that has it too.
-import { Visitor, assert, mail, phone, somebody, tell } from './journey.mjs'
+import { assert, journey, mail, phone, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('passkeys')
 // Device is a browser with an authenticator.
 class Device extends Visitor {
   async open() {

@@ -1,6 +1,7 @@
 // Passwords: forgotten, and changed.
-import { Visitor, assert, mail, phone, somebody, stranger, tell } from './journey.mjs'
+import { assert, journey, mail, phone, somebody, stranger } from './journey.mjs'
 
+const { Visitor, tell } = journey('password')
 const who = await somebody()
 const old = who.password
 const [tab, elsewhere] = [await Visitor.come(phone), await Visitor.come()]

@@ -1,6 +1,7 @@
 // Taking one's data along, and leaving, and staying after all.
-import { Visitor, assert, mail, phone, somebody, tell } from './journey.mjs'
+import { assert, journey, mail, phone, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('privacy')
 const who = await somebody()
 const [tab, other] = [await Visitor.come(phone), await Visitor.come()]
 

@@ -1,6 +1,7 @@
 // What an account says of its person: name, language, address.
-import { Visitor, assert, mail, somebody, stranger, tell } from './journey.mjs'
+import { assert, journey, mail, somebody, stranger } from './journey.mjs'
 
+const { Visitor, tell } = journey('profile')
 const who = await somebody()
 const [tab, elsewhere] = [await Visitor.come(), await Visitor.come()]
 const address = stranger()

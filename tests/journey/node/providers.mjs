@@ -1,6 +1,7 @@
 // Signing in with Google and Apple, and not.
-import { Visitor, assert, desk, phone, stranger, tell } from './journey.mjs'
+import { assert, desk, journey, phone, stranger } from './journey.mjs'
 
+const { Visitor, tell } = journey('providers')
 const [tab, other] = [await Visitor.come(desk), await Visitor.come(phone)]
 const [atGoogle, atApple] = [stranger(), stranger()]
 

@@ -1,6 +1,7 @@
 // Somebody new makes an account.
-import { Visitor, assert, demo, mail, phone, stranger, tell } from './journey.mjs'
+import { assert, demo, journey, mail, phone, stranger } from './journey.mjs'
 
+const { Visitor, tell } = journey('registering')
 const nina = { name: 'Nina Novak', email: stranger(), password: 'seven quiet herons at dusk' }
 const subject = 'Confirm your email address for Larder'
 const tab = await Visitor.come(phone)

@@ -1,7 +1,8 @@
 // The main ways once more, in a browser that runs no script.
 import { App } from './app.mjs'
-import { Visitor, assert, mail, otp, scriptless, stranger, tell } from './journey.mjs'
+import { assert, journey, mail, otp, scriptless, stranger } from './journey.mjs'
 
+const { Visitor, tell } = journey('scriptless')
 const nina = { name: 'Nina Noscript', email: stranger(), password: 'seven quiet herons at dusk' }
 const tab = await Visitor.come(scriptless)
 const app = await App.open('Plain App')

@@ -1,6 +1,7 @@
 // An authenticator app, a device that is remembered, and the recovery codes.
-import { Visitor, assert, desk, mail, otp, phone, somebody, tell } from './journey.mjs'
+import { assert, desk, journey, mail, otp, phone, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('second-step')
 const who = await somebody()
 const [tab, other] = [await Visitor.come(phone), await Visitor.come(desk)]
 let secret, codes

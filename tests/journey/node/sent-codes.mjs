@@ -1,6 +1,7 @@
 // Codes by mail and by text message: the weaker second step, with one or with both.
-import { Visitor, assert, desk, mail, phone, somebody, tell, text } from './journey.mjs'
+import { assert, desk, journey, mail, phone, somebody, text } from './journey.mjs'
 
+const { Visitor, tell } = journey('sent-codes')
 const who = await somebody()
 const [tab, other] = [await Visitor.come(phone), await Visitor.come(desk)]
 const number = `+49151${String(Math.floor(Math.random() * 1e8)).padStart(8, '0')}`

@@ -1,6 +1,7 @@
 // Where somebody is signed in, and is not any more.
-import { Visitor, assert, phone, somebody, tell } from './journey.mjs'
+import { assert, journey, phone, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('sessions')
 const who = await somebody()
 const tab = await Visitor.come(phone)
 const others = [await Visitor.come(), await Visitor.come(), await Visitor.come()]

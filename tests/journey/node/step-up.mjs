@@ -1,7 +1,8 @@
 // The API wants to know somebody better (RFC 9470); the app asks, the person sets up a second step, and it goes on.
 import { App } from './app.mjs'
-import { Visitor, assert, desk, otp, somebody, tell } from './journey.mjs'
+import { assert, desk, journey, otp, somebody } from './journey.mjs'
 
+const { Visitor, tell } = journey('step-up')
 const who = await somebody()
 const tab = await Visitor.come(desk)
 const app = await App.open('List Keeper', { scope: 'openid family:read family:write lists:read lists:write' })
