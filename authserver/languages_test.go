@@ -31,6 +31,9 @@ func TestEveryTextIsThereInEveryLanguage(t *testing.T) {
 			texts[text] = where
 		}
 	}
+	for where, text := range refusals(t) {
+		texts[text] = where
+	}
 	for where, text := range sentences(t, "../internal") { // some of it reaches people by way of errors
 		heard[text] = where
 	}
@@ -123,6 +126,33 @@ func walk(t *testing.T, root string, found map[string]string) error {
 		})
 		return nil
 	})
+}
+
+// refusals finds what the pages of the protocol's endpoints for browsers say when there is no app to go back to.
+func refusals(t *testing.T) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	for _, name := range []string{"authorize.go", "authorize_post.go", "authorize_request.go", "request_object.go", "par.go", "end_session.go"} {
+		positions := token.NewFileSet()
+		file, err := parser.ParseFile(positions, filepath.Join("oauth", name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 2 {
+				return true
+			}
+			if made, ok := call.Fun.(*ast.SelectorExpr); !ok || made.Sel.Name != "New" {
+				return true
+			}
+			if text, whole := spoken(call.Args[1]); whole && !strings.Contains(text, "KiB") { // of a limit, programs hear
+				found[positions.Position(n.Pos()).String()] = text
+			}
+			return true
+		})
+	}
+	return found
 }
 
 // spoken returns a string that is written in the code, whole or put together.
