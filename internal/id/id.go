@@ -1,6 +1,7 @@
 package id
 
 import (
+	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -38,6 +39,15 @@ func (i ID) IsZero() bool { return i == ID{} }
 
 // MarshalText writes the canonical form; JSON uses it too.
 func (i ID) MarshalText() ([]byte, error) { return uuid.UUID(i).MarshalText() }
+
+// AppendText is MarshalText behind b, without an allocation of its own.
+func (i ID) AppendText(b []byte) ([]byte, error) {
+	b = append(hex.AppendEncode(b, i[:4]), '-')
+	b = append(hex.AppendEncode(b, i[4:6]), '-')
+	b = append(hex.AppendEncode(b, i[6:8]), '-')
+	b = append(hex.AppendEncode(b, i[8:10]), '-')
+	return hex.AppendEncode(b, i[10:]), nil
+}
 
 // UnmarshalText reads what Parse reads.
 func (i *ID) UnmarshalText(b []byte) error {

@@ -34,3 +34,18 @@ func TestParseTakesTheCanonicalFormOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestBothTextsAreTheSame(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		i := id.New()
+		marshalled, err := i.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		appended, err := i.AppendText([]byte("id: "))
+		if want := "id: " + string(marshalled); err != nil || string(appended) != want || i.String() != string(marshalled) {
+			t.Errorf("%s, %v; want %s", appended, err, want)
+		}
+	}
+}

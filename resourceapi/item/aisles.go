@@ -67,7 +67,7 @@ func (h *Items) listByAisle(w http.ResponseWriter, r *http.Request, at where, st
 			return err
 		}
 	}
-	return writePage(w, items, next)
+	return h.writePage(w, items, next)
 }
 
 func (h *Items) selectByAisle(ctx context.Context, at where, store id.ID, after station, limit int) (items []Item, aisles []int, err error) {

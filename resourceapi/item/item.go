@@ -2,6 +2,7 @@ package item
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"larder/internal/fault"
@@ -22,6 +23,8 @@ const (
 type Items struct {
 	DB      *tenant.DB
 	Cursors paging.Signer
+
+	pages sync.Pool // of *[]byte, in which pages are written
 }
 
 // Item is one thing to buy. AddedBy and CheckedBy are principals: kind, colon,

@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/http"
 
+	"github.com/jackc/pgx/v5"
+
 	"larder/internal/id"
 	"larder/resourceapi/policy"
 	"larder/resourceapi/tenant"
@@ -48,7 +50,7 @@ func (h *Items) list(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return writePage(w, items, next)
+	return h.writePage(w, items, next)
 }
 
 // mayRead asks whether the caller may read the list, and tells him of each of
@@ -73,11 +75,29 @@ func (h *Items) selectPage(ctx context.Context, at where, after place, limit int
 	items := make([]Item, 0, limit)
 	err := h.DB.Read(ctx, at.family, func(tx *tenant.Tx) error {
 		facts := tx.List(at.list)
-		tenant.Rows(tx, &items, (*Item).scan, selectItems, at.family, at.list, after.Position, after.ID, limit)
+		tx.Queue(selectItems, at.family, at.list, after.Position, after.ID, limit).Query(func(rows pgx.Rows) (err error) {
+			items, err = collect(items, rows)
+			return err
+		})
 		if err := tx.Send(ctx); err != nil {
 			return err
 		}
 		return mayRead(ctx, tx, facts, items)
 	})
 	return items, err
+}
+
+// collect appends the items of the rows. All are read into one place, so that
+// the pointers to its columns are made once.
+func collect(items []Item, rows pgx.Rows) ([]Item, error) {
+	var i Item
+	columns := i.columns()
+	for rows.Next() {
+		if err := rows.Scan(columns...); err != nil {
+			return nil, err
+		}
+		i.Checked = i.CheckedAt != nil
+		items = append(items, i)
+	}
+	return items, rows.Err()
 }

@@ -48,10 +48,16 @@ RETURNING id, list_id, name, quantity::float8, unit, note, category, barcode, ph
 )
 
 func (i *Item) scan(row pgx.Row) error {
-	err := row.Scan(&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.Barcode, &i.Photo, &i.CheckedAt,
-		&i.CheckedBy, &i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt)
+	err := row.Scan(i.columns()...)
 	i.Checked = i.CheckedAt != nil
 	return err
+}
+
+func (i *Item) columns() []any {
+	return []any{
+		&i.ID, &i.ListID, &i.Name, &i.Quantity, &i.Unit, &i.Note, &i.Category, &i.Barcode, &i.Photo, &i.CheckedAt,
+		&i.CheckedBy, &i.Position, &i.Version, &i.AddedBy, &i.CreatedAt, &i.UpdatedAt,
+	}
 }
 
 func (h *Items) selectOne(ctx context.Context, at where) (*Item, error) {
