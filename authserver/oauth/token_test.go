@@ -326,6 +326,7 @@ func TestTokenEndpointRefusesWhatIsNoForm(t *testing.T) {
 		"empty":              {"application/x-www-form-urlencoded", "", 400},
 		"O7 repeated":        {"application/x-www-form-urlencoded", "grant_type=client_credentials&grant_type=client_credentials", 400},
 		"O7 repeated scope":  {"application/x-www-form-urlencoded", "grant_type=client_credentials&scope=lists:read&scope=lists:write", 400},
+		"quotes in a name":   {"application/x-www-form-urlencoded", `grant_type=client_credentials&%22%5C%C3%A9=1&%22%5C%C3%A9=2`, 400},
 		"bad escape":         {"application/x-www-form-urlencoded", "grant_type=%zz", 400},
 		"semicolon":          {"application/x-www-form-urlencoded", "grant_type=client_credentials;scope=x", 400},
 		"not UTF-8":          {"application/x-www-form-urlencoded", "grant_type=client_credentials&scope=%ff", 400},

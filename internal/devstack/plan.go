@@ -2,9 +2,11 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"larder/internal/devstack/demo"
 )
@@ -32,8 +34,12 @@ func (s *Stack) plan(ctx context.Context) (plan, error) {
 		if err := loopbackOnly(public.variable, public.addr); err != nil {
 			return p, err
 		}
-		if taken[public.addr] || !free(ctx, public.addr) {
+		err := free(ctx, public.addr)
+		if taken[public.addr] || errors.Is(err, syscall.EADDRINUSE) {
 			return p, fmt.Errorf("%s is in use by another program; set %s to listen elsewhere", public.addr, public.variable)
+		}
+		if err != nil {
+			return p, fmt.Errorf("nothing can listen at %s=%s: %w", public.variable, public.addr, err)
 		}
 		taken[public.addr] = true
 	}
@@ -81,7 +87,7 @@ func beside(ctx context.Context, public string, taken map[string]bool) (string, 
 	}
 	if n, err := strconv.Atoi(port); err == nil {
 		next := net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1))
-		if !taken[next] && !taken[net.JoinHostPort("localhost", strconv.Itoa(n+1))] && free(ctx, next) {
+		if !taken[next] && !taken[net.JoinHostPort("localhost", strconv.Itoa(n+1))] && free(ctx, next) == nil {
 			return next, nil
 		}
 	}
@@ -94,12 +100,12 @@ func beside(ctx context.Context, public string, taken map[string]bool) (string, 
 	return listener.Addr().String(), nil
 }
 
-func free(ctx context.Context, addr string) bool {
+// free reports why nothing can listen at the address; nil when something can.
+func free(ctx context.Context, addr string) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return false
+		return err
 	}
-	_ = listener.Close()
-	return true
+	return listener.Close()
 }

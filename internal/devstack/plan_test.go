@@ -41,6 +41,10 @@ func TestPlanNamesAPortThatIsTaken(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "AUTHSERVER_ADDR") {
 		t.Errorf("got %v, want the variable that moves it", err)
 	}
+	_, err = stackWith(map[string]string{"AUTHSERVER_ADDR": "127.0.0.1:99999"}).plan(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "AUTHSERVER_ADDR=127.0.0.1:99999") || strings.Contains(err.Error(), "in use") {
+		t.Errorf("got %v, want what is wrong with the address", err)
+	}
 }
 
 func TestPlanPutsInternalListenersBesideOrElsewhere(t *testing.T) {
