@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/big"
+	"mime"
+	"mime/multipart"
 	"net"
 	netmail "net/mail"
 	"os"
@@ -198,10 +200,40 @@ func TestAMailServerThatIsAwayDelaysTheMailOnly(t *testing.T) {
 	srv := &server{}
 	srv.listen(t, addr, nil)
 	eventually(t, "the mail did not come", func() bool { return len(srv.received()) == 1 })
-	got := srv.received()[0]
+	raw := srv.received()[0]
+	if i := strings.IndexFunc(raw, func(r rune) bool { return r > '~' }); i >= 0 {
+		t.Errorf("not every server takes this, which is not 7-bit: %q", raw[i:])
+	}
+	got := raw + decoded(t, raw)
 	for _, want := range []string{"To: ", "ada@example.com", "Subject: Your Larder password was changed", "Auto-Submitted: auto-generated", "@larder.example>", "today <now>", "today &lt;now&gt;", "Bäcker", "Help: help@larder.example", "color:#1d4ed8"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the mail has no %q:\n%s", want, got)
+		}
+	}
+}
+
+// decoded is what the parts of a mail say.
+func decoded(t *testing.T, raw string) string {
+	t.Helper()
+	msg, err := netmail.ReadMessage(strings.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for parts := multipart.NewReader(msg.Body, params["boundary"]); ; {
+		part, err := parts.NextPart() // which decodes quoted-printable
+		if errors.Is(err, io.EOF) {
+			return text.String()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(&text, part); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -66,7 +66,8 @@ func ParseSMTP(address secret.String, from *mail.Address, development bool) (*SM
 
 // Send implements Sender over a connection of its own.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
-	msg, err := format(m, s.from)
+	// What is 7-bit every server takes, and none on the way writes anew, which would break signatures (RFC 6376 §5.3).
+	msg, err := format(m, s.from, gomail.EncodingQP)
 	if err != nil {
 		return &RefusedError{err}
 	}
@@ -92,7 +93,8 @@ type Directory struct {
 // Send implements Sender: a mail is there whole or not at all, and once however
 // often it is sent.
 func (d Directory) Send(_ context.Context, m Message) error {
-	msg, err := format(m, d.From)
+	// Each line stands in the file as it was written, and a link is never broken over two.
+	msg, err := format(m, d.From, gomail.NoEncoding)
 	if err != nil {
 		return &RefusedError{err}
 	}
@@ -119,11 +121,8 @@ func (Nowhere) Send(context.Context, Message) error {
 	return errors.New("no way to send mail is configured")
 }
 
-func format(m Message, from *mail.Address) (*gomail.Msg, error) {
-	// Without an encoding each line stands in the source as it was written, and
-	// a link is never broken over two; no line of ours is near the 998 octets
-	// of RFC 5322 §2.1.1.
-	msg := gomail.NewMsg(gomail.WithEncoding(gomail.NoEncoding), gomail.WithNoDefaultUserAgent())
+func format(m Message, from *mail.Address, encoding gomail.Encoding) (*gomail.Msg, error) {
+	msg := gomail.NewMsg(gomail.WithEncoding(encoding), gomail.WithNoDefaultUserAgent())
 	to := mail.Address{Name: m.Name, Address: m.To}
 	if err := errors.Join(msg.From(from.String()), msg.To(to.String())); err != nil {
 		return nil, err
