@@ -1,7 +1,11 @@
 package rp_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,6 +38,44 @@ func TestDocs(t *testing.T) {
 			t.Parallel()
 			converse(t, s, dir, pageScript(t, dir, page), nil, "RS_ID="+api.ID, "RS_SECRET="+api.Secret)
 		})
+	}
+	t.Run("operating", func(t *testing.T) {
+		t.Parallel()
+		alertsNameMetrics(t, s)
+	})
+}
+
+// alertsNameMetrics says that the alerts of docs/operating.md are of metrics that the services have.
+func alertsNameMetrics(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operating.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, service := range map[string]*stack.Service{"authserver": s.AuthServers[0], "resourceapi": s.ResourceAPIs[0]} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, service.Internal+"/metrics", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics, err := io.ReadAll(answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		rows := regexp.MustCompile(`(?m)^\| (?:both|`+name+`) \| (.*?) \| `).FindAllSubmatch(page, -1)
+		if len(rows) < 8 {
+			t.Errorf("%s has only %d alerts", name, len(rows))
+		}
+		for _, row := range rows {
+			for _, named := range regexp.MustCompile(`([a-z]+(?:_[a-z]+)+)(\(?)`).FindAllSubmatch(row[1], -1) {
+				if function := len(named[2]) > 0; !function && !bytes.Contains(metrics, append([]byte("\n"), named[1]...)) {
+					t.Errorf("%s has no metric %s", name, named[1])
+				}
+			}
+		}
 	}
 }
 
