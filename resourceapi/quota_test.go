@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/internal/id"
 	"larder/internal/limit"
 )
 
@@ -55,7 +56,16 @@ func TestQuotasAreToldAndKept(t *testing.T) {
 	for range 9 {
 		batch = append(batch, op{"op": "item.check", "list_id": other.shared, "item_id": other.item})
 	}
-	results := other.syncKitchen(t, other.member, "", batch...).Results
+	for _, o := range batch {
+		o["operation_id"] = id.New()
+	}
+	synced := h.want(t, 200, other.member, "POST", other.path+"/sync", map[string]any{"operations": batch})
+	if got := synced.header.Values("RateLimit"); len(got) != 2 || !strings.Contains(strings.Join(got, ", "), `"principal";r=0;`) {
+		t.Errorf("RateLimit of nine at once: %q", got)
+	}
+	var done kitchenAnswer
+	synced.into(t, &done)
+	results := done.Results
 	if results[7].Status == "rejected" || results[8].Error == nil || results[8].Error.Status != 429 || results[8].Error.Code != "quota_principal" {
 		t.Errorf("nine operations where eight requests are let in: %+v", results)
 	}

@@ -57,6 +57,12 @@ func TestPagesSpeakTheLanguageThatWasChosen(t *testing.T) {
 			t.Errorf("%s: want %q in %s: %s", c.name, c.want, lang, body)
 		}
 	}
+	// Where the browser could not come back to nobody is asked for a language.
+	for path, want := range map[string]bool{"/nowhere": true, "/authorize": false, "/authorize/continue?flow=1": false} {
+		if got := strings.Contains(get(path, "").Body.String(), `action="/language"`); got != want {
+			t.Errorf("%s offers languages: %t, want %t", path, got, want)
+		}
+	}
 	if got := choose("en", "/nowhere?flow=1", app).Result(); got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != "/nowhere?flow=1" || len(got.Cookies()) != 2 || got.Cookies()[1].MaxAge >= 0 {
 		t.Errorf("after the choice: %d %s %v; want the page again, without the app's wish", got.StatusCode, got.Header.Get("Location"), got.Cookies())
 	}

@@ -296,13 +296,16 @@ func TestAnEndedSessionIsNotBroughtBackByAUseInFlight(t *testing.T) {
 // A17: who shows a second factor gets a new session in the place of the old one, and
 // not one that outlives the end of the old one at that very moment.
 func TestASessionThatEndsMeanwhileHasNoSuccessor(t *testing.T) {
-	for name, end := range map[string]func(b *bundle, subject id.ID, sid string) error{
-		"by its sid": func(b *bundle, _ id.ID, sid string) error { return b.EndSID(t.Context(), sid) },
-		"by its owner": func(b *bundle, subject id.ID, sid string) error {
+	for name, end := range map[string]func(b *bundle, subject id.ID, sid string, cookie *http.Cookie) error{
+		"at its browser": func(b *bundle, _ id.ID, _ string, cookie *http.Cookie) error {
+			return b.End(t.Context(), httptest.NewRecorder(), request(t, cookie))
+		},
+		"by its sid": func(b *bundle, _ id.ID, sid string, _ *http.Cookie) error { return b.EndSID(t.Context(), sid) },
+		"by its owner": func(b *bundle, subject id.ID, sid string, _ *http.Cookie) error {
 			_, err := b.EndOwn(t.Context(), subject, func(own string) bool { return own == sid })
 			return err
 		},
-		"with all": func(b *bundle, subject id.ID, _ string) error {
+		"with all": func(b *bundle, subject id.ID, _ string, _ *http.Cookie) error {
 			_, err := b.EndUser(t.Context(), subject)
 			return err
 		},
@@ -316,7 +319,7 @@ func TestASessionThatEndsMeanwhileHasNoSuccessor(t *testing.T) {
 			raised := *b.current(t, cookie)
 			raised.ACR = oidc.ACRMFA
 			meanwhile := func() {
-				if err := end(b, subject, raised.SID); err != nil {
+				if err := end(b, subject, raised.SID, cookie); err != nil {
 					t.Error(err)
 				}
 			}
@@ -345,7 +348,7 @@ func TestASessionThatEndsMeanwhileHasNoSuccessor(t *testing.T) {
 				t.Error(err)
 			}
 		}})
-		if err := end(b, subject, raised.SID); err != nil {
+		if err := end(b, subject, raised.SID, cookie); err != nil {
 			t.Error(err)
 		}
 		if all, err := b.List(t.Context(), subject); err != nil || len(all) != 0 {
@@ -368,6 +371,31 @@ func TestASignInWhileAllEndCanBeEnded(t *testing.T) {
 	}
 	if fresh == nil || b.current(t, fresh) != nil {
 		t.Error("the new session cannot be ended")
+	}
+}
+
+// A subcommand, which holds no keys and reads no session, ends also the one that
+// takes the place of another meanwhile.
+func TestWhoReadsNoSessionEndsSuccessorsToo(t *testing.T) {
+	b := setup(t, false)
+	subject := id.New()
+	cookie := b.start(t, subject)
+	raised := *b.current(t, cookie)
+	other, err := sealed.NewKeyring(bytes.Repeat([]byte{2}, sealed.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subcommand := &session.Sessions{Redis: b.Redis, Keyring: func() *sealed.Keyring { return other }, Now: b.Now}
+	b.Redis.AddHook(&onceAfterGet{do: func() {
+		if err := b.Start(t.Context(), httptest.NewRecorder(), request(t, cookie), raised); err != nil {
+			t.Error(err)
+		}
+	}})
+	if _, err := subcommand.EndUser(t.Context(), subject); err != nil {
+		t.Error(err)
+	}
+	if all, err := b.List(t.Context(), subject); err != nil || len(all) != 0 {
+		t.Errorf("%d sessions, %v", len(all), err)
 	}
 }
 

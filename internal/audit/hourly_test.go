@@ -78,8 +78,9 @@ func TestAFloodOfDifferentReadsIsBounded(t *testing.T) {
 	h := &audit.Hourly{Queue: &audit.Queue{Log: audit.Auth(), DB: db.Auth, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}, Now: time.Now}
 	family := id.New()
 	const different = 20_000
-	for range 2 {
-		for n := range different {
+	const each = 3 // one that is told of, and two that are counted
+	for n := range different {
+		for range each {
 			h.Put(audit.Event{
 				OccurredAt: time.Now(), Action: "list.seen", Result: audit.Success, FamilyID: family,
 				Actor: audit.Actor{Kind: "app", ID: "crawler"}, Target: strconv.Itoa(n),
@@ -94,7 +95,7 @@ func TestAFloodOfDifferentReadsIsBounded(t *testing.T) {
 	h.Run(over)
 	var rows, events int
 	err := db.Owner.QueryRow(t.Context(), `SELECT count(*), coalesce(sum(count), 0) FROM auth.audit_events`).Scan(&rows, &events)
-	if err != nil || events != 2*different || rows > 1100 {
-		t.Errorf("%d reads in %d rows, %v; want all %d, and few rows", events, rows, err, 2*different)
+	if err != nil || events != each*different || rows > different/2 { // half of them: those remembered are told of while it is written
+		t.Errorf("%d reads in %d rows, %v; want all %d, and few rows", events, rows, err, each*different)
 	}
 }

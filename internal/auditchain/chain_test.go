@@ -333,7 +333,8 @@ func TestWhatIsForgottenMeanwhileIsNotMissing(t *testing.T) {
 	for _, tables := range []Tables{Grocery(), Auth()} {
 		k := keep(t, tables, 0)
 		family := k.families[0]
-		left := 0 // of the day behind the one that was forgotten last
+		left := 0             // of the day behind the one that was forgotten last
+		var kept []Checkpoint // elsewhere, of what is forgotten
 		for forgetBehind := 1; ; forgetBehind++ {
 			const day = 24 * time.Hour
 			over := time.Now().Truncate(day).Add(day/2 - 500*day + time.Duration(forgetBehind)*2*day)
@@ -353,7 +354,7 @@ func TestWhatIsForgottenMeanwhileIsNotMissing(t *testing.T) {
 			}
 			k.Now = time.Now
 			var each steps
-			part := k.Part(&each, family, nil, []Checkpoint{checkpoint})
+			part := k.Part(&each, family, nil, append(kept, checkpoint))
 			for i, b := range each {
 				if i == forgetBehind {
 					if n, _, err := k.Forget(t.Context()); n != int64((left+2)*len(k.families)) || err != nil {
@@ -370,7 +371,7 @@ func TestWhatIsForgottenMeanwhileIsNotMissing(t *testing.T) {
 			if forgetBehind == len(each)-1 {
 				break
 			}
-			left = 2
+			left, kept = 2, []Checkpoint{checkpoint}
 		}
 	}
 }
