@@ -87,21 +87,27 @@ func (s *server) listen(t *testing.T, addr string, config *tls.Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.serve(t, ln, config)
+	return ln.Addr().String()
+}
+
+func (s *server) serve(t *testing.T, ln net.Listener, config *tls.Config) {
+	t.Helper()
 	srv := smtp.NewServer(s)
 	srv.Domain, srv.TLSConfig = "localhost", config
 	go func() { _ = srv.Serve(ln) }()
 	t.Cleanup(func() { _ = srv.Close() })
-	return ln.Addr().String()
 }
 
-func certificate(t *testing.T) *tls.Config {
+// certificate is one of a server at an address, signed by nobody but itself.
+func certificate(t *testing.T, ip net.IP) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{ip},
 	}, &x509.Certificate{SerialNumber: big.NewInt(1)}, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +286,7 @@ func TestARefusedRecipientIsNotTriedAgain(t *testing.T) {
 }
 
 func TestNothingIsSentWithoutTLSOrToAServerThatProvesNothing(t *testing.T) {
-	for name, config := range map[string]*tls.Config{"no TLS": nil, "a certificate that nobody signed": certificate(t)} {
+	for name, config := range map[string]*tls.Config{"no TLS": nil, "a certificate that nobody signed": certificate(t, net.IPv4(127, 0, 0, 1))} {
 		srv := &server{}
 		sender, err := mail.ParseSMTP(secret.String("smtp://user:hunter2@"+srv.listen(t, "127.0.0.1:0", config)), from(), false)
 		if err != nil {
@@ -294,6 +300,40 @@ func TestNothingIsSentWithoutTLSOrToAServerThatProvesNothing(t *testing.T) {
 	for _, bad := range []string{"smtp://mail.example.com?tls=none", "http://mail.example.com", "mail.example.com", "smtps://", "smtp://user:hunter2@mail.example.com:x"} {
 		if _, err := mail.ParseSMTP(secret.String(bad), from(), false); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// Both ways of TLS deliver, and both ask the server for its name.
+func TestMailGoesOverTLSToAServerThatProvesItsName(t *testing.T) {
+	for _, scheme := range []string{"smtp", "smtps"} {
+		for _, ip := range []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)} {
+			config, srv := certificate(t, ip), &server{}
+			leaf, err := x509.ParseCertificate(config.Certificates[0].Certificate[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			roots := x509.NewCertPool()
+			roots.AddCert(leaf)
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if scheme == "smtps" { // from the first byte, and no other on demand
+				srv.serve(t, tls.NewListener(ln, config), nil)
+			} else {
+				srv.serve(t, ln, config)
+			}
+			sender, err := mail.ParseSMTP(secret.String(scheme+"://"+ln.Addr().String()), from(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sender.Trust(roots)
+			err = sender.Send(t.Context(), mail.Message{ID: "1", At: time.Now(), To: "ada@example.com", Subject: "s", Text: "t", HTML: "h"})
+			right := ip.Equal(net.IPv4(127, 0, 0, 1))
+			if n := len(srv.received()); right != (err == nil) || right != (n == 1) {
+				t.Errorf("%s, a certificate for %s: %v, %d mails", scheme, ip, err, n)
+			}
 		}
 	}
 }
