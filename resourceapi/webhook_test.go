@@ -277,7 +277,10 @@ func TestAWebhookIsDeletedWhileItsReceiverIsGone(t *testing.T) {
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
-	h.delivered(t, other, "delivered", 1) // what the round was for is written down
+	h.delivered(t, other, "delivered", 1)
+	if sent := len(there.messages); sent != 1 {
+		t.Errorf("another webhook was told %d times: what was sent was not written down", sent)
+	}
 	var told int
 	if err := h.db.Owner.QueryRow(ctx, `SELECT count(*) FROM grocery.change_feed WHERE event = 'webhook.disabled'`).Scan(&told); err != nil || told != 0 {
 		t.Errorf("%d times it was said that the webhook was disabled, which was gone; %v", told, err)
