@@ -26,6 +26,7 @@ type Invitation struct {
 	AccessExpiresAt *time.Time `json:"access_expires_at"` // when a guest who joins is shut out again
 	CreatedBy       string     `json:"created_by"`
 	CreatedAt       time.Time  `json:"created_at"`
+	Permissions     []string   `json:"permissions"` // what the caller may do to it
 }
 
 // NewInvitation is one to make; Role is needed.

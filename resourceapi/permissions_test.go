@@ -109,6 +109,7 @@ func TestPermissionsAreWhatIsNotRefused(t *testing.T) {
 	t.Parallel()
 	h := newHousehold(t)
 	h.want(t, 201, h.admin, "POST", h.path+"/apps", map[string]any{"client_id": "machine", "scopes": []string{"family:read", "lists:read", "lists:write"}})
+	h.want(t, 201, h.admin, "POST", h.path+"/invitations", map[string]any{"role": "member"})
 	type shown struct{ Permissions []string }
 	refused := 0
 	for round := range 4 {
@@ -135,7 +136,7 @@ func TestPermissionsAreWhatIsNotRefused(t *testing.T) {
 						t.Errorf("%s %s: among his families %v, by itself %v", p.kind, p.sub, mine.Families, family.Permissions)
 					}
 				}
-				refused += g.tryMembers(t, p) + g.tryLists(t, p)
+				refused += g.tryMembers(t, p) + g.tryLists(t, p) + g.tryAdmission(t, p)
 				for at, actions := range map[string][2]policy.Action{
 					"/stores/" + g.store: {policy.KitchenRead, policy.KitchenKeep}, "/webhooks/" + g.hook: {policy.WebhookList, policy.WebhookManage},
 				} {
@@ -170,6 +171,32 @@ func (g *generated) tryMembers(t *testing.T, p person) (refused int) {
 		refused += g.try(t, p, "member "+m.UserID, m.Permissions, []trial{change})
 		if leaves := slices.Contains(m.Permissions, "member.leave"); leaves && m.UserID != p.sub {
 			t.Errorf("%s may leave for %s", p.sub, m.UserID)
+		}
+	}
+	return refused
+}
+
+// tryAdmission tries what may be done to apps and invitations, on such as are not there.
+func (g *generated) tryAdmission(t *testing.T, p person) (refused int) {
+	t.Helper()
+	for at, ends := range map[string]policy.Action{"/apps": policy.AppUninstall, "/invitations": policy.InvitationRevoke} {
+		page := map[string][]struct{ Permissions []string }{}
+		got := g.do(t, p.caller, "GET", g.path+at, nil)
+		if got.status != 200 {
+			continue
+		}
+		got.into(t, &page)
+		all := page[strings.TrimPrefix(at, "/")]
+		if len(all) == 0 || all[0].Permissions == nil {
+			t.Errorf("%s are shown as %s", at, got.body)
+			continue
+		}
+		tried := g.do(t, p.caller, "DELETE", g.path+at+"/"+id.New().String(), nil).status
+		if tried == 403 {
+			refused++
+		}
+		if slices.Contains(all[0].Permissions, string(ends)) == (tried == 403) {
+			t.Errorf("%s %s (%s): of %s are permitted %v, but trying it gives %d", p.kind, p.sub, p.role, at, all[0].Permissions, tried)
 		}
 	}
 	return refused

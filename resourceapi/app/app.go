@@ -30,6 +30,7 @@ type App struct {
 	Scopes      []string  `json:"scopes"`
 	InstalledBy string    `json:"installed_by"`
 	InstalledAt time.Time `json:"installed_at"`
+	Permissions []string  `json:"permissions"`
 }
 
 const (
@@ -68,12 +69,24 @@ func (h *Apps) list(w http.ResponseWriter, r *http.Request) error {
 	apps := []App{}
 	err = h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &apps, (*App).scan, selectApps, family)
-		return tx.SendFor(ctx, policy.AppList)
+		if err := tx.SendFor(ctx, policy.AppList); err != nil {
+			return err
+		}
+		may := permitted(ctx, tx)
+		for i := range apps {
+			apps[i].Permissions = may
+		}
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, map[string]any{"apps": apps})
+}
+
+// permitted lists what the caller may do to an app: to one as to the other.
+func permitted(ctx context.Context, tx *tenant.Tx) []string {
+	return tx.Permitted(ctx, tx.Resource(policy.AppResource, id.ID{}), policy.AppUninstall)
 }
 
 type draft struct {
@@ -128,6 +141,7 @@ func (h *Apps) upsert(ctx context.Context, family id.ID, d draft) (*App, error) 
 		if others >= maxApps {
 			return fault.New(fault.Conflict, "The family has too many apps. Uninstall some first.").WithCode("too_many")
 		}
+		a.Permissions = permitted(ctx, tx)
 		tx.Row(a.scan, upsertApp, family, d.ClientID, d.Scopes, tx.Principal())
 		tx.Record(ctx, tenant.Change{Event: "app.installed", Entity: d.ClientID, Details: map[string]any{"scopes": d.Scopes}})
 		return nil

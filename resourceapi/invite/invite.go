@@ -50,6 +50,7 @@ type Invitation struct {
 	AccessExpiresAt *time.Time `json:"access_expires_at"`
 	CreatedBy       string     `json:"created_by"`
 	CreatedAt       time.Time  `json:"created_at"`
+	Permissions     []string   `json:"permissions"`
 
 	sealedEmail []byte
 }

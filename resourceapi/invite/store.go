@@ -76,6 +76,7 @@ func (h *Invitations) insert(ctx context.Context, family id.ID, d draft) (*Invit
 		if d.Grants == nil {
 			d.Grants = []Grant{}
 		}
+		made.Permissions = permitted(ctx, tx)
 		tx.Queue(deleteStale, family)
 		tx.Row(made.scan, insertInvitation, family, made.ID, hash, d.Role, d.Grants, d.ExpiresAt, d.Uses, d.AccessExpiresAt, tx.Principal(), address)
 		if d.Email != nil {
@@ -128,12 +129,24 @@ func mayShare(ctx context.Context, tx *tenant.Tx, grants []Grant, there map[id.I
 	return nil
 }
 
+// permitted lists what the caller may do to an invitation: to one as to the other.
+func permitted(ctx context.Context, tx *tenant.Tx) []string {
+	return tx.Permitted(ctx, tx.Resource(policy.InvitationResource, id.ID{}), policy.InvitationRevoke)
+}
+
 // selectOpen reads what is open; of that, only one if it is named.
 func (h *Invitations) selectOpen(ctx context.Context, family id.ID, only *id.ID) ([]Invitation, error) {
 	open := []Invitation{}
 	err := h.DB.Read(ctx, family, func(tx *tenant.Tx) error {
 		tenant.Rows(tx, &open, (*Invitation).scan, selectInvitations, family, only)
-		return tx.SendFor(ctx, policy.InvitationList)
+		if err := tx.SendFor(ctx, policy.InvitationList); err != nil {
+			return err
+		}
+		may := permitted(ctx, tx)
+		for i := range open {
+			open[i].Permissions = may
+		}
+		return nil
 	})
 	for i := range open {
 		if box := open[i].sealedEmail; box != nil && err == nil {

@@ -1651,6 +1651,7 @@ export interface components {
             client_id: string;
             installed_at: components["schemas"]["Time"];
             installed_by: components["schemas"]["Principal"];
+            permissions: components["schemas"]["Permitted"];
             scopes: components["schemas"]["Scopes"];
         };
         Apps: {
@@ -2205,6 +2206,7 @@ export interface components {
             expires_at: components["schemas"]["Time"];
             grants: components["schemas"]["Grant"][];
             id: components["schemas"]["ID"];
+            permissions: components["schemas"]["Permitted"];
             role: components["schemas"]["Role"];
             uses_left: number;
         };
@@ -2573,6 +2575,7 @@ export interface components {
             id: components["schemas"]["ID"];
             /** @description Where the invitee can send it from; shown with it */
             link?: string;
+            permissions: components["schemas"]["Permitted"];
             role: components["schemas"]["Role"];
             /** @description What the invitee sends; shown once, and not of one that is mailed */
             token?: string;
@@ -4633,6 +4636,10 @@ export interface operations {
                      *           "client_id": "shopping-bot",
                      *           "installed_at": "2026-11-22T09:30:00Z",
                      *           "installed_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "scopes": [
                      *             "family:read"
                      *           ]
@@ -4694,6 +4701,10 @@ export interface operations {
                      *       "client_id": "shopping-bot",
                      *       "installed_at": "2026-11-22T09:30:00Z",
                      *       "installed_by": "user:0198c1f0-0000-7000-8000-000000000001",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "scopes": [
                      *         "family:read"
                      *       ]
@@ -6120,6 +6131,10 @@ export interface operations {
                      *             }
                      *           ],
                      *           "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *           "permissions": [
+                     *             "item.edit",
+                     *             "item.check"
+                     *           ],
                      *           "role": "admin",
                      *           "uses_left": 1
                      *         }
@@ -6198,6 +6213,10 @@ export interface operations {
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
                      *       "link": "text",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "role": "admin",
                      *       "token": "lri_c2hvd24gb25jZQ",
                      *       "uses_left": 1
@@ -6258,6 +6277,10 @@ export interface operations {
                      *         }
                      *       ],
                      *       "id": "019ab0de-6ad2-7e63-a6ae-2d4e6fa5e0a1",
+                     *       "permissions": [
+                     *         "item.edit",
+                     *         "item.check"
+                     *       ],
                      *       "role": "admin",
                      *       "uses_left": 1
                      *     }
