@@ -14,7 +14,7 @@ import (
 	"larder/resourceapi/tenant"
 )
 
-const maxLists = 500 // of one family
+const maxLists = 500 // that one person sees: nobody learns of others' personal lists by their number
 
 // Lists answers for lists and their permissions.
 type Lists struct {

@@ -157,7 +157,7 @@ func (d *draft) owner(tx *tenant.Tx) *string {
 // is what was made.
 func (d *draft) queue(ctx context.Context, tx *tenant.Tx, count int, last float64, made *List) error {
 	if count >= maxLists {
-		return fault.New(fault.Conflict, "The family has too many lists. Delete some first.").WithCode("too_many")
+		return fault.New(fault.Conflict, "There are too many lists. Delete some first.").WithCode("too_many")
 	}
 	owner := d.owner(tx)
 	tx.Row(made.scan, insertList, tx.Family, d.ID, d.Kind, d.Name, owner, tx.Principal(), last+gap, d.DueOn, d.Assignee, d.Template)
