@@ -51,7 +51,7 @@ func newKeeper(t *testing.T) *keeper {
 	})
 	mux.HandleFunc("GET /v1/families", func(w http.ResponseWriter, r *http.Request) {
 		if k.admit(w, r) {
-			_, _ = w.Write([]byte(`{"families":[{"id":"` + bakers + `","name":"The Bakers","role":"member"}]}`))
+			_, _ = w.Write([]byte(`{"families":[{"id":"` + bakers + `","name":"The Bakers","role":"member"},{"id":"` + club + `","name":"The Club","role":"member"}]}`))
 		}
 	})
 	k.Server = httptest.NewServer(mux)

@@ -9,9 +9,13 @@ import (
 	"testing"
 )
 
-const bakers, strangers = "0190a000-0000-7000-8000-000000000001", "0190a000-0000-7000-8000-000000000002"
+const (
+	bakers    = "0190a000-0000-7000-8000-000000000001"
+	strangers = "0190a000-0000-7000-8000-000000000002"
+	club      = "0190a000-0000-7000-8000-000000000003"
+)
 
-// keySmith is somebody who is signed in, at an authserver whose API knows one family of theirs.
+// keySmith is somebody who is signed in, at an authserver whose API knows two families of theirs.
 func keySmith(t *testing.T) (*town, *keeper, *visitor) {
 	t.Helper()
 	k, mails, world := newKeeper(t), filepath.Join(t.TempDir(), "mail"), newWorld(t)
@@ -60,8 +64,8 @@ func TestPeopleMakeKeysOfTheirOwn(t *testing.T) {
 			t.Errorf("a key %s: %s", name, got.Status)
 		}
 	}
-	again := v.send(http.MethodPost, "/account/keys", form("name", " ")).Body
-	for _, chosen := range []string{`value="` + bakers + `" checked`, `name="lists:write" checked`, `value="30" checked`} {
+	again := v.send(http.MethodPost, "/account/keys", form("name", " ", "family", club)).Body
+	for _, chosen := range []string{`value="` + club + `" checked`, `name="lists:write" checked`, `value="30" checked`} {
 		if !strings.Contains(again, chosen) {
 			t.Errorf("what was chosen is gone: %s", chosen)
 		}
