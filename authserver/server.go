@@ -276,6 +276,7 @@ func (s *server) rememberSignIn(ctx context.Context, r *http.Request, login oidc
 // mountAdmin adds the admin API, each feature's part behind the same gate.
 func (s *server) mountAdmin(rt *web.Router) {
 	gate := &admin.Gate{Issuer: s.cfg.Issuer, Verifier: s.provider, Users: s.accounts, Clients: s.clients}
+	admin.MountProblems(rt.With(web.Problem))
 	routes := gate.Routes(rt)
 	(&admin.UserHandler{Users: s.accounts, Create: s.createUser, Cursors: s.cursors}).Mount(routes)
 	(&admin.AuditHandler{DB: s.db, Cursors: s.cursors, Now: s.now}).Mount(routes)

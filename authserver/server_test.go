@@ -184,11 +184,12 @@ func TestTheAdminAPIDoesWhatTheCommandLineDoes(t *testing.T) {
 		t.Errorf("the new client gets no token: %d", status)
 	}
 	var problem struct {
+		Type   string
 		Errors []struct{ Pointer string }
 	}
 	call(http.MethodPost, "/admin/v1/clients", `{"client_name":"","scope":"root","redirect_uris":["x"]}`, http.StatusBadRequest, &problem)
-	if len(problem.Errors) != 3 {
-		t.Errorf("faults %+v, want all three", problem.Errors)
+	if page := s.do(t, http.MethodGet, problem.Type, "", nil); len(problem.Errors) != 3 || page.StatusCode != http.StatusOK || !strings.HasPrefix(page.Body, "invalid_client_metadata\n") {
+		t.Errorf("faults %+v, want all three; what they mean: %s %s", problem.Errors, page.Status, page.Body)
 	}
 	call(http.MethodPut, "/admin/v1/clients/new", `{"client_name":"N","grant_types":["client_credentials"]}`, http.StatusPreconditionRequired, nil)
 	call(http.MethodPatch, "/admin/v1/clients/new", `{"disabled":true}`, http.StatusOK, nil)
