@@ -174,13 +174,16 @@ func (l *Language) Known(text string) bool {
 }
 
 // part says what fills a sentence: words of ours, alone or in a list, a date, or
-// what a person wrote, which stays as it is.
+// what a person wrote, which stays as it is but for the quotation marks around it.
 func (l *Language) part(text string) string {
 	if l.Tag == "en" {
 		return text
 	}
 	if said, known := l.exact[text]; known {
 		return l.named(said)
+	}
+	if open, shut, ok := strings.Cut(l.exact["“{1}”"], "{1}"); ok && strings.HasPrefix(text, "“") && strings.HasSuffix(text, "”") {
+		return strings.NewReplacer("“", open, "”", shut).Replace(text)
 	}
 	for _, layout := range []string{written, "Monday, 2 January 2006, 15:04 MST"} {
 		if at, err := time.Parse(layout, text); err == nil {

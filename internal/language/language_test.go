@@ -27,6 +27,8 @@ add items
   Artikel hinzufügen
 check items off
   abhaken
+“{1}”
+  „{1}“
 `)}}, brand)
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +72,7 @@ func TestALanguageSaysTemplatesAndSentences(t *testing.T) {
 		"Wait add items and check items off; x is needed.": "x ist nötig, warte Artikel hinzufügen und abhaken.",
 		"Firefox on Windows":         "Firefox auf Windows",
 		"Cat on mat on floor":        "Cat auf mat on floor",
+		"“Party”, “Week” on “Mat”":   "„Party“, „Week“ auf „Mat“",
 		" on Windows":                " on Windows",
 		"The server is on fire.":     "The server is on fire.",
 		"Something of Larder <else>": "Something of Larder <else>",
