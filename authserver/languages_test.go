@@ -85,7 +85,8 @@ func silent() []string {
 }
 
 // sentences finds what the code says: every string that begins with a capital
-// letter and has a space, with numbers for the parts that are put into it.
+// letter and has a space, or begins with a part and ends with a full stop, with
+// numbers for the parts that are put into it.
 func sentences(t *testing.T, root string) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
@@ -119,7 +120,7 @@ func walk(t *testing.T, root string, found map[string]string) error {
 				return true
 			}
 			text, whole := spoken(expression)
-			if whole && regexp.MustCompile(`^(\{1\} )?[\p{Lu}“].* .*$`).MatchString(text) && !regexp.MustCompile(`SELECT|INSERT|UPDATE|DELETE|WITH |WHERE|^Bearer`).MatchString(text) {
+			if whole && regexp.MustCompile(`^(\{1\} .*\.( \{\d\})?|[\p{Lu}“].* .*)$`).MatchString(text) && !regexp.MustCompile(`SELECT|INSERT|UPDATE|DELETE|WITH |WHERE|^Bearer`).MatchString(text) {
 				found[positions.Position(n.Pos()).String()] = text
 			}
 			return !whole
