@@ -62,8 +62,8 @@ func TestALanguageSaysTemplatesAndSentences(t *testing.T) {
 	if !ok || de.Tag != "de" {
 		t.Fatalf("%v %v", de, ok)
 	}
-	got := de.Template("<p>\nHello,\n<b>{{.Name}}</b> of Larder</p><p>Unknown to Larder</p>")
-	if want := "<p>\n<b>{{.Name}}</b> von Vorrat &amp; Co, hallo</p><p>Unknown to Vorrat &amp; Co</p>"; got != want {
+	got := de.Template("<style>b { color: {{.Larder}} }</style><p>\nHello,\n<b>{{.Name}}</b> of Larder</p><p>Unknown to Larder</p>")
+	if want := "<style>b { color: {{.Larder}} }</style><p>\n<b>{{.Name}}</b> von Vorrat &amp; Co, hallo</p><p>Unknown to Vorrat &amp; Co</p>"; got != want {
 		t.Errorf("the template is %q, want %q", got, want)
 	}
 	for english, want := range map[string]string{

@@ -235,14 +235,18 @@ func scan(source string) []token {
 		if source = source[n:]; source == "" {
 			break
 		}
+		closing := ">"
+		if strings.HasPrefix(source, "<style") {
+			closing = "</style>" // colours say nothing
+		}
 		stop := 0
-		for stop < len(source) && source[stop] != '>' {
+		for stop < len(source) && !strings.HasPrefix(source[stop:], closing) {
 			if strings.HasPrefix(source[stop:], "{{") {
 				stop += strings.Index(source[stop:], "}}")
 			}
 			stop++
 		}
-		stop = min(stop+1, len(source))
+		stop = min(stop+len(closing), len(source))
 		all = append(all, element(source[:stop]))
 		source = source[stop:]
 	}
