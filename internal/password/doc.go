@@ -15,6 +15,7 @@
 // (docs/decisions/0062), so that whoever is signed in already does not wait for
 // those who sign in:
 //
-//	Hasher --> Workers --- task ---> Work: another process, niceness 10
+//	Hasher --> Workers --- task ---> Work: another process, niceness 10, with
+//	              |                  pauses while others want the processors
 //	              '--- none: here
 package password

@@ -149,6 +149,7 @@ type worker struct {
 	ask     *gob.Encoder
 	answer  *gob.Decoder
 	rest    *time.Timer
+	pacer   pacer
 }
 
 func hire(program string) (*worker, error) {
@@ -166,7 +167,7 @@ func hire(program string) (*worker, error) {
 	if err := process.Start(); err != nil {
 		return nil, err
 	}
-	return &worker{process: process, in: in, ask: gob.NewEncoder(in), answer: gob.NewDecoder(out)}, nil
+	return &worker{process: process, in: in, ask: gob.NewEncoder(in), answer: gob.NewDecoder(out), pacer: pacer{share: 1}}, nil
 }
 
 func (w *worker) do(t *task) (key []byte, err error) {
@@ -175,7 +176,12 @@ func (w *worker) do(t *task) (key []byte, err error) {
 	if err := w.ask.Encode(t); err != nil {
 		return nil, err
 	}
+	answered := make(chan struct{})
+	var pacing sync.WaitGroup
+	pacing.Go(func() { w.pace(answered) })
 	err = w.answer.Decode(&key)
+	close(answered)
+	pacing.Wait() // it may have to be let run again
 	return key, err
 }
 

@@ -3,8 +3,10 @@ package password
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,7 +20,30 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if slices.Equal(os.Args[1:], []string{abandonArgument}) {
+		fmt.Fprintln(os.Stderr, abandon())
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// abandonArgument has the test program hire a worker, stop it and wait to be killed.
+const abandonArgument = "abandon-a-worker"
+
+func abandon() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	one, err := hire(program)
+	if err != nil {
+		return err
+	}
+	if err := one.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	fmt.Println(one.process.Process.Pid)
+	select {}
 }
 
 // team is a hasher of two permits with workers.
@@ -109,4 +134,49 @@ func TestWorkersEndWithUs(t *testing.T) {
 	if len(h.Workers.idle) != 0 {
 		t.Error("one is kept after the end")
 	}
+}
+
+func TestAWorkerPausesWhereItGetsLittle(t *testing.T) {
+	t.Parallel()
+	p := pacer{share: 1}
+	var pauses []int // after how many looks
+	for n := range 100 {
+		if p.crowded(lookEvery/4, lookEvery) {
+			pauses = append(pauses, n)
+		}
+	}
+	if len(pauses) != mostPauses || pauses[0] < 3 || pauses[0] > 15 {
+		t.Errorf("%d pauses, from look %v on; want %d, soon, and not at the first", len(pauses), pauses, mostPauses)
+	}
+	p.pauses = 0
+	for range 100 {
+		p.crowded(lookEvery, lookEvery)
+	}
+	p.pauses = 0
+	if p.crowded(lookEvery/4, lookEvery) {
+		t.Error("one look of many has it pause")
+	}
+}
+
+func TestAWorkerThatPausedAnswers(t *testing.T) {
+	t.Parallel()
+	h := team(t)
+	if _, err := h.Hash(t.Context(), "correct horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	one := h.Workers.take()
+	one.pacer.share = -1e6 // as if it never had got anything
+	task := &task{Params: Params{Memory: 19 << 10, Time: 8, Threads: 1}, Password: []byte("correct horse battery"), Salt: make([]byte, 16), Size: 32}
+	key, err := one.do(task)
+	if err != nil || !slices.Equal(key, task.key()) {
+		t.Errorf("%x, %v", key, err)
+	}
+	if one.pacer.pauses == 0 && runtime.GOOS == "linux" {
+		t.Error("it did not pause")
+	}
+	again, err := one.do(task)
+	if err != nil || !slices.Equal(again, key) {
+		t.Errorf("again: %x, %v", again, err)
+	}
+	h.Workers.put(one)
 }

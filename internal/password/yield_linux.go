@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // niceness is that of a process that hashes: whatever else the machine has to do
@@ -18,7 +20,11 @@ const yieldAgainAfter = 150 * time.Millisecond
 // apart gives the process a session of its own. Where the kernel shares the
 // processors out by session (autogroup, sched(7)), niceness says nothing outside of one, and a
 // database would get no more of them than the hashes.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+//
+// It is killed with us, for it may be at a pause then.
+func apart() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+}
 
 // yield lets all other processes go first. Linux keeps niceness by thread, and a
 // new thread has that of the one which made it; that of the session it keeps
@@ -39,4 +45,35 @@ func yield() {
 			time.Sleep(yieldAgainAfter)
 		}
 	}()
+}
+
+// pace has the worker pause while others want the processors, until it has
+// answered.
+func (w *worker) pace(answered <-chan struct{}) {
+	process := w.process.Process
+	w.pacer.pauses = 0
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
+	for began, ran := time.Now(), processorTime(process.Pid); ; began, ran = time.Now(), processorTime(process.Pid) {
+		select {
+		case <-answered:
+			return
+		case <-look.C:
+		}
+		if w.pacer.crowded(processorTime(process.Pid)-ran, time.Since(began)) && process.Signal(syscall.SIGSTOP) == nil {
+			time.Sleep(pauseFor)
+			_ = process.Signal(syscall.SIGCONT) // it fails for one that has died
+		}
+		look.Reset(lookEvery)
+	}
+}
+
+// processorTime is what all threads of the process have had (clock_getcpuclockid(3));
+// of one that has died, none.
+func processorTime(pid int) time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid)<<3|2, &t) != nil { //nolint:gosec // a pid has 22 bits
+		return 0
+	}
+	return time.Duration(t.Nano())
 }

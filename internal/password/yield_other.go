@@ -4,7 +4,9 @@ package password
 
 import "syscall"
 
-// apart and yield do nothing where niceness is not known to work by process.
+// apart, yield and pace do nothing where niceness is not known to work by process.
 func apart() *syscall.SysProcAttr { return nil }
 
 func yield() {}
+
+func (*worker) pace(<-chan struct{}) {}

@@ -60,6 +60,6 @@ func Encoded(w http.ResponseWriter, status int, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, err := w.Write(body) //nolint:gosec // JSON under nosniff
+	_, err := w.Write(body)
 	return err
 }
