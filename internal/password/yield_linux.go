@@ -51,16 +51,18 @@ func yield() {
 // answered.
 func (w *worker) pace(answered <-chan struct{}) {
 	process := w.process.Process
+	ran := int32(^process.Pid)<<3 | 2 //nolint:gosec // the clock of its processor time, clock_getcpuclockid(3); a pid has 22 bits
 	w.pacer.pauses = 0
 	look := time.NewTimer(lookEvery)
 	defer look.Stop()
-	for began, ran := time.Now(), processorTime(process.Pid); ; began, ran = time.Now(), processorTime(process.Pid) {
+	for {
+		began, before := clock(unix.CLOCK_MONOTONIC), clock(ran)
 		select {
 		case <-answered:
 			return
 		case <-look.C:
 		}
-		if w.pacer.crowded(processorTime(process.Pid)-ran, time.Since(began)) && process.Signal(syscall.SIGSTOP) == nil {
+		if w.pacer.crowded(clock(ran)-before, clock(unix.CLOCK_MONOTONIC)-began) && process.Signal(syscall.SIGSTOP) == nil {
 			time.Sleep(pauseFor)
 			_ = process.Signal(syscall.SIGCONT) // it fails for one that has died
 		}
@@ -68,11 +70,10 @@ func (w *worker) pace(answered <-chan struct{}) {
 	}
 }
 
-// processorTime is what all threads of the process have had (clock_getcpuclockid(3));
-// of one that has died, none.
-func processorTime(pid int) time.Duration {
+// clock is what the clock shows; 0 if it is that of a process which has died.
+func clock(which int32) time.Duration {
 	var t unix.Timespec
-	if unix.ClockGettime(int32(^pid)<<3|2, &t) != nil { //nolint:gosec // a pid has 22 bits
+	if unix.ClockGettime(which, &t) != nil {
 		return 0
 	}
 	return time.Duration(t.Nano())
