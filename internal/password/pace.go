@@ -5,10 +5,10 @@ import "time"
 const (
 	// lookEvery is how often a worker that hashes is looked at, pauseFor how long
 	// it rests then if others want the processors, and mostPauses how often it may
-	// be made to in one hash, which is so held up by an eighth of a second at most.
+	// be made to in one hash, which is so held up by a quarter of a second at most.
 	lookEvery  = 4 * time.Millisecond
 	pauseFor   = 8 * time.Millisecond
-	mostPauses = 16
+	mostPauses = 32
 
 	// fairShare of a processor is what a worker gets where only other hashes and what
 	// comes with them want it.
