@@ -81,7 +81,7 @@ const link = await please('invite')
 const invited = await (await newContext(browser)).newPage()
 await invited.goto(link)
 await invited.getByText('You are invited to a family').waitFor()
-assert.equal(new URL(invited.url()).hash, '') // the token is not left in the address bar
+await invited.waitForURL((url) => url.hash === '') // the token is not left in the address bar
 await invited.getByRole('button', { name: 'Sign in' }).click()
 await signIn(invited, zoe, `${app}/join`)
 await invited.getByText(`${ada.name} invites you to`).waitFor()
